@@ -1,0 +1,104 @@
+"""Exception classes of the package.
+
+Every error that a user can cause derives from :class:`VariationalInferenceError` and, where PyMC3 users already
+catch a builtin, from that builtin too.  Messages name the parameter or variable, what was given, what is allowed
+and what to do.
+"""
+
+__all__ = [
+    "VariationalInferenceError",
+    "ExplicitInferenceError",
+    "AEVBInferenceError",
+    "ParametrizationError",
+    "GroupError",
+    "BatchedGroupError",
+    "LocalGroupError",
+    "UnknownNameError",
+    "StartError",
+    "NonFiniteError",
+    "EngineError",
+    "FileFormatError",
+    "ConvergenceWarning",
+    "VarianceCollapseWarning",
+    "OverflowStartWarning",
+]
+
+
+class VariationalInferenceError(Exception):
+    """Base class of all errors raised on purpose by this package."""
+
+
+class ExplicitInferenceError(VariationalInferenceError, TypeError):
+    """The operator needs ``log q`` but the approximation does not define it."""
+
+
+class AEVBInferenceError(VariationalInferenceError, TypeError):
+    """The operator or approximation cannot work with local (amortised) variables."""
+
+
+class ParametrizationError(VariationalInferenceError, ValueError):
+    """A parameter of an approximation is missing, superfluous, of the wrong shape or not allowed."""
+
+
+class GroupError(VariationalInferenceError, TypeError):
+    """Variables are grouped in a way that does not define one approximation of the whole model."""
+
+
+class BatchedGroupError(GroupError):
+    """A rowwise or local group was asked for where the family or variable does not allow it."""
+
+
+class LocalGroupError(BatchedGroupError, AEVBInferenceError):
+    """A local (amortised) group is used wrongly."""
+
+
+class UnknownNameError(VariationalInferenceError, KeyError):
+    """A name is not in a registry; the message lists the known ones and the closest match."""
+
+    def __str__(self):
+        # KeyError would print the repr of the message, with quotes and escaped newlines.
+        return str(self.args[0]) if self.args else ""
+
+
+class StartError(VariationalInferenceError, ValueError):
+    """The start point does not fit the model, or has no finite log density."""
+
+
+class NonFiniteError(VariationalInferenceError, FloatingPointError):
+    """A loss or a parameter became NaN or infinite during a fit.
+
+    Attributes
+    ----------
+    step : int
+        1-based index of the first step whose loss or parameters were not finite.
+    variables : list of str
+        Names of the model variables concerned.
+    """
+
+    def __init__(self, message, step=None, variables=()):
+        super().__init__(message)
+        self.step = step
+        self.variables = list(variables)
+
+    def __reduce__(self):
+        return type(self), (self.args[0], self.step, self.variables)
+
+
+class EngineError(VariationalInferenceError, RuntimeError):
+    """An engine cannot honour what a step graph asks for."""
+
+
+class FileFormatError(VariationalInferenceError, ValueError):
+    """A saved file is damaged, of another version, or of another model."""
+
+
+class ConvergenceWarning(UserWarning):
+    """The fit used all its steps without reaching the optimum of the family."""
+
+
+class VarianceCollapseWarning(UserWarning):
+    """Particles are too few for the dimension: their spread underestimates the posterior's."""
+
+
+class OverflowStartWarning(UserWarning):
+    """The start point had no finite log density, another one was used."""

@@ -1,0 +1,90 @@
+"""Checks on what users pass in, with one form of message for all of them."""
+import difflib
+import inspect
+import numbers
+
+__all__ = [
+    "close_match",
+    "did_you_mean",
+    "require",
+    "check_positive_int",
+    "check_number",
+    "check_callable",
+    "reject_unknown_keywords",
+    "accepted_keywords",
+]
+
+
+def close_match(name, options):
+    """Closest string to `name` among `options`, or None."""
+    options = [str(o) for o in options]
+    found = difflib.get_close_matches(str(name), options, n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def did_you_mean(name, options):
+    """``" Did you mean 'x'?"`` for the closest option, or an empty string."""
+    match = close_match(name, options)
+    return f" Did you mean {match!r}?" if match is not None else ""
+
+
+def require(condition, error, parameter, caller, constraint, value):
+    """Raise `error` in the package's standard sentence unless `condition` holds."""
+    if not condition:
+        raise error(f"The {parameter!r} parameter of {caller} must be {constraint}. Got {value!r} instead.")
+
+
+def check_positive_int(value, parameter, caller, minimum=1, error=ValueError):
+    """Return `value` as int if it is an integer of at least `minimum`."""
+    is_int = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    require(is_int, TypeError, parameter, caller, f"an integer of at least {minimum}", value)
+    require(value >= minimum, error, parameter, caller, f"an integer of at least {minimum}", value)
+    return int(value)
+
+
+def check_number(value, parameter, caller, low=None, high=None, low_open=False, error=ValueError):
+    """Return `value` as float if it is a finite real number inside the given bounds."""
+    words = ["a finite number"]
+    if low is not None:
+        words.append(f"{'greater than' if low_open else 'at least'} {low}")
+    if high is not None:
+        words.append(f"at most {high}")
+    constraint = " ".join([words[0], " and ".join(words[1:])]).strip()
+    is_real = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    require(is_real, TypeError, parameter, caller, constraint, value)
+    number = float(value)
+    inside = number - number == 0.0
+    if low is not None:
+        inside = inside and (number > low if low_open else number >= low)
+    if high is not None:
+        inside = inside and number <= high
+    require(inside, error, parameter, caller, constraint, value)
+    return number
+
+
+def check_callable(value, parameter, caller, signature):
+    """Raise unless `value` can be called; `signature` tells the user how it will be."""
+    require(callable(value), TypeError, parameter, caller, f"a callable with signature {signature}", value)
+    return value
+
+
+def accepted_keywords(*callables):
+    """Names of the keyword parameters that any of `callables` takes."""
+    names = []
+    for function in callables:
+        for parameter in inspect.signature(function).parameters.values():
+            if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+                if parameter.name not in ("self", "cls") and parameter.name not in names:
+                    names.append(parameter.name)
+    return names
+
+
+def reject_unknown_keywords(given, allowed, caller):
+    """Raise TypeError for the first keyword in `given` that is not in `allowed`, with the close match."""
+    allowed = list(allowed)
+    for name in given:
+        if name not in allowed:
+            raise TypeError(
+                f"{caller} got an unknown keyword {name!r}.{did_you_mean(name, allowed)} "
+                f"It takes: {', '.join(sorted(allowed))}."
+            )
