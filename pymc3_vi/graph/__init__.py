@@ -1,0 +1,29 @@
+"""Theano graph work that knows nothing of inference: layout, parameters, noise, substitution."""
+from ._layout import FlatBijection, FlatLayout, VarMap
+from ._memo import Memoised, append_name, node_property, without_test_values
+from ._noise import NoiseBlock, SeedStream, StepNoise
+from ._params import ParamSpec, check_param_names, collect_shared, create_param, create_shared, param_shapes
+from ._substitute import floatx, match_pattern, shared_inputs, substitute
+
+__all__ = [
+    "FlatBijection",
+    "FlatLayout",
+    "VarMap",
+    "Memoised",
+    "append_name",
+    "node_property",
+    "without_test_values",
+    "NoiseBlock",
+    "SeedStream",
+    "StepNoise",
+    "ParamSpec",
+    "check_param_names",
+    "collect_shared",
+    "create_param",
+    "create_shared",
+    "param_shapes",
+    "floatx",
+    "match_pattern",
+    "shared_inputs",
+    "substitute",
+]

@@ -1,0 +1,123 @@
+"""Where random numbers come from: one seed, named streams, blocks for compiled loops."""
+import zlib
+
+import numpy as np
+import theano
+import theano.tensor as tt
+from theano.tensor.random.utils import RandomStream
+
+__all__ = ["SeedStream", "NoiseBlock", "StepNoise"]
+
+
+class SeedStream:
+    """Independent random generators derived from one seed by name.
+
+    The same seed and the same name give the same numbers, whatever else was asked for in between, so adding a new
+    use of randomness never changes an old one.
+
+    Parameters
+    ----------
+    seed : int, sequence of int or None
+        None takes a seed from NumPy's global generator, so that ``np.random.seed`` makes a whole script repeatable.
+    """
+
+    def __init__(self, seed=None):
+        if isinstance(seed, SeedStream):
+            seed = seed.entropy
+        if seed is None:
+            seed = int(np.random.randint(0, 2 ** 31 - 1))
+        self.entropy = seed
+
+    def _sequence(self, name):
+        base = np.random.SeedSequence(self.entropy).entropy
+        words = list(base) if isinstance(base, (list, tuple)) else [int(base)]
+        return np.random.SeedSequence(words + [zlib.crc32(name.encode())])
+
+    def generator(self, name):
+        """NumPy Generator for the purpose `name`."""
+        return np.random.Generator(np.random.SFC64(self._sequence(name)))
+
+    def symbolic(self, name):
+        """Theano random stream for the purpose `name`, for graphs that must stay symbolic."""
+        return RandomStream(int(self._sequence(name).generate_state(1)[0] % (2 ** 31 - 1)))
+
+    def child(self, name):
+        """Seed stream of a part, e.g. of one group of an approximation."""
+        return SeedStream([int(word) for word in self._sequence(name).generate_state(4)])
+
+
+class NoiseBlock:
+    """Base noise of `rows` consecutive steps in one shared array; step t reads row t.
+
+    Filling a block with NumPy costs a few nanoseconds a number and keeps random number code out of the compiled
+    graph.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of one step's noise.
+    generator : numpy.random.Generator
+    kind : {'normal', 'uniform'}
+    """
+
+    def __init__(self, shape, generator, kind="normal"):
+        self.shape = tuple(int(n) for n in shape)
+        self.generator = generator
+        self.kind = kind
+        self.shared = None
+
+    def allocate(self, rows, counter):
+        """Create the array of `rows` rows and return the symbolic row at `counter`."""
+        value = np.zeros((rows,) + self.shape, dtype=theano.config.floatX)
+        self.shared = theano.shared(value, "noise_block")
+        row = self.shared[counter]
+        return tt.patternbroadcast(row, (False,) * row.ndim)
+
+    def refill(self):
+        """Draw new noise for all rows."""
+        value = self.shared.get_value(borrow=True)
+        if self.kind == "normal":
+            self.generator.standard_normal(out=value, dtype=value.dtype)
+        else:
+            self.generator.random(out=value, dtype=value.dtype)
+        self.shared.set_value(value, borrow=True)
+
+
+class StepNoise:
+    """All noise of one step function: a counter and the blocks that it indexes.
+
+    Parameters
+    ----------
+    max_rows : int
+        Most steps in one block.
+    budget : int
+        Bytes that all blocks together may take (they should stay in cache).
+    """
+
+    def __init__(self, max_rows=1000, budget=512 * 1024):
+        self.counter = theano.shared(np.int64(0), "step_in_block")
+        self.blocks = []
+        self._max_rows = max_rows
+        self._budget = budget
+        self.rows = None
+        self._placeholders = []
+
+    def add(self, shape, generator, kind="normal"):
+        """Placeholder for noise of `shape`; :meth:`allocate` gives its replacement."""
+        block = NoiseBlock(shape, generator, kind)
+        placeholder = tt.TensorType(theano.config.floatX, (False,) * len(block.shape))("eps")
+        self.blocks.append(block)
+        self._placeholders.append(placeholder)
+        return placeholder
+
+    def allocate(self):
+        """Fix the number of rows; returns {placeholder: symbolic row}."""
+        bytes_per_step = sum(int(np.prod(b.shape, dtype=int)) for b in self.blocks) * np.dtype(theano.config.floatX).itemsize
+        self.rows = int(np.clip(self._budget // max(bytes_per_step, 1), 1, self._max_rows))
+        return {p: b.allocate(self.rows, self.counter) for p, b in zip(self._placeholders, self.blocks)}
+
+    def refill(self):
+        """New noise in every block, counter back to 0."""
+        for block in self.blocks:
+            block.refill()
+        self.counter.set_value(np.int64(0))
