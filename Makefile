@@ -1,0 +1,44 @@
+# `make help` lists the targets. PYTHON=/path/to/python chooses the interpreter, VENV the environment's folder, JOBS the
+# number of test processes, ARGS what else pytest is given.
+VENV ?= .venv
+JOBS ?= 2
+PY := $(VENV)/bin/python
+PYTEST := $(PY) -m pytest -n $(JOBS)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help venv test test-fast test-slow demo references parity bench docs clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+venv:  ## find a Python 3.8-3.11, make .venv and install the pinned requirements
+	@scripts/make_venv.sh $(VENV)
+
+test: test-fast test-slow  ## both tiers, the fast one first (what CI runs)
+
+test-fast: venv  ## tests not marked slow
+	$(PYTEST) -m "not slow" $(ARGS)
+
+test-slow: venv  ## tests marked slow
+	$(PYTEST) -m slow $(ARGS)
+
+demo: venv  ## fit the radon model by ADVI, compare with a stored NUTS run, write two PNG files to demo_output/
+	$(PY) -m examples.demo
+
+references: venv  ## repeat the long NUTS runs behind tests/references/ (about an hour)
+	$(PY) scripts/make_references.py
+
+parity: venv  ## only the tests against numbers of pymc3.variational
+	$(PYTEST) tests/parity $(ARGS)
+
+bench: venv  ## step times against pymc3.variational
+	$(PY) -m benchmarks
+
+docs: venv  ## HTML documentation into docs/_build/html
+	$(PY) -m pip --disable-pip-version-check install --quiet --no-build-isolation -c requirements/$$($(PY) -c 'import sys; print("py%d%d" % sys.version_info[:2])').txt -e '.[docs]'
+	$(PY) -m sphinx -W -b html docs docs/_build/html
+
+clean:  ## remove what builds, tests and the demo leave behind (not .venv)
+	rm -rf build dist *.egg-info .pytest_cache .theano docs/_build demo_output
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
