@@ -1,0 +1,5 @@
+"""Engines: they turn Theano graphs into functions and step graphs into steps."""
+from ._function import ENGINES, compile_function, run_steps
+from ._step import Step, StepDiverged, StepGraph
+
+__all__ = ["ENGINES", "compile_function", "run_steps", "Step", "StepDiverged", "StepGraph"]
