@@ -1,12 +1,31 @@
-"""What must happen before Theano is imported, whatever is imported first.
+"""What must happen before Theano and PyMC3 are imported, whatever is imported first.
 
 Theano-PyMC 1.1.2 reads ``numpy.distutils.__config__.blas_opt_info`` while it is being imported.  NumPy 1.22 and
 later no longer define that name, so the import dies with an AttributeError unless somebody defines it first
 (PyMC3 3.11.6 does, 3.11.4 does not).  Importing this module defines it; a Theano import that already failed half
 way is cleaned up so that the next one can succeed.
+
+PyMC3 3.11.6 imports ``numpy.distutils.system_info``, which needs ``distutils.msvccompiler``.  Setuptools 74 and
+later put their own ``distutils`` in place of Python's, without that module; a stand-in is enough outside Windows.
 """
+import importlib.util
 import sys
+import types
 import warnings
+
+
+def _provide_msvccompiler():
+    name = "distutils.msvccompiler"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            missing = name not in sys.modules and importlib.util.find_spec(name) is None
+        except ImportError:
+            return
+    if missing:
+        stand_in = types.ModuleType(name)
+        stand_in.get_build_version = lambda: None
+        sys.modules[name] = stand_in
 
 
 def _provide_blas_info():
@@ -28,5 +47,6 @@ def _forget_broken_theano():
             del sys.modules[name]
 
 
+_provide_msvccompiler()
 _provide_blas_info()
 _forget_broken_theano()

@@ -1,4 +1,5 @@
 """Replacing parts of a graph."""
+import numpy as np
 import theano
 import theano.tensor as tt
 
@@ -43,7 +44,7 @@ def floatx(value):
     """`value` (number, array or variable) in Theano's ``floatX``."""
     if isinstance(value, theano.graph.basic.Variable):
         return value if value.dtype == theano.config.floatX else tt.cast(value, theano.config.floatX)
-    return theano._asarray(value, dtype=theano.config.floatX)
+    return np.asarray(value, dtype=theano.config.floatX)
 
 
 def shared_inputs(nodes):

@@ -1,0 +1,24 @@
+"""Interfaces of inference: groups, approximations, operators, objectives."""
+from ._approximation import Approximation
+from ._families import FAMILIES, family_for_name, family_for_params, register_family
+from ._group import Group
+from ._objective import ObjectiveFunction, ObjectiveUpdates, StepFunction, StepOptions
+from ._operator import Operator
+from ._placeholders import copy_test_value
+from ._terms import Terms
+
+__all__ = [
+    "Approximation",
+    "FAMILIES",
+    "family_for_name",
+    "family_for_params",
+    "register_family",
+    "Group",
+    "ObjectiveFunction",
+    "ObjectiveUpdates",
+    "StepFunction",
+    "StepOptions",
+    "Operator",
+    "copy_test_value",
+    "Terms",
+]

@@ -1,0 +1,318 @@
+"""Approximation: joins groups into q(z), puts z into the model, answers users."""
+import itertools
+from collections import OrderedDict
+
+import numpy as np
+import theano
+import theano.tensor as tt
+
+from ..errors import GroupError, VariationalInferenceError
+from ..graph import Memoised, floatx, node_property, substitute, without_test_values
+from ..graph.vectorize import vectorize_graph
+from ..model import ModelView, transformed
+from ..validation import check_positive_int, did_you_mean
+from ._joint import JointPlaceholders
+from ._sampling import Sampling
+from ._terms import Terms
+
+__all__ = ["Approximation"]
+
+
+class Approximation(Sampling, JointPlaceholders, Memoised):
+    """Joint approximation q(z) of a model's posterior, made of groups.
+
+    Parameters
+    ----------
+    groups : list of Group
+        Together they hold every free variable once.  At most one may be ``Group(None, ...)``, 'all the rest'.
+    model : pymc3.Model, optional
+    cost_part_grad_scale : float, shared scalar or callable
+        Weight of the score term in the gradient of log q: 1 is the full gradient, 0 the path derivative ('sticking
+        the landing', Roeder, Wu, Duvenaud 2017).  A callable is a schedule ``step -> float``.
+    scale_cost_to_minibatch : bool
+        Divide losses by the largest ``total_size`` scaling.
+
+    Attributes
+    ----------
+    hist : ndarray
+        Loss (negative ELBO) of every step of every fit so far.
+
+    Raises
+    ------
+    GroupError
+        If variables are missing, in two groups, or two groups stand for the rest.
+    """
+
+    def __init__(self, groups, model=None, cost_part_grad_scale=1, scale_cost_to_minibatch=False):
+        self.view = ModelView(model)
+        self.groups = self._join(list(groups))
+        self._scale_cost_to_minibatch = theano.shared(np.int8(bool(scale_cost_to_minibatch)), "scale_cost_to_minibatch")
+        self.cost_part_grad_scale = cost_part_grad_scale
+        self.hist = np.empty(0)
+        self._sample_generator = None
+
+    def _join(self, groups):
+        joined, seen, rest = [], [], None
+        for group in groups:
+            if group.group is None:
+                if rest is not None:
+                    raise GroupError("More than one group is specified for the rest of the variables; keep one.")
+                rest = group
+                continue
+            both = [v.name for v in group.group if v in seen]
+            if both:
+                raise GroupError(f"Found duplicates in groups: {', '.join(both)}. Put each variable into one group.")
+            seen.extend(group.group)
+            joined.append(group)
+        missing = [v for v in self.view.free if v not in seen]
+        if missing and rest is None:
+            names = ", ".join(v.name for v in missing)
+            raise GroupError(
+                f"No approximation is specified for the variables {names}. "
+                "Add them to a group, or add Group(None, vfam='mean_field') for all the rest."
+            )
+        if rest is not None:
+            if not missing:
+                raise GroupError("A group stands for the rest of the variables, but none is left. Remove that group.")
+            rest.bind(missing)
+            joined.append(rest)
+        return joined
+
+    # ---------------------------------------------------------------- what it is
+    model = property(lambda self: self.view.model, doc="The PyMC3 model.")
+
+    def collect(self, item, part="total"):
+        """Attribute `item` of every group in `part` (``'total'``, ``'local'``, ``'global'`` or ``'batched'``)."""
+        parts = {
+            "total": lambda g: True,
+            "local": lambda g: g.local,
+            "global": lambda g: not g.local,
+            "batched": lambda g: g.batched,
+        }
+        if part not in parts:
+            raise ValueError(
+                f"The 'part' parameter of collect must be one of {sorted(parts)}. Got {part!r} instead."
+                f"{did_you_mean(part, parts)}"
+            )
+        return [getattr(g, item) for g in self.groups if parts[part](g)]
+
+    @property
+    def params(self):
+        """Trainable shared variables of all groups."""
+        return list(itertools.chain.from_iterable(self.collect("params")))
+
+    has_logq = property(lambda self: all(self.collect("has_logq")), doc="Whether log q is defined.")
+    has_local = property(lambda self: any(self.collect("local")), doc="Whether any group is amortised.")
+    has_global = property(lambda self: any(not x for x in self.collect("local")), doc="Whether any group is global.")
+    has_batched = property(lambda self: any(self.collect("batched")), doc="Whether any group has a row axis.")
+    ndim = property(lambda self: sum(self.collect("ndim")), doc="Number of latent values.")
+    ddim = property(lambda self: sum(self.collect("ddim")), doc="Sum of the groups' dimensions.")
+
+    @property
+    def all_histograms(self):
+        """Whether every group is a set of particles."""
+        return all(g.is_histogram for g in self.groups)
+
+    @property
+    def any_histograms(self):
+        """Whether some group is a set of particles."""
+        return any(g.is_histogram for g in self.groups)
+
+    @node_property
+    def joint_histogram(self):
+        """Particles of all groups side by side, (n, d)."""
+        if not self.all_histograms:
+            raise VariationalInferenceError(f"{self} does not consist of empirical groups only; it has no histogram.")
+        return tt.concatenate(self.collect("histogram"), axis=-1) if len(self.groups) > 1 else self.groups[0].histogram
+
+    @property
+    def scale_cost_to_minibatch(self):
+        """Whether losses are divided by the largest ``total_size`` scaling."""
+        return bool(self._scale_cost_to_minibatch.get_value())
+
+    @scale_cost_to_minibatch.setter
+    def scale_cost_to_minibatch(self, value):
+        self._scale_cost_to_minibatch.set_value(np.int8(bool(value)))
+
+    def group_of(self, variable):
+        """The group that holds `variable` (a random variable or its name)."""
+        variable = self.view.resolve(variable)
+        return next(g for g in self.groups if variable in g.group)
+
+    def reseed(self, random_seed):
+        """Use `random_seed` for the noise of coming fits and for draws."""
+        for group in self.groups:
+            group.reseed(random_seed)
+        self._sample_generator = None
+
+    # ---------------------------------------------------------------- moments
+    @property
+    def mean(self):
+        """Mean of q, flat on the unconstrained scale, group after group."""
+        return self._side_by_side("mean")
+
+    @property
+    def std(self):
+        """Standard deviation of q, flat on the unconstrained scale."""
+        return self._side_by_side("std")
+
+    @property
+    def cov(self):
+        """Covariance (d, d) of q; groups are independent of each other."""
+        blocks = self.collect("cov")
+        if len(blocks) == 1:
+            return blocks[0]
+        sizes = np.cumsum([0] + self.collect("ddim"))
+        cov = tt.zeros((int(sizes[-1]), int(sizes[-1])))
+        for block, a, b in zip(blocks, sizes[:-1], sizes[1:]):
+            cov = tt.set_subtensor(cov[a:b, a:b], block)
+        return cov
+
+    def _side_by_side(self, name):
+        parts = self.collect(name)
+        return parts[0] if len(parts) == 1 else tt.concatenate([p.flatten() for p in parts])
+
+    # ---------------------------------------------------------------- log densities at draws
+    @without_test_values
+    def evaluate(self, nodes, z, batched):
+        """`nodes` (of the model's variables) at the draws `z`, one entry per group.
+
+        With `batched`, `z` has a leading sample axis and so has the result: one batched graph, no scan.
+        """
+        values = self.split(z)
+        return vectorize_graph(nodes, values) if batched else substitute(nodes, values)
+
+    def split(self, z):
+        """Dict variable -> tensor from a list of draws, one per group."""
+        values = OrderedDict()
+        for group, draw in zip(self.groups, z):
+            values.update(group.split(draw))
+        return values
+
+    @without_test_values
+    def terms(self, eps, batched):
+        """Model and approximation log densities at base noise `eps` (a list, one per group) as :class:`Terms`."""
+        z = [group.transform(e) for group, e in zip(self.groups, eps)]
+        varlogp, datalogp = self.evaluate([self.view.varlogp(), self.view.datalogp()], z, batched)
+        logq = None
+        if self.has_logq:
+            logq = self._sum_logq([g.log_density(e) for g, e in zip(self.groups, eps)], z, batched)
+        return Terms(z, varlogp, datalogp, logq, self._constant_at(z, batched), batched)
+
+    def _sum_logq(self, logqs, z, batched):
+        values = self.split([draw[0] for draw in z] if batched else z)
+        total = None
+        for group, logq in zip(self.groups, logqs):
+            scaling = group.logq_scaling(values)
+            logq = logq if scaling is None else logq * scaling
+            total = logq if total is None else total + logq
+        return total
+
+    def _constant_at(self, z, batched):
+        """Normalizing constant at draws `z`, None when it is 1."""
+        if not self.scale_cost_to_minibatch or not self.view.is_scaled():
+            return None
+        values = self.split([draw[0] for draw in z] if batched else z)
+        return floatx(substitute(self._largest_scaling(), values))
+
+    def _largest_scaling(self):
+        scalings = self.view.scalings()
+        for group in self.groups:
+            scalings = scalings + group.variable_scalings()
+        return tt.max(tt.stack(scalings))
+
+    @without_test_values
+    def particle_terms(self):
+        """Terms at all particles of an empirical approximation, with a leading axis of length n."""
+        if not self.all_histograms:
+            raise VariationalInferenceError(f"{self} does not consist of empirical groups only; it has no particles.")
+        return self.terms([g.transform(g.histogram) for g in self.groups], batched=True)
+
+    @without_test_values
+    def draw_terms(self, noise, n_mc=None, schedules=(), force_batch=False):
+        """Terms on block noise for a compiled step.
+
+        Parameters
+        ----------
+        noise : StepNoise
+        n_mc : int or None
+            None and 1 give a single draw without a sample axis.
+        schedules : list
+            Receives ``(shared, schedule)`` when ``cost_part_grad_scale`` is a schedule.
+        force_batch : bool
+            Keep the sample axis even for one draw.
+
+        Returns
+        -------
+        terms, gradient_terms : Terms
+            The same object twice unless the score term is rescaled.
+        """
+        n_mc = 1 if n_mc is None else check_positive_int(n_mc, "obj_n_mc", "fit")
+        batched = n_mc > 1 or force_batch
+        eps = [group.draw_noise(noise, n_mc if batched else None) for group in self.groups]
+        terms = self.terms(eps, batched)
+        scale = self._score_weight(schedules)
+        if scale is None or not self.has_logq:
+            return terms, terms
+        logqs = [self._rescaled(g, e, z, scale) for g, e, z in zip(self.groups, eps, terms.z)]
+        return terms, terms.with_logq(self._sum_logq(logqs, terms.z, batched))
+
+    def _score_weight(self, schedules):
+        """``cost_part_grad_scale`` as a symbolic scalar, or None for the plain gradient."""
+        scale = self.cost_part_grad_scale
+        if isinstance(scale, theano.graph.basic.Variable):
+            return floatx(scale)
+        if callable(scale):
+            shared = theano.shared(floatx(scale(0)), "cost_part_grad_scale")
+            schedules.append((shared, scale))
+            return shared
+        return None if float(scale) == 1.0 else floatx(float(scale))
+
+    @staticmethod
+    def _rescaled(group, eps, z, scale):
+        """log q whose value is exact and whose gradient has its score term weighted by `scale`.
+
+        Full gradient = path part + score part; the path part alone is that of <stop(score), z>.
+        """
+        logq = group.log_density(eps)
+        path = group.core_sum(theano.gradient.disconnected_grad(group.score(eps)) * z)
+        mix = scale * logq + (1 - scale) * path
+        return mix + theano.gradient.disconnected_grad(logq - mix)
+
+    # ---------------------------------------------------------------- drawing
+    @without_test_values
+    def sample_node(self, node, size=None, deterministic=False, more_replacements=None):
+        """Symbolic draws of any expression of the model's variables.
+
+        Parameters
+        ----------
+        node : Variable or list of Variable
+        size : int or scalar variable, optional
+            Number of draws, a new leading axis; None gives one draw without it.
+        deterministic : bool or scalar variable
+            Use the central draw of q (zero noise) instead of a random one.
+        more_replacements : dict, optional
+            Further replacements, e.g. other input data; they come first.
+
+        Returns
+        -------
+        Variable or list of Variable, like `node`.
+        """
+        original = node
+        node = substitute(node, more_replacements)
+        sampled = self.symbolic_single_sample(node) if size is None else self.symbolic_sample_over_posterior(node)
+        return self.set_size_and_deterministic(sampled, size, deterministic, more_replacements, test_values=original)
+
+    def apply_replacements(self, node, more_replacements=None, deterministic=False):
+        """`node` with the model's variables replaced by one draw from q, like :meth:`sample_node` without `size`."""
+        return self.sample_node(node, more_replacements=more_replacements, deterministic=deterministic)
+
+    def __str__(self):
+        if len(self.groups) < 5:
+            inside = " & ".join(map(str, self.groups))
+        else:
+            inside = " & ".join(map(str, self.groups[:2] + ["..."] + self.groups[-2:]))
+        return f"{type(self).__name__}{{{inside}}}"
+
+    def __contains__(self, variable):
+        return any(transformed(variable) in g.group for g in self.groups)

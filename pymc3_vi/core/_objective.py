@@ -1,0 +1,244 @@
+"""Objective function: from an operator to the updates of one step."""
+import warnings
+from collections import OrderedDict, namedtuple
+
+import theano
+import theano.tensor as tt
+
+from ..engines import Step, StepGraph, compile_function
+from ..errors import ParametrizationError
+from ..graph import StepNoise, substitute, without_test_values
+from ..updates import adam, get_or_compute_grads, total_norm_constraint
+
+__all__ = ["ObjectiveFunction", "ObjectiveUpdates", "StepFunction"]
+
+_OPTION_DEFAULTS = OrderedDict(
+    obj_n_mc=1,
+    tf_n_mc=None,
+    obj_optimizer=adam,
+    test_optimizer=adam,
+    more_obj_params=None,
+    more_tf_params=None,
+    more_updates=None,
+    more_replacements=None,
+    total_grad_norm_constraint=None,
+)
+
+
+class ObjectiveUpdates(OrderedDict):
+    """Updates of one step; ``.loss`` is the scalar loss or None."""
+
+    loss = None
+
+
+class StepOptions(namedtuple("StepOptions", list(_OPTION_DEFAULTS))):
+    """Options of one step, complete and checked."""
+
+    __slots__ = ()
+
+    @classmethod
+    def create(cls, **given):
+        options = dict(_OPTION_DEFAULTS)
+        options.update({k: v for k, v in given.items() if v is not None or options[k] is None})
+        for name in ("more_obj_params", "more_tf_params"):
+            options[name] = list(options[name] or [])
+            for value in options[name]:
+                if not isinstance(value, theano.compile.SharedVariable):
+                    raise ParametrizationError(
+                        f"The {name!r} parameter must be a list of shared variables. Got the item {value!r}."
+                    )
+        options["more_updates"] = OrderedDict(options["more_updates"] or {})
+        options["more_replacements"] = OrderedDict(options["more_replacements"] or {})
+        return cls(**options)
+
+
+class StepFunction:
+    """One step as a function: calling it runs a step and returns its loss (None without one)."""
+
+    def __init__(self, step):
+        self.step = step
+
+    def __call__(self):
+        losses = self.step.run(1)
+        return None if losses is None else losses[0]
+
+    @property
+    def profile(self):
+        """Theano's profile, when compiled with ``fn_kwargs={'profile': True}``."""
+        return self.step.profile
+
+
+class ObjectiveFunction:
+    """Loss and updates of an operator with a test function.
+
+    Parameters
+    ----------
+    op : Operator
+    tf : TestFunction
+    """
+
+    def __init__(self, op, tf):
+        self.op = op
+        self.tf = tf
+
+    @property
+    def approx(self):
+        """The approximation that is fitted."""
+        return self.op.approx
+
+    @property
+    def obj_params(self):
+        """Trainable parameters of the approximation."""
+        return self.approx.params
+
+    @property
+    def test_params(self):
+        """Trainable parameters of the test function."""
+        return self.tf.params
+
+    # ---------------------------------------------------------------- the step that fits run
+    @without_test_values
+    def build_step(self, score=True, **options):
+        """Graph of one optimization step on block noise.
+
+        Parameters
+        ----------
+        score : bool
+            Whether the step computes its loss.
+        **options
+            As for :meth:`updates`.
+
+        Returns
+        -------
+        StepGraph
+        """
+        options = StepOptions.create(**options)
+        noise = StepNoise()
+        schedules = []
+        updates = OrderedDict()
+        if self.test_params or options.more_tf_params:
+            params = self.test_params + options.more_tf_params
+            terms, gradient_terms = self.draw_terms(noise, options.tf_n_mc, schedules)
+            _, grads = self.loss_and_gradients(terms, gradient_terms, params, options.more_replacements, sign=-1)
+            updates.update(self._apply_optimizer(options.test_optimizer, grads, params, options, schedules))
+        params = self.obj_params + options.more_obj_params
+        terms, gradient_terms = self.draw_terms(noise, options.obj_n_mc, schedules)
+        loss, grads = self.loss_and_gradients(terms, gradient_terms, params, options.more_replacements)
+        updates.update(self._apply_optimizer(options.obj_optimizer, grads, params, options, schedules))
+        updates.update(options.more_updates)
+        if not (score and self.op.returns_loss):
+            loss = None
+        rows = noise.allocate()
+        keys = list(updates)
+        nodes = substitute([updates[k] for k in keys] + ([] if loss is None else [loss]), rows)
+        updates = OrderedDict(zip(keys, nodes))
+        loss = None if loss is None else nodes[-1]
+        return StepGraph(loss, updates, params, noise, schedules)
+
+    def draw_terms(self, noise, n_mc, schedules):
+        """Terms for the loss and for its gradient at fresh draws; see :meth:`Approximation.draw_terms`."""
+        return self.approx.draw_terms(noise, n_mc, schedules)
+
+    def loss_and_gradients(self, terms, gradient_terms, params, more_replacements, sign=1):
+        """Loss and its gradients with respect to `params`.
+
+        Parameters
+        ----------
+        terms, gradient_terms : Terms
+            For the value of the loss, and for its gradient (they differ when the score term is rescaled).
+        sign : {1, -1}
+            -1 maximises, as test functions do.
+        """
+        loss = self._loss(terms, more_replacements)
+        target = loss if gradient_terms is terms else self._loss(gradient_terms, more_replacements)
+        return loss, tt.grad(sign * target if sign != 1 else target, params, disconnected_inputs="warn")
+
+    def _loss(self, terms, more_replacements):
+        op = self.op.with_terms(terms)
+        return substitute(op.T(op.apply(self.tf)), more_replacements)
+
+    @staticmethod
+    def _apply_optimizer(optimizer, grads, params, options, schedules):
+        if options.total_grad_norm_constraint is not None:
+            grads = total_norm_constraint(grads, options.total_grad_norm_constraint)
+        updates = optimizer(grads, params)
+        schedules.extend(getattr(updates, "schedules", ()))
+        return updates
+
+    def step_function(self, score=False, fn_kwargs=None, **options):
+        """Compiled step: call it to run one step; it returns the loss when `score` is True.
+
+        Raises
+        ------
+        NotImplementedError
+            If a score is asked for and the operator has no loss.
+        """
+        if score and not self.op.returns_loss:
+            raise NotImplementedError(f"{self.op} has no loss; use score=False.")
+        return StepFunction(Step(self.build_step(score=score, **options), fn_kwargs=fn_kwargs))
+
+    # ---------------------------------------------------------------- the symbolic interface
+    @without_test_values
+    def updates(self, **options):
+        """Updates of one step as a Theano graph with symbolic random noise, for use in functions of one's own.
+
+        Parameters
+        ----------
+        obj_n_mc, tf_n_mc : int
+            Number of Monte Carlo draws for the objective's and the test function's gradients.
+        obj_optimizer, test_optimizer : callable
+            ``(loss_or_grads, params) -> updates``.
+        more_obj_params, more_tf_params : list of shared variables
+            Further parameters to train.
+        more_updates : dict
+            Further updates.
+        more_replacements : dict
+            Replacements in the graph before gradients are taken.
+        total_grad_norm_constraint : float
+            Largest allowed norm of the whole gradient.
+
+        Returns
+        -------
+        ObjectiveUpdates
+        """
+        options = StepOptions.create(**options)
+        result = ObjectiveUpdates()
+        if self.test_params:
+            params = self.test_params + options.more_tf_params
+            target = self(options.tf_n_mc, more_tf_params=options.more_tf_params, **self._replacements(options))
+            grads = get_or_compute_grads(target, params)
+            result.update(self._apply_optimizer(options.test_optimizer, grads, params, options, []))
+        elif options.tf_n_mc is not None or options.more_tf_params:
+            warnings.warn(f"'tf_n_mc' and 'more_tf_params' are ignored: {self.op} has no test function to train.")
+        params = self.obj_params + options.more_obj_params
+        target = self(options.obj_n_mc, more_obj_params=options.more_obj_params, **self._replacements(options))
+        grads = get_or_compute_grads(target, params)
+        result.update(self._apply_optimizer(options.obj_optimizer, grads, params, options, []))
+        result.update(options.more_updates)
+        if self.op.returns_loss:
+            result.loss = target
+        return result
+
+    @staticmethod
+    def _replacements(options):
+        return {"more_replacements": options.more_replacements}
+
+    @without_test_values
+    def score_function(self, sc_n_mc=None, more_replacements=None, fn_kwargs=None):
+        """Compiled function without arguments that returns a fresh Monte Carlo estimate of the loss.
+
+        Parameters
+        ----------
+        sc_n_mc : int, optional
+            Number of draws, default 1.
+        """
+        if not self.op.returns_loss:
+            raise NotImplementedError(f"{self.op} has no loss to score.")
+        return compile_function([], self(sc_n_mc, more_replacements=more_replacements), **dict(fn_kwargs or {}))
+
+    @without_test_values
+    def __call__(self, nmc, **kwargs):
+        """Loss for `nmc` draws as a graph with symbolic noise; negated for a test function's parameters."""
+        node = self.op.T(self.op.apply(self.tf))
+        node = self.approx.set_size_and_deterministic(node, nmc, 0, kwargs.get("more_replacements"))
+        return -node if "more_tf_params" in kwargs else node

@@ -1,0 +1,97 @@
+"""Draws from an approximation as arrays and traces, in one compiled, vectorised call."""
+import numpy as np
+import theano
+
+from ..engines import compile_function
+from ..graph import SeedStream, without_test_values
+from ..model import trace_from_arrays
+from ..validation import check_positive_int
+
+__all__ = ["Sampling"]
+
+#: Bytes that the draws of one compiled call may take; more draws are made in several calls.
+DRAW_BUDGET = 64 * 1024 * 1024
+
+
+class Sampling:
+    """Mixin for :class:`Approximation`: draws of all unobserved variables."""
+
+    def _sample_function(self, names):
+        """Compiled function noise -> values of the variables called `names`; compiled once per set of names."""
+        functions = self.__dict__.setdefault("_cache", {}).setdefault("sample_function", {})
+        key = tuple(names)
+        if key not in functions:
+            functions[key] = self._compile_draws([self.view.model.named_vars[name] for name in names])
+        return functions[key]
+
+    @without_test_values
+    def _compile_draws(self, nodes):
+        eps = [g.symbolic_initial.type("eps") for g in self.groups]
+        z = [g.transform(e) for g, e in zip(self.groups, eps)]
+        return compile_function(eps, self.evaluate(nodes, z, batched=True), name="draws")
+
+    def generator(self, random_seed=None):
+        """Generator for draws: a fresh one for a given seed, else the approximation's own, which moves on."""
+        if random_seed is not None:
+            return SeedStream(random_seed).generator("sample")
+        if self._sample_generator is None:
+            self._sample_generator = self.groups[0].seeds.generator("sample")
+        return self._sample_generator
+
+    def sample_arrays(self, draws=500, include_transformed=True, random_seed=None):
+        """Draws as a dict name -> array (draws, ...), with deterministics and untransformed variables.
+
+        Parameters are those of :meth:`sample`.
+        """
+        draws = check_positive_int(draws, "draws", "sample")
+        generator = self.generator(random_seed)
+        names = [v.name for v in self.view.unobserved(include_transformed)]
+        function = self._sample_function(names)
+        chunk = self._draws_per_call(draws)
+        parts = []
+        for begin in range(0, draws, chunk):
+            size = min(chunk, draws - begin)
+            parts.append(function(*[g.noise_array(size, generator) for g in self.groups]))
+        arrays = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
+        return dict(zip(names, arrays))
+
+    def _draws_per_call(self, draws):
+        width = sum(int(np.prod(v.tag.test_value.shape, dtype=int)) for v in self.view.unobserved(True)
+                    if hasattr(v.tag, "test_value"))
+        bytes_per_draw = max(width, 1) * np.dtype(theano.config.floatX).itemsize
+        return int(np.clip(DRAW_BUDGET // bytes_per_draw, 1, draws))
+
+    def sample(self, draws=500, include_transformed=True, random_seed=None):
+        """Draws from the approximation.
+
+        Parameters
+        ----------
+        draws : int
+            Number of independent draws.
+        include_transformed : bool
+            Whether the trace also holds the transformed (unconstrained) variables.
+        random_seed : int, optional
+            Default: the approximation's own stream, seeded when it was made.
+
+        Returns
+        -------
+        pymc3.backends.base.MultiTrace
+            One chain with all free variables and deterministics.
+        """
+        arrays = self.sample_arrays(draws, include_transformed, random_seed)
+        return trace_from_arrays(self.view, arrays)
+
+    def sample_vp(self, draws=1000, hide_transformed=True, random_seed=None):
+        """Draws without the transformed variables, unless `hide_transformed` is False; see :meth:`sample`."""
+        return self.sample(draws, include_transformed=not hide_transformed, random_seed=random_seed)
+
+    @property
+    def sample_dict_fn(self):
+        """Function ``draws -> {name: array (draws, ...)}`` of the free variables."""
+        names = [v.name for v in self.view.free]
+
+        def sample_dict(draws=100):
+            arrays = self.sample_arrays(draws)
+            return {name: arrays[name] for name in names}
+
+        return sample_dict

@@ -1,0 +1,22 @@
+"""Inference methods and the front door ``fit``."""
+from ._base import FitState, Inference
+from ._fit import METHODS, fit
+from ._history import History, LossView
+from ._implicit import ASVGD, SVGD, ImplicitGradient
+from ._klqp import ADVI, NFVI, FullRankADVI, KLqp
+
+__all__ = [
+    "ADVI",
+    "FullRankADVI",
+    "SVGD",
+    "ASVGD",
+    "NFVI",
+    "Inference",
+    "ImplicitGradient",
+    "KLqp",
+    "fit",
+    "METHODS",
+    "FitState",
+    "History",
+    "LossView",
+]

@@ -1,0 +1,114 @@
+"""``fit``: the front door."""
+import inspect
+
+from ..errors import UnknownNameError
+from ..model import model_context
+from ..registry import Registry
+from ..validation import accepted_keywords, did_you_mean, reject_unknown_keywords
+from ._base import Inference
+from ._implicit import ASVGD, SVGD
+from ._klqp import ADVI, NFVI, FullRankADVI
+
+__all__ = ["fit", "METHODS"]
+
+#: Inference classes by the name that ``fit(method=...)`` takes.
+METHODS = Registry("inference method")
+for _name, _cls in [("advi", ADVI), ("fullrank_advi", FullRankADVI), ("svgd", SVGD), ("asvgd", ASVGD), ("nfvi", NFVI)]:
+    METHODS.register(_name, _cls)
+
+
+def fit(
+    n=10000, method="advi", model=None, random_seed=None, start=None, inf_kwargs=None, local_rv=None, **kwargs
+):
+    """Fit an approximation to the posterior of a model.
+
+    Parameters
+    ----------
+    n : int
+        Number of optimization steps.
+    method : str, Inference class or Inference instance
+        ``'advi'``, ``'fullrank_advi'``, ``'svgd'``, ``'asvgd'``, ``'nfvi'`` or ``'nfvi=<formula>'``, in any case.
+    model : pymc3.Model, optional
+        Default is the model of the ``with`` context.
+    random_seed : int, optional
+        Seed of everything random: same seed, same result.
+    start : dict, optional
+        Start values by variable name.
+    inf_kwargs : dict, optional
+        Keywords of the inference class, e.g. ``{'n_particles': 200}`` for SVGD.
+    local_rv : dict, optional
+        Amortised variables: {variable: dict of parameters}.  PyMC3 has this parameter second, before `method`;
+        a dict in that place is taken for it.
+    **kwargs
+        Keywords of :meth:`Inference.fit`, e.g. ``callbacks``, ``obj_optimizer``, ``obj_n_mc``.
+
+    Returns
+    -------
+    Approximation
+        The fitted approximation; ``approx.hist`` is the loss (negative ELBO) of every step.
+
+    Raises
+    ------
+    UnknownNameError
+        For an unknown method, with the known ones and the closest match.
+    TypeError
+        For an unknown keyword, with the close match.
+
+    Examples
+    --------
+    >>> with model:  # doctest: +SKIP
+    ...     approx = pymc3_vi.fit(method="advi", random_seed=1)
+    ...     trace = approx.sample(1000)
+    """
+    if isinstance(method, dict) or method is None:  # PyMC3's positional order: fit(n, local_rv, method, ...)
+        method, local_rv, model = model if isinstance(model, (str, type)) else "advi", method, None
+    options = dict(inf_kwargs or {})
+    for name, value in (("random_seed", random_seed), ("start", start), ("local_rv", local_rv)):
+        if value is not None:
+            options[name] = value
+    inference = method if isinstance(method, Inference) else None
+    if inference is None:
+        options["model"] = model_context(model if model is not None else options.pop("model", None))
+        inference = _create(method, options)
+    else:
+        _configure(inference, options)
+    allowed = accepted_keywords(type(inference).fit, Inference.fit)
+    reject_unknown_keywords(kwargs, [a for a in allowed if a != "n"], "fit")
+    return inference.fit(n, **kwargs)
+
+
+def _create(method, options):
+    """Inference object for a method name or class."""
+    if isinstance(method, str):
+        name = method.lower()
+        if name.startswith("nfvi="):
+            options.setdefault("flow", name[len("nfvi=") :])
+            name = "nfvi"
+        try:
+            cls = METHODS.get(name)
+        except UnknownNameError:
+            known = METHODS.names() + ["nfvi=<formula>"]
+            raise UnknownNameError(
+                f"The 'method' parameter of fit must be one of {known}, an Inference class or an Inference instance. "
+                f"Got {method!r} instead.{did_you_mean(name, METHODS.names())}"
+            ) from None
+    elif inspect.isclass(method) and issubclass(method, Inference):
+        cls = method
+    else:
+        raise TypeError(
+            f"The 'method' parameter of fit must be one of {METHODS.names()}, an Inference class or an Inference "
+            f"instance. Got {method!r} instead."
+        )
+    return cls(**options)
+
+
+def _configure(inference, options):
+    """Options given beside an instance: a seed is used, anything else would be lost and is refused."""
+    seed = options.pop("random_seed", None)
+    if seed is not None:
+        inference.approx.reseed(seed)
+    if options:
+        raise TypeError(
+            f"fit got method={type(inference).__name__} as an instance together with {sorted(options)}. "
+            "Pass these when making the instance, or pass the class."
+        )

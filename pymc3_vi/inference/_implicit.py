@@ -1,0 +1,126 @@
+"""Inference by kernelised Stein gradients: particles and implicit approximations."""
+import warnings
+
+from ..approximations import Empirical, FullRank
+from ..errors import AEVBInferenceError, VarianceCollapseWarning
+from ..operators import KSD
+from ..test_functions import rbf
+from ._base import Inference
+
+__all__ = ["ImplicitGradient", "SVGD", "ASVGD"]
+
+
+class ImplicitGradient(Inference):
+    """Fits any approximation, with or without log density, by a kernel-based gradient.
+
+    Parameters
+    ----------
+    approx : Approximation
+    estimator : Operator class
+    kernel : str or callable
+        Kernel name, or ``kernel(X) -> (K, dK)``.
+    **kwargs
+        Keywords of the estimator, e.g. ``temperature``.
+    """
+
+    def __init__(self, approx, estimator=KSD, kernel=rbf, **kwargs):
+        super().__init__(estimator, approx, kernel, **kwargs)
+
+
+class SVGD(ImplicitGradient):
+    """Stein variational gradient descent: moves particles until they represent the posterior.
+
+    Parameters
+    ----------
+    n_particles : int
+    jitter : float
+        Standard deviation of the initial particles around the start point.
+    model : pymc3.Model, optional
+    start : dict, optional
+        Start point by variable name.
+    random_seed : int, optional
+        Seed of the initial particles and of draws.
+    estimator : Operator class
+    kernel : str or callable
+    **kwargs
+        Keywords of the estimator, e.g. ``temperature``.
+
+    Warns
+    -----
+    VarianceCollapseWarning
+        Once, when the dimension is at least a fifth of the number of particles.
+
+    References
+    ----------
+    Liu, Wang: Stein Variational Gradient Descent, NIPS 2016, algorithm 1.  Ba et al.: Understanding the Variance
+    Collapse of SVGD in High Dimensions, ICLR 2022.
+    """
+
+    def __init__(
+        self, n_particles=100, jitter=1e-6, model=None, start=None, random_seed=None, estimator=KSD, kernel=rbf, **kwargs
+    ):
+        if kwargs.pop("local_rv", None) is not None:
+            raise AEVBInferenceError("SVGD does not support local variables (local_rv); use ADVI or FullRankADVI.")
+        approx = Empirical(size=n_particles, jitter=jitter, start=start, model=model, random_seed=random_seed)
+        self._collapse_warned = False
+        super().__init__(approx, estimator, kernel, **kwargs)
+
+    def _run(self, step, n, callbacks, score, progressbar):
+        self._warn_of_collapse()
+        super()._run(step, n, callbacks, score, progressbar)
+
+    def _warn_of_collapse(self):
+        particles, d = self.approx.histogram.get_value(borrow=True).shape
+        if self._collapse_warned or 5 * d < particles:
+            return
+        self._collapse_warned = True
+        warnings.warn(
+            f"{particles} particles in {d} dimensions: the spread of SVGD's particles underestimates the posterior's "
+            f"when the dimension is a fifth of their number or more. Use n_particles of at least {5 * d + 1}, a "
+            "larger temperature, or ADVI/FullRankADVI for the spread.",
+            VarianceCollapseWarning,
+            stacklevel=4,
+        )
+
+
+class ASVGD(ImplicitGradient):
+    """Amortised Stein variational gradient descent: trains a random generator of draws.
+
+    Parameters
+    ----------
+    approx : Approximation, optional
+        Default is a full-rank Gaussian.
+    estimator : Operator class
+    kernel : str or callable
+    model : pymc3.Model, optional
+        For the default approximation.
+    random_seed : int, optional
+        For the default approximation.
+    **kwargs
+        Keywords of the estimator, e.g. ``temperature``.
+
+    References
+    ----------
+    Wang, Feng, Liu: Learning to Sample Using Stein Discrepancy, 2016, algorithm 2.
+    """
+
+    def __init__(self, approx=None, estimator=KSD, kernel=rbf, model=None, random_seed=None, **kwargs):
+        warnings.warn(
+            "ASVGD is experimental: its answer depends on the temperature and on obj_n_mc, and at temperature 1 the "
+            "posterior variance is often underestimated. Compare it with ADVI or NUTS.",
+            stacklevel=2,
+        )
+        local_rv = kwargs.pop("local_rv", None)
+        if approx is None:
+            approx = FullRank(local_rv=local_rv, model=model, random_seed=random_seed)
+        elif random_seed is not None:
+            approx.reseed(random_seed)
+        super().__init__(approx, estimator, kernel, **kwargs)
+
+    def fit(self, n=10000, score=None, callbacks=None, progressbar=True, obj_n_mc=500, **kwargs):
+        """As :meth:`Inference.fit`, with many draws per step since the kernel compares draws with each other."""
+        return super().fit(n, score, callbacks, progressbar, obj_n_mc=obj_n_mc, **kwargs)
+
+    def run_profiling(self, n=1000, score=None, obj_n_mc=500, **kwargs):
+        """As :meth:`Inference.run_profiling`."""
+        return super().run_profiling(n=n, score=score, obj_n_mc=obj_n_mc, **kwargs)

@@ -1,0 +1,93 @@
+"""Inference by maximising the ELBO: KLqp and its shortcuts."""
+from ..approximations import FullRank, MeanField, NormalizingFlow
+from ..operators import KL
+from ._base import Inference
+
+__all__ = ["KLqp", "ADVI", "FullRankADVI", "NFVI"]
+
+
+class KLqp(Inference):
+    r"""Fits any approximation with a log density by maximising the ELBO.
+
+    Parameters
+    ----------
+    approx : Approximation
+    beta : float
+        Weight of KL(q || prior) in the objective.
+
+    References
+    ----------
+    Kucukelbir et al.: Automatic Differentiation Variational Inference, JMLR 18(14), 2017.
+    """
+
+    def __init__(self, approx, beta=1.0):
+        super().__init__(KL, approx, None, beta=beta)
+
+
+class ADVI(KLqp):
+    """Mean-field ADVI: independent Gaussians on the unconstrained scale.
+
+    Parameters
+    ----------
+    local_rv : dict, optional
+        Amortised variables: {variable: dict of parameters}.
+    model : pymc3.Model, optional
+    cost_part_grad_scale : float, shared scalar or callable
+        Weight of the score term of the gradient; 0 is sticking the landing.
+    scale_cost_to_minibatch : bool
+        Divide losses by the largest ``total_size`` scaling.
+    random_seed : int, optional
+    start : dict, optional
+        Initial means by variable name.
+    beta : float
+        See :class:`KLqp`.
+
+    References
+    ----------
+    Kucukelbir et al.: Automatic Differentiation Variational Inference, JMLR 18(14), 2017, algorithm 1;
+    Roeder, Wu, Duvenaud: Sticking the Landing, NIPS 2017, section 2.
+    """
+
+    def __init__(
+        self, local_rv=None, model=None, cost_part_grad_scale=1, scale_cost_to_minibatch=False, random_seed=None,
+        start=None, beta=1.0, **kwargs,
+    ):
+        approx = MeanField(
+            local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start, **kwargs
+        )
+        super().__init__(approx, beta=beta)
+
+
+class FullRankADVI(KLqp):
+    """Full-rank ADVI: one correlated Gaussian; parameters as in :class:`ADVI`."""
+
+    def __init__(
+        self, local_rv=None, model=None, cost_part_grad_scale=1, scale_cost_to_minibatch=False, random_seed=None,
+        start=None, beta=1.0, **kwargs,
+    ):
+        approx = FullRank(
+            local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start, **kwargs
+        )
+        super().__init__(approx, beta=beta)
+
+
+class NFVI(KLqp):
+    """Normalizing-flow variational inference.
+
+    Parameters
+    ----------
+    flow : str or Formula
+        Flow formula, e.g. ``'planar*4'``; without a location or scale step of its own it gets a trainable
+        scale-loc head.
+    model : pymc3.Model, optional
+    random_seed : int, optional
+    beta : float
+        See :class:`KLqp`.
+
+    References
+    ----------
+    Rezende, Mohamed: Variational Inference with Normalizing Flows, ICML 2015, section 4.
+    """
+
+    def __init__(self, flow="planar", model=None, random_seed=None, beta=1.0, **kwargs):
+        super().__init__(NormalizingFlow(flow, model=model, random_seed=random_seed, **kwargs), beta=beta)

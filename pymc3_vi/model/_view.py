@@ -1,0 +1,211 @@
+"""What inference needs to know of a ``pymc3.Model``, and the only place that asks it."""
+from collections import OrderedDict, namedtuple
+
+import numpy as np
+import pymc3 as pm
+import theano
+import theano.tensor as tt
+from pymc3.util import get_default_varnames, get_transformed, get_untransformed_name, is_transformed_name
+
+from ..errors import GroupError, ParametrizationError, StartError
+from ..graph import FlatLayout, without_test_values
+from ..validation import did_you_mean
+
+__all__ = ["ModelView", "LogpTerm", "model_context", "transformed"]
+
+#: One summand of the log density: `name` of its variable, `kind` in {'prior', 'data', 'potential'}, scalar `node`.
+LogpTerm = namedtuple("LogpTerm", "name, kind, node")
+
+
+def model_context(model=None):
+    """`model`, or the model of the surrounding ``with`` block; raises TypeError outside of one."""
+    return pm.modelcontext(model)
+
+
+def transformed(var):
+    """The unconstrained variable behind `var`, or `var` itself when it has no transform."""
+    return get_transformed(var)
+
+
+def scaling_of(var):
+    """``total_size`` scaling of a variable as a symbolic floatX scalar."""
+    return tt.as_tensor_variable(pm.floatX(getattr(var, "scaling", 1.0)))
+
+
+class ModelView:
+    """Read-only view of a model: free variables in model order, start points, log-density terms.
+
+    Parameters
+    ----------
+    model : pymc3.Model, optional
+        Default is the model of the ``with`` context.
+
+    Attributes
+    ----------
+    free : list of FreeRV
+        Free variables in the order in which the model defines them.
+
+    Raises
+    ------
+    GroupError
+        If the model has no free variables.
+    """
+
+    def __init__(self, model=None):
+        self.model = model_context(model)
+        self.free = list(self.model.free_RVs)
+        if not self.free:
+            raise GroupError(
+                "The model has no free random variables, so there is nothing to infer. "
+                "Add at least one variable without the 'observed' argument."
+            )
+
+    @property
+    def observed(self):
+        """Observed variables."""
+        return list(self.model.observed_RVs)
+
+    def check_continuous(self, variables=None):
+        """Raise ParametrizationError naming the discrete variables among `variables` (default: all free ones)."""
+        variables = self.free if variables is None else variables
+        names = [v.name for v in variables if isinstance(v.distribution, pm.Discrete) or v.dtype in pm.discrete_types]
+        if names:
+            raise ParametrizationError(
+                f"Discrete variables are not supported by variational inference: {', '.join(names)}. "
+                "Marginalise them out of the model (for example with pm.Mixture) or sample it with pm.sample."
+            )
+
+    def resolve(self, variable):
+        """Free variable for a random variable or its name (transformed or not)."""
+        if isinstance(variable, str):
+            if variable not in self.model.named_vars:
+                raise GroupError(
+                    f"The model has no variable {variable!r}.{did_you_mean(variable, self.model.named_vars)}"
+                )
+            variable = self.model.named_vars[variable]
+        variable = transformed(variable)
+        if variable not in self.free:
+            raise GroupError(
+                f"{variable} is not a free random variable of the model. Free variables: {', '.join(self.names)}."
+            )
+        return variable
+
+    @property
+    def names(self):
+        """Names of the free variables in model order."""
+        return [v.name for v in self.free]
+
+    def layout(self, variables=None, rows=None):
+        """Flat layout of `variables` (default: all free ones).
+
+        Parameters
+        ----------
+        rows : {None, 'rowwise', 'local'}
+            With 'rowwise' or 'local' the first axis of the single variable is a row axis and does not count towards
+            the dimension; 'local' leaves its length open.
+        """
+        entries = []
+        for var in self.free if variables is None else variables:
+            shape, pattern = tuple(int(n) for n in var.dshape), tuple(var.broadcastable)
+            if rows == "local":
+                shape = (-1,) + shape[1:]
+            entries.append((var.name, shape, var.dtype, pattern))
+        layout = FlatLayout(entries if rows is None else [(n, s[1:], t, p[1:]) for n, s, t, p in entries])
+        if rows is not None:  # sizes come from the row's own shape, the public record keeps the whole shape
+            entry = layout.vmap[0]._replace(shp=entries[0][1])
+            layout.vmap[0] = layout.by_name[entry.var] = entry
+            layout.broadcastables[entry.var] = entries[0][3]
+        return layout
+
+    def start(self, user=None):
+        """Complete start point: dict name -> array for every free variable.
+
+        Parameters
+        ----------
+        user : dict, optional
+            Values for some variables, by name of the free or of the untransformed variable.  Values of
+            deterministics are accepted and not used, so that the result of ``pm.find_MAP`` can be passed.
+
+        Raises
+        ------
+        StartError
+            For an unknown name (with the close match), a wrong shape or a non-finite value.
+        """
+        point = OrderedDict((v.name, np.asarray(self.model.test_point[v.name])) for v in self.free)
+        user = dict(user or {})
+        known = self.model.named_vars
+        for name in user:
+            if name not in known:
+                raise StartError(
+                    f"The 'start' parameter names an unknown variable {name!r}.{did_you_mean(name, known)} "
+                    f"Variables of the model: {', '.join(sorted(known))}."
+                )
+        for var in self.free:
+            value = self._start_value(var, user)
+            if value is None:
+                continue
+            try:
+                value = np.broadcast_to(np.asarray(value, dtype=var.dtype), point[var.name].shape)
+            except ValueError:
+                raise StartError(
+                    f"The 'start' value of variable {var.name!r} must have shape {point[var.name].shape}. "
+                    f"Got shape {np.shape(value)} instead."
+                ) from None
+            if not np.all(np.isfinite(value)):
+                raise StartError(
+                    f"The 'start' value of variable {var.name!r} must be finite on the unconstrained scale. "
+                    f"Got {value!r} instead: choose a point inside the support."
+                )
+            point[var.name] = np.array(value)
+        return point
+
+    def _start_value(self, var, user):
+        """Value for the free variable `var` from the user's dict, transformed if need be; None if absent."""
+        if var.name in user:
+            return user[var.name]
+        if is_transformed_name(var.name) and get_untransformed_name(var.name) in user:
+            name = get_untransformed_name(var.name)
+            with theano.config.change_flags(cxx="", compute_test_value="off"):
+                return self.model.named_vars[name].transformation.forward_val(user[name], point=user)
+        return None
+
+    @without_test_values
+    def logp_terms(self):
+        """All summands of the model's log density, scaled by ``total_size``, as a list of :class:`LogpTerm`."""
+        terms = [LogpTerm(v.name, "prior", v.logpt) for v in self.free]
+        terms += [LogpTerm(v.name, "data", v.logpt) for v in self.observed]
+        terms += [LogpTerm(p.name, "potential", tt.sum(p)) for p in self.model.potentials]
+        return terms
+
+    @without_test_values
+    def varlogp(self):
+        """Scalar graph: sum of the prior terms (with the log Jacobians of the transforms)."""
+        return _add([t.node for t in self.logp_terms() if t.kind == "prior"])
+
+    @without_test_values
+    def datalogp(self):
+        """Scalar graph: sum of the likelihood and potential terms."""
+        return _add([t.node for t in self.logp_terms() if t.kind != "prior"])
+
+    @without_test_values
+    def scalings(self):
+        """Symbolic ``total_size`` scalings of the observed variables."""
+        return [scaling_of(v) for v in self.observed]
+
+    def is_scaled(self):
+        """Whether any variable has a ``total_size``."""
+        return any(getattr(v, "total_size", None) is not None for v in self.free + self.observed)
+
+    def unobserved(self, include_transformed=True):
+        """Variables of a trace: free, untransformed and deterministic ones."""
+        return get_default_varnames(self.model.unobserved_RVs, include_transformed=include_transformed)
+
+    def untransformed_name(self, name):
+        """Name that the user gave to the variable called `name`."""
+        return get_untransformed_name(name) if is_transformed_name(name) else name
+
+
+def _add(nodes):
+    if not nodes:
+        return tt.constant(np.asarray(0, dtype=theano.config.floatX))
+    return nodes[0] if len(nodes) == 1 else tt.add(*nodes)

@@ -1,0 +1,82 @@
+"""Kernelised Stein discrepancy operator."""
+import theano.tensor as tt
+
+from ..core import ObjectiveFunction, Operator
+from ..errors import ParametrizationError
+from ..graph import substitute, without_test_values
+from ..stein import Stein
+from ..validation import check_number
+
+__all__ = ["KSD", "KSDObjective"]
+
+
+class KSDObjective(ObjectiveFunction):
+    """Objective of :class:`KSD`: has no loss; its gradients move the draws along the Stein direction."""
+
+    def __init__(self, op, tf):
+        if not isinstance(op, KSD):
+            raise ParametrizationError(f"The 'op' parameter of KSDObjective must be a KSD operator. Got {op!r} instead.")
+        super().__init__(op, tf)
+
+    def draw_terms(self, noise, n_mc, schedules):
+        """All particles at once for an empirical approximation, else `n_mc` random draws."""
+        if self.approx.all_histograms:
+            terms = self.approx.particle_terms()
+        else:
+            terms = self.approx.draw_terms(noise, n_mc, force_batch=True)[0]
+        return terms, terms
+
+    def loss_and_gradients(self, terms, gradient_terms, params, more_replacements, sign=1):
+        """No loss, and the direction carried back from the draws to `params`."""
+        return None, substitute(self._carry_back(self.op.with_terms(terms), params, sign), more_replacements)
+
+    def _carry_back(self, op, params, sign):
+        stein = op.stein(self.tf)
+        direction = -stein.grad if sign > 0 else stein.grad
+        return tt.grad(
+            None, params, known_grads={stein.input_joint_matrix: direction}, disconnected_inputs="ignore"
+        )
+
+    @without_test_values
+    def __call__(self, nmc, **kwargs):
+        """Gradients of the parameters for `nmc` draws, with symbolic noise."""
+        test_side = "more_tf_params" in kwargs
+        params = self.test_params + kwargs["more_tf_params"] if test_side else (
+            self.obj_params + list(kwargs.get("more_obj_params") or [])
+        )
+        grads = self._carry_back(self.op, params, -1 if test_side else 1)
+        return self.approx.set_size_and_deterministic(grads, nmc, 0, kwargs.get("more_replacements"))
+
+
+class KSD(Operator):
+    r"""Kernelised Stein discrepancy: moves draws by Stein variational gradient descent.
+
+    Parameters
+    ----------
+    approx : Approximation
+        Needs no log q.
+    temperature : float
+        Divides the attraction to high density; above 1 the draws spread more.
+
+    References
+    ----------
+    Liu, Wang: Stein Variational Gradient Descent, NIPS 2016, algorithm 1.
+    """
+
+    has_test_function = True
+    returns_loss = False
+    require_logq = False
+    objective_class = KSDObjective
+
+    def __init__(self, approx, temperature=1):
+        super().__init__(approx)
+        self.temperature = check_number(temperature, "temperature", "KSD", low=0, low_open=True)
+
+    def stein(self, f):
+        """The :class:`Stein` gradient with kernel `f`."""
+        histogram = self.approx.all_histograms
+        return Stein(self.approx, f, use_histogram=histogram, temperature=self.temperature, terms=self._terms)
+
+    def apply(self, f):
+        """Direction of steepest descent, (n, d): minus the Stein gradient."""
+        return -self.stein(f).grad

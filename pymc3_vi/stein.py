@@ -1,0 +1,105 @@
+"""The Stein variational gradient."""
+import theano.tensor as tt
+
+from .graph import Memoised, floatx, node_property
+from .test_functions import as_kernel
+from .validation import check_number
+
+__all__ = ["Stein"]
+
+
+class Stein(Memoised):
+    r"""Direction in which particles move to reduce the KL divergence fastest, within the kernel's unit ball.
+
+    .. math:: \phi(x_i) = \frac1n \sum_j \left[ \frac{k(x_j, x_i) \nabla_{x_j} \log p(x_j)}{T}
+              + \nabla_{x_j} k(x_j, x_i) \right]
+
+    Parameters
+    ----------
+    approx : Approximation
+        Where the draws (or particles) come from.
+    kernel : str or callable
+        Kernel name, or ``kernel(X) -> (K, dK)`` for X of shape (n, d): K (n, n) and
+        ``dK[i] = sum_j grad_{x_j} k(x_j, x_i)`` (n, d).
+    use_histogram : bool
+        Use the particles of an empirical approximation instead of random draws.
+    temperature : float
+        T above; larger spreads the particles more.
+    terms : Terms, optional
+        Evaluated log densities; by default those on the approximation's placeholders.
+
+    References
+    ----------
+    Liu, Wang: Stein Variational Gradient Descent, NIPS 2016, eq. 8.
+    """
+
+    def __init__(self, approx=None, kernel="rbf", use_histogram=True, temperature=1, terms=None):
+        self.approx = approx
+        self.temperature = check_number(temperature, "temperature", "Stein", low=0, low_open=True)
+        self.use_histogram = use_histogram
+        self._kernel_function = as_kernel(kernel)
+        self._given_terms = terms
+
+    @node_property
+    def terms(self):
+        """Log densities at the draws."""
+        if self._given_terms is not None:
+            return self._given_terms
+        if self.use_histogram:
+            return self.approx.particle_terms()
+        return self.approx.placeholder_terms
+
+    @node_property
+    def input_joint_matrix(self):
+        """Draws of all groups side by side, (n, d)."""
+        parts = [z.flatten(2) if z.ndim > 2 else z for z in self.terms.z]
+        return parts[0] if len(parts) == 1 else tt.concatenate(parts, axis=-1)
+
+    @property
+    def approx_symbolic_matrices(self):
+        """Draws, one entry per group."""
+        return self.terms.z
+
+    @node_property
+    def logp_norm(self):
+        """log p of every draw, divided by the minibatch normalizing constant, (n,)."""
+        logp = self.terms.sized_varlogp + self.terms.sized_datalogp
+        constant = self.terms.normalizing_constant
+        return logp if constant is None else logp / constant
+
+    @node_property
+    def dlogp(self):
+        """Gradient of log p at every draw, (n, d)."""
+        grads = tt.grad(tt.sum(self.logp_norm), self.terms.z, disconnected_inputs="ignore")
+        grads = [g.flatten(2) if g.ndim > 2 else g for g in grads]
+        return grads[0] if len(grads) == 1 else tt.concatenate(grads, axis=-1)
+
+    @node_property
+    def _kernel(self):
+        return self._kernel_function(self.input_joint_matrix)
+
+    Kxy = property(lambda self: self._kernel[0], doc="Kernel matrix (n, n).")
+    dxkxy = property(lambda self: self._kernel[1], doc="Summed kernel gradients (n, d).")
+
+    @node_property
+    def density_part_grad(self):
+        """Attraction to high density, (n, d)."""
+        return tt.dot(self.Kxy, self.dlogp)
+
+    @node_property
+    def repulsive_part_grad(self):
+        """Repulsion between draws, (n, d)."""
+        constant = self.terms.normalizing_constant
+        return self.dxkxy if constant is None else self.dxkxy / constant
+
+    @node_property
+    def grad(self):
+        """The direction phi, (n, d)."""
+        attraction = self.density_part_grad
+        if self.temperature != 1:
+            attraction = attraction / floatx(self.temperature)
+        return (attraction + self.repulsive_part_grad) / floatx(self.input_joint_matrix.shape[0])
+
+    def updates(self, obj, **kwargs):
+        """Updates of one step of the objective function `obj`; keywords as in ``ObjectiveFunction.updates``."""
+        return obj.updates(**kwargs)
