@@ -17,7 +17,8 @@ import numpy as np  # noqa: E402
 import pymc3 as pm  # noqa: E402
 import theano  # noqa: E402
 
-from tests.example_models import EXAMPLES, REFERENCES  # noqa: E402
+from examples.references import REFERENCES  # noqa: E402
+from tests.example_models import EXAMPLES  # noqa: E402
 
 CHAINS, TUNE, TARGET_ACCEPT, SEED = 4, 2000, 0.95, 20210300
 #: draws per chain: enough for a Monte Carlo error of the mean well below 0.02 posterior sd
@@ -28,6 +29,9 @@ LARGEST_RHAT = 1.005
 STATISTICS = {
     "mean": lambda draws: draws.mean(axis=(0, 1)),
     "sd": lambda draws: draws.std(axis=(0, 1), ddof=1),
+    "q05": lambda draws: np.quantile(draws, 0.05, axis=(0, 1)),
+    "q50": lambda draws: np.quantile(draws, 0.50, axis=(0, 1)),
+    "q95": lambda draws: np.quantile(draws, 0.95, axis=(0, 1)),
     "mcse_mean": lambda draws: _each_entry(az.mcse, draws, method="mean"),
     "mcse_sd": lambda draws: _each_entry(az.mcse, draws, method="sd"),
     "ess_bulk": lambda draws: _each_entry(az.ess, draws, method="bulk"),

@@ -1,14 +1,9 @@
 """Models of the documented usage examples on invented data: the tests and `scripts/make_references.py` share them."""
-import json
-from pathlib import Path
-
 import numpy as np
 import pymc3_vi  # noqa: F401  (before PyMC3)
 import pymc3 as pm
 
 from examples import radon
-
-REFERENCES = Path(__file__).resolve().parent / "references"
 
 
 def beta_binomial_data():
@@ -52,11 +47,3 @@ def radon_model():
 #: name of the reference file -> function that builds the model
 EXAMPLES = {"beta_binomial": beta_binomial, "hierarchical": hierarchical, "radon": radon_model}
 
-
-def load_reference(name):
-    """Statistics of a long NUTS run: {variable: {"mean", "sd", "mcse_mean", ...: array or float}}."""
-    stored = json.loads((REFERENCES / f"{name}.json").read_text())
-    return {
-        variable: {statistic: np.asarray(value) for statistic, value in statistics.items()}
-        for variable, statistics in stored["variables"].items()
-    }
