@@ -76,6 +76,8 @@ class Step:
         self.function = compile_function(
             [], None, updates=updates, engine=engine, name="step", **dict(fn_kwargs or {})
         )
+        #: Function that returns the losses of all steps so far; schedules that watch the loss read it.
+        self.recorded_losses = lambda: None
         self._position = noise.rows  # an exhausted block: the first run fills it
         self._state = [v for v in self._updated() if v is not self._losses and v is not noise.counter]
 
@@ -113,8 +115,8 @@ class Step:
                 self.graph.noise.refill()
                 self._position = 0
             count = min(k, self.graph.noise.rows - self._position)
-            if self.graph.schedules:
-                count = 1
+            for _, schedule in self.graph.schedules:
+                count = min(count, getattr(schedule, "check_every", None) or 1)
             before = self.steps_done
             try:
                 chunk = self._run_segment(count)
@@ -132,7 +134,8 @@ class Step:
 
     def _run_segment(self, count):
         for shared, schedule in self.graph.schedules:
-            shared.set_value(np.asarray(schedule(self.steps_done), dtype=shared.dtype))
+            losses = (self.recorded_losses(),) if hasattr(schedule, "check_every") else ()
+            shared.set_value(np.asarray(schedule(self.steps_done, *losses), dtype=shared.dtype))
         begin, saved = self._position, self.state()
         chunk = self._execute(count)
         broken = self._first_broken(chunk, count)

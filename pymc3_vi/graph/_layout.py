@@ -3,9 +3,9 @@ from collections import OrderedDict, namedtuple
 
 import numpy as np
 import theano
-import theano.tensor as tt
 
 from ..errors import ParametrizationError
+from .ops import unpack
 
 __all__ = ["FlatLayout", "FlatBijection", "VarMap"]
 
@@ -87,19 +87,10 @@ class FlatLayout:
 
     def slices(self, z):
         """Dict name -> tensor cut out of the symbolic `z`, (d,) or (S, d), with its shape restored."""
-        lead = [z.shape[i] for i in range(z.ndim - 1)]
-        pattern = tuple(z.broadcastable[:-1])
-        out = OrderedDict()
-        for entry in self.vmap:
-            if not entry.shp:
-                piece = z[..., entry.slc.start]
-            else:
-                piece = tt.reshape(z[..., entry.slc], lead + list(entry.shp), ndim=len(lead) + len(entry.shp))
-            if piece.dtype != entry.dtyp:
-                piece = tt.cast(piece, entry.dtyp)
-            want = pattern + self.broadcastables[entry.var]
-            out[entry.var] = tt.patternbroadcast(piece, want) if tuple(piece.broadcastable) != want else piece
-        return out
+        shapes = [entry.shp for entry in self.vmap]
+        dtypes = [entry.dtyp for entry in self.vmap]
+        pieces = unpack(z, shapes, dtypes, [self.broadcastables[entry.var] for entry in self.vmap])
+        return OrderedDict(zip(self.names, pieces))
 
 
 class FlatBijection:

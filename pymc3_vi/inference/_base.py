@@ -163,6 +163,7 @@ class Inference:
         if self._compiled is not None and _same(self._compiled[0], key):
             return self._compiled[1]
         step = Step(self.objective.build_step(score=score, **options), fn_kwargs=fn_kwargs)
+        step.recorded_losses = lambda: self.history.array
         self._compiled = (key, step)
         return step
 
