@@ -1,0 +1,106 @@
+"""The rules of the layout: imports point one way, PyMC3 is read in one place, files hold one idea."""
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "pymc3_vi"
+
+#: Level of every top-level module or folder of the package; a module imports only from its own folder or below.
+LEVELS = {
+    "errors": 0, "_compat": 0, "validation": 1, "registry": 2,
+    "graph": 3,
+    "engines": 4,
+    "model": 5, "updates": 5, "flows": 5, "test_functions": 5, "callbacks": 5,
+    "core": 6, "approximations": 7, "stein": 7,
+    "operators": 8,
+    "results": 9, "diagnostics": 9,
+    "inference": 10,
+    "plots": 11, "opvi": 11, "install": 11, "__init__": 11,
+}  # fmt: skip
+
+#: Where ``import pymc3`` is allowed.
+PYMC3_READERS = {"model", "results", "install"}
+
+MAX_LINES = 420
+
+
+def _modules():
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def _unit(path):
+    """Top-level module or folder that `path` belongs to."""
+    part = path.relative_to(PACKAGE).parts[0]
+    return part[:-3] if part.endswith(".py") else part
+
+
+def _imported_units(path, tree):
+    """(unit, line) of every import of the package itself, relative or absolute."""
+    package = ("pymc3_vi",) + path.relative_to(PACKAGE).parts[:-1]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            target = base + tuple((node.module or "").split(".") if node.module else ())
+            names = [target] if len(target) > 1 else [target + (alias.name,) for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [tuple(alias.name.split(".")) for alias in node.names]
+        else:
+            continue
+        for name in names:
+            if name and name[0] == "pymc3_vi" and len(name) > 1:
+                yield name[1], node.lineno
+
+
+def upward_imports(package=PACKAGE, sources=None):
+    """Lines that import from a higher level; `sources` replaces the text of files, for the test of this test."""
+    found = []
+    for path in _modules():
+        text = (sources or {}).get(path, path.read_text(encoding="utf-8"))
+        unit = _unit(path)
+        for target, line in _imported_units(path, ast.parse(text)):
+            if target == unit or target not in LEVELS:
+                continue
+            if LEVELS[target] >= LEVELS[unit] and unit != "__init__":
+                found.append(f"{path.relative_to(package)}:{line} ({unit} imports {target})")
+    return found
+
+
+def test_every_unit_has_a_level():
+    assert {_unit(p) for p in _modules()} <= set(LEVELS)
+
+
+def test_imports_point_down():
+    assert upward_imports() == []
+
+
+def test_an_upward_import_is_found():
+    path = PACKAGE / "graph" / "_layout.py"
+    sources = {path: path.read_text(encoding="utf-8") + "\nfrom ..inference import fit\n"}
+    assert any("graph imports inference" in line for line in upward_imports(sources=sources))
+
+
+def test_no_imports_inside_functions():
+    found = []
+    for path in _modules():
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                for node in ast.walk(function):
+                    if isinstance(node, (ast.Import, ast.ImportFrom)):
+                        found.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
+    # _compat must try imports that may fail before Theano is there.
+    assert [f for f in found if not f.startswith("_compat.py")] == []
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_pymc3_is_read_in_one_place(path):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = [a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names]
+    names += [n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.module and not n.level]
+    if any(name.split(".")[0] == "pymc3" for name in names):
+        assert _unit(path) in PYMC3_READERS
+
+
+@pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_hold_one_idea(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
