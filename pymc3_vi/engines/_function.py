@@ -1,21 +1,82 @@
 """The one way in which the package makes a Theano function."""
+import logging
+
 import theano
+from theano.compile.mode import Mode, predefined_optimizers
+from theano.graph.optdb import Query
+from theano.link.utils import raise_with_op
+from theano.link.vm import VMLinker
 
-from .. import _compat  # noqa: F401
 from ..registry import Registry
+from ._blas import capsule_flags
+from ._compiler import active_cxx
+from ._island_linker import IslandLinker, IslandsUnavailable, IslandVM
 
-__all__ = ["ENGINES", "compile_function", "run_steps"]
+__all__ = ["ENGINES", "compile_function", "default_mode_query", "run_steps"]
+
+logger = logging.getLogger("pymc3_vi")
 
 ENGINES = Registry("engine")
 
 
-def _stock(inputs, outputs, **kwargs):
+def default_mode_query(has_compiler=True):
+    """Query of the graph rewrites that Theano's flags ask for.
+
+    Theano decides at import whether rewrites that only pay with a compiler are left out; here `has_compiler` says so.
+    """
+    chosen = predefined_optimizers[theano.config.optimizer]
+    exclude = set(chosen.exclude) - {"cxx_only"}
+    query = Query(
+        include=list(chosen.include),
+        require=list(chosen.require),
+        exclude=list(exclude if has_compiler else exclude | {"cxx_only"}),
+        position_cutoff=chosen.position_cutoff,
+    )
+    for flag, method in (("including", "including"), ("excluding", "excluding"), ("requiring", "requiring")):
+        tags = [tag for tag in getattr(theano.config, f"optimizer_{flag}").split(":") if tag]
+        if tags:
+            query = getattr(query, method)(*tags)
+    return query
+
+
+def _stock_function(inputs, outputs, **kwargs):
+    """`theano.function` as it is, but for the test values that an open model context demands."""
     with theano.config.change_flags(compute_test_value="off"):
         return theano.function(inputs, outputs, **kwargs)
 
 
-ENGINES.register("theano", _stock)
-ENGINES.register("island", _stock)
+def _flags_want_stock():
+    """Whether Theano's flags choose another mode, linker or a profile, which is then respected."""
+    config = theano.config
+    return (
+        config.mode not in ("Mode", "FAST_RUN")
+        or config.linker not in ("cvm", "vm")
+        or config.profile
+        or config.optimizer not in predefined_optimizers
+    )
+
+
+def _island_function(inputs, outputs, **kwargs):
+    if _flags_want_stock():
+        return _stock_function(inputs, outputs, **kwargs)
+    cxx = active_cxx()
+    # Without a compiler, so that folding constants compiles nothing; it computes them with NumPy.
+    with theano.config.change_flags(compute_test_value="off", cxx=""):
+        if not cxx:
+            linker = VMLinker(use_cloop=False, c_thunks=False)
+            return theano.function(inputs, outputs, mode=Mode(linker, default_mode_query(False)), **kwargs)
+        try:
+            with capsule_flags():
+                mode = Mode(IslandLinker(cxx), default_mode_query())
+                return theano.function(inputs, outputs, mode=mode, **kwargs)
+        except IslandsUnavailable as reason:
+            logger.debug("Theano's stock linker is used: %s", reason)
+    with theano.config.change_flags(cxx=cxx):
+        return _stock_function(inputs, outputs, **kwargs)
+
+
+ENGINES.register("island", _island_function, aliases=("default",))
+ENGINES.register("theano", _stock_function, aliases=("stock",))
 
 
 def compile_function(
@@ -30,14 +91,69 @@ def compile_function(
     name=None,
     **fn_kwargs
 ):
-    """Compile a Theano function with one of the engines."""
+    """Compile a Theano function.
+
+    Parameters
+    ----------
+    inputs, outputs, updates, givens, on_unused_input, name
+        As for `theano.function`.
+    engine : str
+        Name in `ENGINES`.  ``"island"`` makes one C++ module of the whole graph and falls back to Theano's stock linker
+        where it cannot; ``"theano"`` is the stock linker.
+    mode : str or Mode, optional
+        A Theano mode; if it or ``profile`` is given, `theano.function` is called as it is.
+    **fn_kwargs
+        Passed to `theano.function`.
+
+    Returns
+    -------
+    theano Function
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such engine.
+
+    Notes
+    -----
+    Test values are switched off while the function is compiled, so that it can be called inside a model context.
+    """
+    compile_with = ENGINES.get(engine)
     arguments = dict(updates=updates, givens=givens, on_unused_input=on_unused_input, name=name, **fn_kwargs)
     if mode is not None or fn_kwargs.get("profile"):
-        return _stock(inputs, outputs, mode=mode, **arguments)
-    return ENGINES.get(engine)(inputs, outputs, **arguments)
+        return _stock_function(inputs, outputs, mode=mode, **arguments)
+    return compile_with(inputs, outputs, **arguments)
 
 
 def run_steps(function, k):
-    """Call `function`, which takes no arguments, `k` times."""
-    for _ in range(k):
-        function()
+    """Call a function without arguments `k` times, with no Python in between where its linker can do so.
+
+    Parameters
+    ----------
+    function : theano Function
+        Takes no arguments; its updates are what makes the calls differ.
+    k : int
+
+    Notes
+    -----
+    An exception in a step surfaces as it would from ``function()``; the updates of the steps before it are kept.
+    A signal handler that raises (Ctrl-C) stops between two steps.
+    """
+    if k <= 0:
+        return
+    virtual_machine = function.fn
+    if not _runs_many(virtual_machine):
+        for _ in range(k):
+            function()
+        return
+    try:
+        virtual_machine(n_calls=k)
+    except Exception:
+        node = virtual_machine.nodes[virtual_machine.position_of_error]
+        raise_with_op(function.maker.fgraph, node=node, thunk=None, storage_map=virtual_machine.storage_map)
+
+
+def _runs_many(virtual_machine):
+    # CVM, Theano's own loop in C, is a type that exists only once it has been compiled.
+    is_loop = isinstance(virtual_machine, IslandVM) or type(virtual_machine).__name__ in ("CVM", "CLazyLinker")
+    return is_loop and not getattr(virtual_machine, "time_thunks", 0)
