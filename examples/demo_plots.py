@@ -7,6 +7,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 __all__ = ["plot_elbo", "plot_posterior"]
 
 ADVI, NUTS, LIGHT = "#1f5fa8", "#d1495b", "#a9c6e6"
+QUANTILES = [0.05, 0.5, 0.95]
 LABELS = {
     "intercept": "intercept (log pCi/L)",
     "uranium": "slope on log uranium",
@@ -22,7 +23,8 @@ STYLE = {
     "axes.grid": True,
     "grid.color": "0.9",
     "axes.axisbelow": True,
-    "legend.frameon": False,
+    "legend.framealpha": 0.9,
+    "legend.edgecolor": "0.9",
     "figure.dpi": 120,
 }
 
@@ -55,12 +57,12 @@ def plot_elbo(hist, path):
         whole.set_ylim(min(np.quantile(elbo, 0.02), final - 8 * tail.std()), final + 6 * tail.std())
         whole.set_ylabel("ELBO (nats)")
         whole.set_title("Whole run")
-        whole.legend(loc="lower right")
+        for line in whole.legend(loc="lower right").get_lines():
+            line.set_linewidth(2)
         late.set_xlim(len(elbo) // 2, len(elbo))
-        late.set_ylim(np.quantile(tail, 0.005), np.quantile(tail, 0.9999))
-        late.axhline(final, color="0.25", linewidth=1, linestyle="--", label=f"mean {final:,.1f}")
-        late.set_title("Second half")
-        late.legend(loc="lower right")
+        late.set_ylim(*np.quantile(tail, [0.02, 0.995]))
+        late.axhline(final, color="0.25", linewidth=1, linestyle="--")
+        late.set_title(f"Second half: mean {final:,.1f}")
         figure.suptitle("ADVI on the radon model", fontsize=13)
         figure.savefig(path)
     return path
@@ -73,16 +75,21 @@ def _density(draws, points):
     return np.exp(-0.5 * z**2).sum(axis=1) / (len(draws) * width * np.sqrt(2 * np.pi))
 
 
+def _stored_quantiles(stored):
+    return np.array([stored[key] for key in ("q05", "q50", "q95")])
+
+
 def _plot_scalar(axes, draws, stored, label):
-    low = min(stored["mean"] - 4 * stored["sd"], draws.min())
-    high = max(stored["mean"] + 4 * stored["sd"], draws.max())
+    quantiles = _stored_quantiles(stored)
+    margin = 0.4 * (quantiles[2] - quantiles[0])
+    low, high = min(draws.min(), quantiles[0] - margin), max(draws.max(), quantiles[2] + margin)
     points = np.linspace(low, high, 200)
     density = _density(draws, points)
     axes.fill_between(points, density, color=LIGHT, alpha=0.6, linewidth=0)
     axes.plot(points, density, color=ADVI, linewidth=1.8)
     # Under the curve: the two 90 % intervals and medians.
-    rows = {ADVI: (-0.10, np.quantile(draws, [0.05, 0.5, 0.95])), NUTS: (-0.22, [stored[q] for q in ("q05", "q50", "q95")])}
-    for colour, (height, (q05, q50, q95)) in rows.items():
+    rows = [(ADVI, -0.10, np.quantile(draws, QUANTILES)), (NUTS, -0.22, quantiles)]
+    for colour, height, (q05, q50, q95) in rows:
         y = height * density.max()
         axes.plot([q05, q95], [y, y], color=colour, linewidth=2.5, solid_capstyle="round")
         axes.plot([q50], [y], "o", color=colour, markersize=6)
@@ -94,24 +101,28 @@ def _plot_scalar(axes, draws, stored, label):
 
 
 def _plot_counties(axes, draws, reference, data):
-    """County levels over their uranium, as in figure 12.6 of Gelman and Hill."""
-    stored = reference["county"]
-    u = data.log_uranium
-    offset = 0.004
-    quantiles = np.quantile(draws["county"], [0.05, 0.5, 0.95], axis=0)
+    """County levels in the order of their uranium, with the regression that they are shrunk towards."""
+    order = np.argsort(data.log_uranium)
+    place = np.arange(len(order))
+    level = draws["intercept"].mean() + draws["uranium"].mean() * data.log_uranium[order]
+    axes.plot(place, level, color="0.3", linewidth=1.2, linestyle="--", label="regression on uranium (ADVI)")
     series = [
-        (u - offset, quantiles, ADVI, "ADVI: median and 90 % interval"),
-        (u + offset, np.array([stored[q] for q in ("q05", "q50", "q95")]), NUTS, "NUTS: median and 90 % interval"),
+        (place - 0.17, np.quantile(draws["county"], QUANTILES, axis=0), ADVI, "ADVI: median and 90 % interval"),
+        (place + 0.17, _stored_quantiles(reference["county"]), NUTS, "NUTS: median and 90 % interval"),
     ]
-    for x, (q05, q50, q95), colour, label in series:
-        axes.errorbar(x, q50, yerr=[q50 - q05, q95 - q50], fmt="o", color=colour, ecolor=colour, markersize=3.2,
-                      elinewidth=1, alpha=0.75, label=label)
-    line = np.linspace(u.min() - 0.05, u.max() + 0.05, 2)
-    axes.plot(line, draws["intercept"].mean() + draws["uranium"].mean() * line, color="0.3", linewidth=1, linestyle="--",
-              label="regression on uranium (ADVI)")
-    axes.set_xlabel("log uranium of the county's soil")
-    axes.set_ylabel("county level (log pCi/L, basement)")
-    axes.set_title(f"Levels of the {len(u)} counties")
+    for x, quantiles, colour, label in series:
+        q05, q50, q95 = quantiles[:, order]
+        axes.errorbar(x, q50, yerr=[q50 - q05, q95 - q50], fmt="o", color=colour, markersize=3.4, elinewidth=1.3,
+                      label=label)
+    axes.set_xlim(-1.5, len(order) + 0.5)
+    ticks = place[::7]
+    names = [f"{data.county_names[order[k]].title()}\n{data.log_uranium[order[k]]:+.2f}" for k in ticks]
+    axes.set_xticks(ticks)
+    axes.set_xticklabels(names, fontsize=8.5)
+    axes.grid(axis="x", visible=False)
+    axes.set_xlabel("county, in the order of its soil's log uranium")
+    axes.set_ylabel("level in the basement (log pCi/L)")
+    axes.set_title(f"Levels of the {len(order)} counties")
     axes.legend(loc="upper left")
 
 

@@ -68,7 +68,6 @@ def build_model(data):
         county = pm.Deterministic(
             "county", intercept + uranium * data.log_uranium.astype(floatX) + county_sd * county_offset
         )
-        pm.Normal(
-            "log_radon", mu=county[data.county] + floor * data.floor.astype(floatX), sigma=sigma, observed=data.log_radon
-        )
+        level = county[data.county] + floor * data.floor.astype(floatX)
+        pm.Normal("log_radon", mu=level, sigma=sigma, observed=data.log_radon)
     return model

@@ -50,6 +50,19 @@ def _rounded(values, digits=7):
     return np.vectorize(lambda x: float(f"{x:.{digits}g}"))(values).tolist()
 
 
+def _write(stored, path):
+    """Write `stored` as JSON with one line a statistic, so that a new run shows as a readable difference."""
+    blocks = []
+    for variable, statistics in stored["variables"].items():
+        lines = ",\n".join(f'   "{key}": {json.dumps(value)}' for key, value in statistics.items())
+        blocks.append(f'  "{variable}": {{\n{lines}\n  }}')
+    head = {key: json.dumps(stored[key]) for key in ("run", "logp_at_test_point")}
+    path.write_text(
+        f'{{\n "run": {head["run"]},\n "logp_at_test_point": {head["logp_at_test_point"]},\n "variables": {{\n'
+        + ",\n".join(blocks) + "\n }\n}\n"
+    )
+
+
 def make(name):
     """Sample example `name` and write its file; raises RuntimeError if the run is not good enough to keep."""
     with theano.config.change_flags(cxx=""):  # test values of the build are not worth a compiler
@@ -84,7 +97,7 @@ def make(name):
         "variables": {v: {key: _rounded(value) for key, value in s.items()} for v, s in variables.items()},
     }
     target = REFERENCES / f"{name}.json"
-    target.write_text(json.dumps(stored, indent=1) + "\n")
+    _write(stored, target)
     print(f"{name}: written to {target.relative_to(ROOT)} ({target.stat().st_size} bytes)")
 
 
