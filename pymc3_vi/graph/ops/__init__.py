@@ -1,11 +1,14 @@
 """Ops with C code that the graphs of the package are made of."""
 from ._batch_matmul import BatchMatmul, batch_matmul
+from ._median import Median, median
 from ._tril import TrilMatVec, TrilOuter, tril_matvec, tril_outer
 from ._unpack import Pack, Unpack, pack, unpack
 
 __all__ = [
     "BatchMatmul",
     "batch_matmul",
+    "Median",
+    "median",
     "TrilMatVec",
     "TrilOuter",
     "tril_matvec",

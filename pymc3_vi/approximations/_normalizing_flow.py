@@ -1,0 +1,162 @@
+"""Normalizing-flow family."""
+import numpy as np
+import theano.tensor as tt
+
+from ..core import Group, register_family
+from ..errors import ParametrizationError
+from ..flows import (
+    Formula,
+    LocFlow,
+    ScaleFlow,
+    flow_for_params,
+    seems_like_flow_params,
+    seems_like_formula,
+)
+from ..graph import SeedStream, check_param_names, node_property
+from ._gaussian import standard_normal_logp
+
+__all__ = ["NormalizingFlowGroup"]
+
+#: Standard deviation with which the affine head starts: that of the mean-field family.
+_START_RHO = 0.0
+
+
+@register_family
+class NormalizingFlowGroup(Group):
+    r"""A chain of flows :math:`z = f_K \circ \dots \circ f_1(\epsilon)` of standard normal noise.
+
+    .. math:: \log q(z) = \log N(\epsilon) - \sum_k \log |\det J_k|
+
+    Keywords
+    --------
+    flow : str or Formula
+        Flow formula; default ``'planar'``.
+    jitter : float
+        Standard deviation of the initial flow parameters around the identity map.
+    start : dict
+        Initial location, by variable name.
+
+    Notes
+    -----
+    A formula with neither a location nor a scale step gets a trainable scale-loc head behind it, so that any
+    formula is at least as rich as the mean-field family.
+
+    References
+    ----------
+    Rezende, Mohamed: Variational Inference with Normalizing Flows, ICML 2015, eq. 7.
+    """
+
+    short_name = "normalizing_flow"
+    alias_names = frozenset(["nf"])
+    family_keywords = ("flow", "jitter", "start")
+    default_flow = "planar"
+
+    @classmethod
+    def accepts_name(cls, name):
+        """Flow formulas mean this family."""
+        return seems_like_formula(name)
+
+    @classmethod
+    def accepts_params(cls, params):
+        """{0: {...}, 1: {...}} with the parameters of flows."""
+        return seems_like_flow_params(params)
+
+    @classmethod
+    def get_param_spec_for(cls, d, flow=default_flow, **kwargs):
+        """Shapes of the flows' parameters: {position: {name: tuple}}."""
+        return Formula(flow).get_param_spec_for(d=d)
+
+    def _formula(self):
+        flow = self._kwargs.get("flow")
+        if flow is None and self._vfam not in (None, self.short_name, *self.alias_names):
+            flow = self._vfam
+        if self.user_params is not None:
+            if flow is not None:
+                raise ParametrizationError(
+                    "NormalizingFlowGroup got both a flow formula and params; the params tell the flows, drop the formula."
+                )
+            return Formula("-".join(flow_for_params(self.user_params[i]).short_name for i in self._positions()))
+        if flow is not None and not isinstance(flow, (str, Formula)):
+            raise TypeError(f"The 'flow' parameter of NormalizingFlowGroup must be a formula. Got {flow!r} instead.")
+        return Formula(self.default_flow if flow is None else flow)
+
+    def _positions(self):
+        params = self.user_params
+        if not seems_like_flow_params(params):
+            known = {i: sorted(map(str, p)) if isinstance(p, dict) else p for i, p in params.items()}
+            for i in range(len(params)):
+                if i not in params:
+                    raise ParametrizationError(
+                        f"The 'params' of NormalizingFlowGroup must have the keys 0 to {len(params) - 1}. Got "
+                        f"{list(params)}: {i} is missing."
+                    )
+                check_param_names(params[i], flow_for_params(params[i]).param_specs, f"flow {i}")
+            raise ParametrizationError(f"The 'params' of NormalizingFlowGroup must be dicts of flow parameters. Got {known}.")
+        return range(len(params))
+
+    def _take_user_params(self, params):
+        self._build(self._formula(), None)
+        return params
+
+    def _create_params(self, rng, flow=None, jitter=0.01, start=None):
+        formula = self._formula()
+        self._build(formula, rng, jitter)
+        self._start(start)
+        return self._flow_params()
+
+    def _build(self, formula, rng, jitter=0.0):
+        rows = None if self.local or not self.batched else self.bdim
+        self.flow = formula(
+            self.symbolic_initial, self.ddim, jitter, params=self.user_params, batch_size=rows, local=self.local,
+            random_seed=rng if rng is not None else SeedStream(0),
+        )
+        self.head = None
+        if self.user_params is None and not {LocFlow, ScaleFlow} & set(formula.flows):
+            scale = ScaleFlow(self.flow, jitter=0.0, batch_size=rows, random_seed=rng)
+            self.head = LocFlow(scale, jitter=0.0, batch_size=rows, random_seed=rng)
+
+    def _start(self, start):
+        """Put the start point into the last location step, and mean field's scale into the head."""
+        for step in reversed(list(self._whole.chain)):
+            if isinstance(step, LocFlow):
+                loc = step.shared_params["loc"]
+                loc.set_value(loc.get_value() + self._start_vector(start).astype(loc.dtype))
+                break
+        if self.head is not None:
+            rho = self.head.parent.shared_params["rho"]
+            rho.set_value(rho.get_value() * 0 + np.asarray(_START_RHO, dtype=rho.dtype))
+
+    @property
+    def _whole(self):
+        return self.flow if self.head is None else self.head
+
+    def _flow_params(self):
+        steps = {i: step.shared_params for i, step in enumerate(self.flow.chain)}
+        if self.head is not None:
+            steps["head"] = dict(self.head.parent.shared_params, **self.head.shared_params)
+        return steps
+
+    @property
+    def params(self):
+        """Trainable shared variables, first flow first."""
+        return self._whole.all_params
+
+    @node_property
+    def bdim(self):
+        """Number of rows b; symbolic for local groups, 1 when not batched."""
+        if self.local:
+            return tt.as_tensor_variable(next(iter(self.user_params[0].values()))).shape[0]
+        return int(self.group[0].dshape[0]) if self.batched else 1
+
+    def transform(self, eps):
+        """The whole chain at base noise `eps`."""
+        return self._whole.evaluate(eps)[0]
+
+    def log_density(self, eps):
+        """log q at the draws made of `eps`."""
+        log_det = self._whole.evaluate(eps)[1]
+        return standard_normal_logp(self, eps) - (log_det.sum(axis=-1) if self.batched else log_det)
+
+    def score(self, eps):
+        """Gradient of log q with respect to z, carried through the chain."""
+        return self._whole.score(eps)

@@ -1,0 +1,6 @@
+"""Test functions: kernels for Stein operators, by name or as callables."""
+from ._base import KERNELS, Kernel, TestFunction, as_kernel
+from ._imq import IMQ, imq
+from ._rbf import RBF, rbf
+
+__all__ = ["KERNELS", "Kernel", "TestFunction", "as_kernel", "RBF", "rbf", "IMQ", "imq"]
