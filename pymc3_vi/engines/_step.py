@@ -78,6 +78,7 @@ class Step:
         )
         #: Function that returns the losses of all steps so far; schedules that watch the loss read it.
         self.recorded_losses = lambda: None
+        self._pending = []
         self._position = noise.rows  # an exhausted block: the first run fills it
         self._state = [v for v in self._updated() if v is not self._losses and v is not noise.counter]
 
@@ -110,13 +111,15 @@ class Step:
             When a loss or parameter is not finite; parameters and optimizer state are then those before that step.
         """
         losses, total = [], k
+        self._pending = losses  # losses that their owner has not recorded yet
         while k > 0:
             if self._position >= self.graph.noise.rows:
                 self.graph.noise.refill()
                 self._position = 0
             count = min(k, self.graph.noise.rows - self._position)
             for _, schedule in self.graph.schedules:
-                count = min(count, getattr(schedule, "check_every", None) or 1)
+                every = getattr(schedule, "check_every", None) or 1
+                count = min(count, every - self.steps_done % every)
             before = self.steps_done
             try:
                 chunk = self._run_segment(count)
@@ -134,7 +137,7 @@ class Step:
 
     def _run_segment(self, count):
         for shared, schedule in self.graph.schedules:
-            losses = (self.recorded_losses(),) if hasattr(schedule, "check_every") else ()
+            losses = (self._all_losses(),) if hasattr(schedule, "check_every") else ()
             shared.set_value(np.asarray(schedule(self.steps_done, *losses), dtype=shared.dtype))
         begin, saved = self._position, self.state()
         chunk = self._execute(count)
@@ -149,6 +152,11 @@ class Step:
                 self._go_back(saved, begin)
                 broken = 0
         raise StepDiverged(np.empty(0) if chunk is None else chunk[:broken], loss)
+
+    def _all_losses(self):
+        recorded = self.recorded_losses()
+        parts = ([] if recorded is None else [recorded]) + self._pending
+        return np.concatenate(parts) if parts else None
 
     def _execute(self, count):
         begin = self._position

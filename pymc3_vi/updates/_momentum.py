@@ -114,7 +114,7 @@ def _add_velocity(updates, params, momentum, caller, rule):
 
 
 @optimizer(learning_rate=POSITIVE, momentum=FRACTION)
-def momentum(loss_or_grads, params, learning_rate, momentum=0.9):
+def momentum(loss_or_grads, params, learning_rate=0.001, momentum=0.9):
     r"""Gradient descent with momentum (heavy ball).
 
     .. math:: v_t = \mu v_{t-1} - \eta\, g_t, \qquad \theta_t = \theta_{t-1} + v_t
@@ -154,7 +154,7 @@ def momentum(loss_or_grads, params, learning_rate, momentum=0.9):
 
 
 @optimizer(learning_rate=POSITIVE, momentum=FRACTION)
-def nesterov_momentum(loss_or_grads, params, learning_rate, momentum=0.9):
+def nesterov_momentum(loss_or_grads, params, learning_rate=0.001, momentum=0.9):
     r"""Gradient descent with Nesterov momentum.
 
     .. math:: v_t = \mu v_{t-1} - \eta\, g_t, \qquad \theta_t = \theta_{t-1} + \mu v_t - \eta\, g_t

@@ -7,7 +7,7 @@ __all__ = ["sgd"]
 
 
 @optimizer(learning_rate=POSITIVE)
-def sgd(loss_or_grads, params, learning_rate):
+def sgd(loss_or_grads, params, learning_rate=0.001):
     r"""Stochastic gradient descent: a step of `learning_rate` times the gradient.
 
     .. math:: \theta_t = \theta_{t-1} - \eta\, g_t

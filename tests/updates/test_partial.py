@@ -30,9 +30,9 @@ from .problems import run_path
 every_optimizer = pytest.mark.parametrize("name", OPTIMIZERS.names())
 
 SIGNATURES = {
-    "sgd": "(loss_or_grads, params, learning_rate)",
-    "momentum": "(loss_or_grads, params, learning_rate, momentum=0.9)",
-    "nesterov_momentum": "(loss_or_grads, params, learning_rate, momentum=0.9)",
+    "sgd": "(loss_or_grads, params, learning_rate=0.001)",
+    "momentum": "(loss_or_grads, params, learning_rate=0.001, momentum=0.9)",
+    "nesterov_momentum": "(loss_or_grads, params, learning_rate=0.001, momentum=0.9)",
     "adagrad": "(loss_or_grads, params, learning_rate=1.0, epsilon=1e-06)",
     "adagrad_window": "(loss_or_grads, params, learning_rate=0.001, epsilon=0.1, n_win=10)",
     "rmsprop": "(loss_or_grads, params, learning_rate=0.001, rho=0.9, epsilon=1e-06)",
@@ -132,9 +132,9 @@ def test_too_many_or_twice_given_arguments(w):
 
 
 @pytest.mark.parametrize("function", [sgd, momentum])
-def test_a_missing_learning_rate_says_how_to_give_it(function, w):
-    with pytest.raises(TypeError, match=rf"no default for 'learning_rate'.*{function.__name__}\(learning_rate=0.001\)"):
-        function()((w ** 2).sum(), [w])
+def test_bare_names_work_as_in_pymc3(function, w):
+    bare, explicit = function((w ** 2).sum(), [w]), function((w ** 2).sum(), [w], learning_rate=0.001)
+    assert bare.hyperparameters["learning_rate"].get_value() == explicit.hyperparameters["learning_rate"].get_value()
 
 
 @pytest.mark.parametrize("function, given, error", [
