@@ -89,7 +89,22 @@ class EngineError(VariationalInferenceError, RuntimeError):
 
 
 class FileFormatError(VariationalInferenceError, ValueError):
-    """A saved file is damaged, of another version, or of another model."""
+    """A saved file cannot be used.
+
+    Attributes
+    ----------
+    reason : str
+        ``'foreign'`` (no file of this package), ``'truncated'``, ``'damaged'``, ``'version'`` (a later format),
+        ``'kind'`` (holds something else), ``'model'`` (of another model) or ``'options'`` (of a fit with other
+        options).
+    """
+
+    def __init__(self, message, reason=None):
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self):
+        return type(self), (self.args[0], self.reason)
 
 
 class ConvergenceWarning(UserWarning):

@@ -1,0 +1,1 @@
+"""Results of a fit for other tools: saved files, inference data, summaries."""

@@ -1,0 +1,213 @@
+"""The file format: what goes in comes out, and nothing else is taken for it."""
+import io
+import json
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+
+from pymc3_vi.errors import FileFormatError
+from pymc3_vi.results._container import FORMAT_VERSION, _sealed, read_container, write_container
+
+HEADER = {"kind": "test", "package_version": "0", "numbers": [1, 2.5, None], "text": "ü"}
+
+
+def _arrays(rng):
+    return {
+        "hist": rng.normal(size=100),
+        "group0/mu": rng.normal(size=(3, 4)).astype("float32"),
+        "fortran": np.asfortranarray(rng.normal(size=(3, 4))),
+        "empty": np.empty((0, 3)),
+        "scalar": np.float64(3.0),
+        "words": rng.integers(0, 2 ** 32, 7).astype("uint64"),
+        "yes": np.array([True, False]),
+    }
+
+
+@pytest.fixture
+def written(tmp_path, rng):
+    path, arrays = tmp_path / "x.npz", _arrays(rng)
+    write_container(path, HEADER, arrays)
+    return path, arrays
+
+
+def _reason(path):
+    with pytest.raises(FileFormatError) as caught:
+        read_container(path)
+    assert str(path) in str(caught.value)
+    return caught.value.reason
+
+
+def test_round_trip(written):
+    path, arrays = written
+    header, found = read_container(path)
+    assert header == dict(HEADER, format="pymc3_vi", format_version=FORMAT_VERSION)
+    assert set(found) == set(arrays)
+    for name, value in arrays.items():
+        np.testing.assert_array_equal(found[name], value)
+        assert found[name].dtype == np.asarray(value).dtype and found[name].shape == np.shape(value)
+        assert found[name].flags.writeable
+
+
+def test_numpy_opens_it(written):
+    path, arrays = written
+    with np.load(path, allow_pickle=False) as found:
+        np.testing.assert_array_equal(found["hist"], arrays["hist"])
+        assert json.loads(found["header"].tobytes().decode())["kind"] == "test"
+
+
+def test_equal_contents_are_equal_files(tmp_path, written):
+    path, arrays = written
+    write_container(tmp_path / "y.npz", HEADER, arrays)
+    assert path.read_bytes() == (tmp_path / "y.npz").read_bytes()
+
+
+def test_every_bit_flip_is_damage(tmp_path, written):
+    data = written[0].read_bytes()
+    broken = tmp_path / "broken.npz"
+    for position in range(len(data)):
+        flipped = bytearray(data)
+        flipped[position] ^= 1 << position % 8
+        broken.write_bytes(flipped)
+        assert _reason(broken) in ("damaged", "truncated", "foreign")
+        if position < len(data) - 200:
+            assert _reason(broken) == "damaged"
+
+
+def test_every_cut_is_seen(tmp_path, written):
+    data = written[0].read_bytes()
+    broken = tmp_path / "broken.npz"
+    for length in range(len(data)):
+        broken.write_bytes(data[:length])
+        assert _reason(broken) == "truncated"
+
+
+def test_appended_bytes_are_damage(tmp_path, written):
+    broken = tmp_path / "broken.npz"
+    broken.write_bytes(written[0].read_bytes() + b"x")
+    assert _reason(broken) == "damaged"
+
+
+def test_later_version_says_to_upgrade(tmp_path, monkeypatch):
+    path = tmp_path / "x.npz"
+    monkeypatch.setattr("pymc3_vi.results._container.FORMAT_VERSION", FORMAT_VERSION + 1)
+    write_container(path, dict(HEADER, package_version="99.1"), {})
+    monkeypatch.undo()
+    assert _reason(path) == "version"
+    with pytest.raises(FileFormatError, match=f"format version {FORMAT_VERSION + 1}, written by pymc3_vi 99.1"):
+        read_container(path)
+
+
+def _sealed_archive(members, **options):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", **options) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+        archive.comment = b"pymc3_vi sha256 " + b"0" * 64
+    return _sealed(buffer.getvalue())
+
+
+def _npy(value, **options):
+    member = io.BytesIO()
+    np.save(member, value, **options)
+    return member.getvalue()
+
+
+def _header(**changes):
+    header = dict(dict(HEADER, format="pymc3_vi", format_version=FORMAT_VERSION), **changes)
+    return _npy(np.frombuffer(json.dumps(header).encode(), dtype="uint8"))
+
+
+class _Bomb:
+    def __reduce__(self):
+        return os.mkdir, (os.environ["PYMC3_VI_TEST_BOMB"],)
+
+
+FOREIGN = {
+    "text": lambda: b"hello",
+    "pickle": lambda: pickle.dumps(_Bomb()),
+    "plain npz": lambda: _plain_npz(),
+    "zip": lambda: _sealed_archive({"header.npy": _header(), "code.py": b"print(1)"}),
+    "object array": lambda: _sealed_archive(
+        {"header.npy": _header(), "x.npy": _npy(np.array([_Bomb()]), allow_pickle=True)}
+    ),
+    "compressed": lambda: _sealed_archive(
+        {"header.npy": _header(), "x.npy": _npy(np.zeros(10 ** 6))}, compression=zipfile.ZIP_DEFLATED
+    ),
+    "huge shape": lambda: _sealed_archive({"header.npy": _header(), "x.npy": _npy_header((10 ** 15,))}),
+    "negative shape": lambda: _sealed_archive({"header.npy": _header(), "x.npy": _npy_header((-1, 7))}),
+    "strings": lambda: _sealed_archive({"header.npy": _header(), "x.npy": _npy(np.array(["a"]))}),
+    "no header": lambda: _sealed_archive({"x.npy": _npy(np.zeros(3))}),
+    "header is no JSON": lambda: _sealed_archive({"header.npy": _npy(np.frombuffer(b"import os", dtype="uint8"))}),
+    "deep JSON": lambda: _sealed_archive({"header.npy": _npy(np.frombuffer(b"[" * 10 ** 5, dtype="uint8"))}),
+    "header is a list": lambda: _sealed_archive({"header.npy": _npy(np.frombuffer(b"[1]", dtype="uint8"))}),
+    "other program": lambda: _sealed_archive({"header.npy": _header(format="other")}),
+    "version is a word": lambda: _sealed_archive({"header.npy": _header(format_version="1")}),
+    "version is zero": lambda: _sealed_archive({"header.npy": _header(format_version=0)}),
+    "npy of another version": lambda: _sealed_archive({"header.npy": b"\x93NUMPY\x09\x00" + _header()[8:]}),
+}
+
+
+def _npy_header(shape):
+    member = io.BytesIO()
+    np.lib.format.write_array_header_1_0(member, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return member.getvalue() + np.zeros(3).tobytes()
+
+
+def _plain_npz():
+    buffer = io.BytesIO()
+    np.savez(buffer, x=np.zeros(3))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("name", sorted(FOREIGN))
+def test_foreign_files_are_refused_and_run_nothing(tmp_path, monkeypatch, name):
+    bomb = tmp_path / "bomb"
+    monkeypatch.setenv("PYMC3_VI_TEST_BOMB", str(bomb))
+    path = tmp_path / "foreign.npz"
+    path.write_bytes(FOREIGN[name]())
+    assert _reason(path) == "foreign"
+    assert not bomb.exists()
+
+
+def test_the_bomb_would_go_off_with_pickle(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYMC3_VI_TEST_BOMB", str(tmp_path / "bomb"))
+    pickle.loads(FOREIGN["pickle"]())
+    assert (tmp_path / "bomb").exists()
+
+
+def test_a_failed_write_leaves_the_old_file_and_no_rest(written, monkeypatch):
+    path, arrays = written
+    before = path.read_bytes()
+
+    def full_disk(handle):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        write_container(path, HEADER, {})
+    assert path.read_bytes() == before
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_permissions_are_those_of_new_or_replaced_files(written):
+    path, arrays = written
+    plain = path.parent / "plain"
+    plain.touch()
+    assert path.stat().st_mode == plain.stat().st_mode
+    os.chmod(path, 0o640)
+    write_container(path, HEADER, arrays)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_missing_file_is_a_missing_file(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        read_container(tmp_path / "none.npz")
+
+
+def test_objects_cannot_be_written(tmp_path):
+    with pytest.raises(ValueError):
+        write_container(tmp_path / "x.npz", HEADER, {"x": np.array([object()])})
+    assert os.listdir(tmp_path) == []
