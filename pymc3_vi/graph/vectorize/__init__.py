@@ -1,0 +1,16 @@
+"""Many draws in one graph: every node works on a leading batch axis."""
+from . import _dot, _elementwise, _indexing, _linalg, _scan, _shape  # noqa: F401  (they register their rules)
+from ._driver import record_fallbacks, vectorize_graph
+from ._linalg import Blockwise, blockwise
+from ._rules import NoBatchRule, Operand, Unbatched, rule
+
+__all__ = [
+    "Blockwise",
+    "NoBatchRule",
+    "Operand",
+    "Unbatched",
+    "blockwise",
+    "record_fallbacks",
+    "rule",
+    "vectorize_graph",
+]

@@ -1,0 +1,77 @@
+"""Linear algebra on stacks of matrices in NumPy; a stack is an array whose first axis runs over matrices."""
+import numpy as np
+from scipy.linalg import get_lapack_funcs, solve_triangular
+
+__all__ = ["cholesky", "determinant", "inverse", "solve"]
+
+# Up to this size substitution over the whole stack beats one LAPACK call per matrix.
+_SMALL = 16
+_MANY = 8
+
+
+def cholesky(op, batched, matrices):
+    """Cholesky factors; with ``on_error='nan'`` those of the matrices that are not positive definite are NaN."""
+    try:
+        factors = np.linalg.cholesky(matrices)
+    except np.linalg.LinAlgError:
+        if op.on_error != "nan":
+            raise
+        factors = np.empty_like(matrices)
+        for factor, matrix in zip(factors, matrices):
+            try:
+                factor[...] = np.linalg.cholesky(matrix)
+            except np.linalg.LinAlgError:
+                factor[...] = np.nan
+    return factors if op.lower else np.ascontiguousarray(factors.swapaxes(-1, -2))
+
+
+def inverse(op, batched, matrices):
+    """Inverses."""
+    return np.linalg.inv(matrices)
+
+
+def determinant(op, batched, matrices):
+    """Determinants."""
+    return np.linalg.det(matrices)
+
+
+def solve(op, batched, a, b):
+    """Solutions of ``a x = b`` by the structure that the Op knows; either of the two may be shared by the stack."""
+    is_vector = b.ndim - int(batched[1]) == 1
+    b = b[..., None] if is_vector else b
+    if op.A_structure not in ("lower_triangular", "upper_triangular"):
+        x = np.linalg.solve(a, b)
+    else:
+        x = _solve_triangular(a, b, batched, lower=op.A_structure == "lower_triangular")
+    return x[..., 0] if is_vector else x
+
+
+def _solve_triangular(a, b, batched, lower):
+    n = a.shape[-1]
+    dtype = np.result_type(a, b, np.float32)
+    if not batched[0]:  # one matrix: all right-hand sides side by side
+        columns = np.moveaxis(b, 0, -1)
+        x = solve_triangular(a, columns.reshape(n, -1), lower=lower, check_finite=False)
+        return np.moveaxis(x.reshape(columns.shape), -1, 0)
+    x = np.empty((len(a), n, b.shape[-1]), dtype=dtype)
+    if n <= _SMALL and len(a) >= _MANY:
+        _check_diagonal(a)
+        for i in range(n) if lower else range(n - 1, -1, -1):
+            known = slice(0, i) if lower else slice(i + 1, n)
+            right = b[..., i, :]
+            if known.start < known.stop:
+                right = right - np.matmul(a[:, i, None, known], x[:, known, :])[:, 0, :]
+            x[:, i, :] = right / a[:, i, i][:, None]
+        return x
+    (trtrs,) = get_lapack_funcs(("trtrs",), dtype=dtype)
+    for s in range(len(a)):
+        # The transpose of a C-ordered matrix is Fortran-ordered, so that nothing is copied.
+        x[s], info = trtrs(a[s].T, b[s] if batched[1] else b, lower=not lower, trans=1)
+        if info:
+            raise np.linalg.LinAlgError(f"singular matrix: resolution failed at diagonal {info - 1}")
+    return x
+
+
+def _check_diagonal(a):
+    if np.any(np.diagonal(a, axis1=-2, axis2=-1) == 0):
+        raise np.linalg.LinAlgError("singular matrix: a diagonal element is zero")
