@@ -10,7 +10,7 @@ from examples import radon
 from examples.demo_plots import plot_elbo, plot_posterior
 from examples.references import load_reference
 
-STEPS, DRAWS, SEED = 30000, 4000, 20210300
+STEPS, DRAWS, SEED = 60000, 4000, 20210300
 SCALARS = ["intercept", "uranium", "floor", "county_sd", "sigma"]
 
 

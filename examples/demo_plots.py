@@ -41,7 +41,8 @@ def plot_elbo(hist, path):
     steps = np.arange(1, len(elbo) + 1)
     window = max(1, len(elbo) // 100)
     mean = _running_mean(elbo, window)
-    tail = elbo[len(elbo) // 2:]
+    settled = len(elbo) * 2 // 3
+    tail = elbo[settled:]
     final = tail.mean()
 
     with rc_context(STYLE):
@@ -59,10 +60,10 @@ def plot_elbo(hist, path):
         whole.set_title("Whole run")
         for line in whole.legend(loc="lower right").get_lines():
             line.set_linewidth(2)
-        late.set_xlim(len(elbo) // 2, len(elbo))
+        late.set_xlim(settled, len(elbo))
         late.set_ylim(*np.quantile(tail, [0.02, 0.995]))
         late.axhline(final, color="0.25", linewidth=1, linestyle="--")
-        late.set_title(f"Second half: mean {final:,.1f}")
+        late.set_title(f"Last third: mean {final:,.1f}")
         figure.suptitle("ADVI on the radon model", fontsize=13)
         figure.savefig(path)
     return path
