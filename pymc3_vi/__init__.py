@@ -1,4 +1,97 @@
-"""Variational inference for PyMC3 models on Theano-PyMC."""
+"""Variational inference for PyMC3 models on Theano-PyMC.
+
+The names are those of ``pymc3.variational``; ``pymc3_vi.install()`` puts them in PyMC3's place.
+"""
 from . import _compat  # noqa: F401  (must run before Theano is imported)
+from . import (
+    approximations,
+    callbacks,
+    errors,
+    flows,
+    inference,
+    operators,
+    opvi,
+    stein,
+    test_functions,
+    updates,
+)
+from .approximations import Empirical, FullRank, MeanField, NormalizingFlow, sample_approx
+from .callbacks import Callback, CheckParametersConvergence, Tracker
+from .core import Approximation, Group, ObjectiveFunction, Operator
+
+from .inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
+from .install import install, uninstall
+from .operators import KL, KSD
+from .stein import Stein
+from .test_functions import TestFunction, rbf
+from .updates import (
+    adadelta,
+    adagrad,
+    adagrad_window,
+    adam,
+    adamax,
+    apply_momentum,
+    apply_nesterov_momentum,
+    momentum,
+    nesterov_momentum,
+    norm_constraint,
+    rmsprop,
+    sgd,
+    total_norm_constraint,
+)
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "approximations",
+    "callbacks",
+    "errors",
+    "flows",
+    "inference",
+    "operators",
+    "opvi",
+    "stein",
+    "test_functions",
+    "updates",
+    "fit",
+    "sample_approx",
+    "ADVI",
+    "FullRankADVI",
+    "NFVI",
+    "SVGD",
+    "ASVGD",
+    "KLqp",
+    "ImplicitGradient",
+    "Inference",
+    "MeanField",
+    "FullRank",
+    "Empirical",
+    "NormalizingFlow",
+    "Approximation",
+    "Group",
+    "KL",
+    "KSD",
+    "Operator",
+    "ObjectiveFunction",
+    "TestFunction",
+    "Stein",
+    "rbf",
+    "sgd",
+    "momentum",
+    "nesterov_momentum",
+    "adagrad",
+    "adagrad_window",
+    "rmsprop",
+    "adadelta",
+    "adam",
+    "adamax",
+    "apply_momentum",
+    "apply_nesterov_momentum",
+    "norm_constraint",
+    "total_norm_constraint",
+    "Callback",
+    "CheckParametersConvergence",
+    "Tracker",
+    "install",
+    "uninstall",
+]

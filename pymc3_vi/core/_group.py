@@ -118,6 +118,7 @@ class Group(PlaceholderAPI, Memoised):
         self._local, self._rowwise = bool(local), bool(rowwise)
         self._user_params = None
         self.seeds = SeedStream(random_seed)
+        self._symbolic_stream = None
         self._kwargs = dict(kwargs)
         if group is not None:
             self.bind(group)
@@ -147,7 +148,6 @@ class Group(PlaceholderAPI, Memoised):
         self.bij = FlatBijection(self.ordering)
         # Named after the variables: two groups with the same seed still get independent numbers.
         self._stream = "+".join(v.name for v in self.group)
-        self._rng = self.seeds.symbolic("symbolic:" + self._stream)
         self._make_placeholders()
         if self.user_params is not None:
             self._user_params = self._take_user_params(self.user_params)
@@ -158,8 +158,7 @@ class Group(PlaceholderAPI, Memoised):
     def reseed(self, random_seed):
         """Use `random_seed` for all randomness from now on; parameters stay as they are."""
         self.seeds = SeedStream(random_seed)
-        if self.group is not None:
-            self._rng = self.seeds.symbolic("symbolic:" + self._stream)
+        self._symbolic_stream = None
 
     def _check_rows(self, group):
         if not self.batched:
@@ -193,6 +192,17 @@ class Group(PlaceholderAPI, Memoised):
     local = property(lambda self: self._local, doc="Whether the group is amortised.")
     batched = property(lambda self: self._local or self._rowwise, doc="Whether parameters have a row axis.")
     model = property(lambda self: self.view.model, doc="The PyMC3 model.")
+
+    @property
+    def _rng(self):
+        """Theano random stream of graphs that must stay symbolic."""
+        if self._symbolic_stream is None:
+            self._symbolic_stream = self.seeds.symbolic("symbolic:" + self._stream)
+        return self._symbolic_stream
+
+    def __getstate__(self):
+        # Theano's stream holds a module, which does not pickle; the seed makes a new one.
+        return dict(super().__getstate__(), _symbolic_stream=None)
 
     @property
     def params_dict(self):

@@ -76,6 +76,7 @@ def run_loop(approx, step, n, history, first, callbacks=(), progressbar=True):
         logger.info("Interrupted after %d of %d steps: everything so far is kept.", done, n)
         return LoopEnd("interrupted", "interrupted by the user", done)
     except StepDiverged as stop:
+        stop.steps += done
         if len(stop.losses):
             history.extend(stop.losses)
         raise

@@ -298,11 +298,11 @@ def test_no_free_variables(model_fast):
 
 @pytest.mark.parametrize("score", [True, False])
 def test_non_finite_loss_stops_with_names_and_keeps_the_rest(model_fast, score):
-    """The potential is NaN beyond 1, where a large step leads."""
+    """The potential is NaN beyond 1,000, where a large step leads."""
     with model_fast(), pm.Model() as model:
         fine = pm.Normal("fine", 0, 1)
         wild = pm.Normal("wild", 0.0, 1.0)
-        pm.Potential("cliff", tt.sqrt(1e6 - tt.sqr(wild)) + 300 * wild + 0 * fine)
+        pm.Potential("cliff", tt.sqrt(1e6 - tt.sqr(wild)) + 3000 * wild + 0 * fine)
     inference = pymc3_vi.ADVI(model=model, random_seed=1)
     with pytest.raises(NonFiniteError) as caught:
         inference.fit(1000, score=score, progressbar=False, obj_optimizer=pymc3_vi.sgd(learning_rate=0.1))
