@@ -60,19 +60,27 @@ def _island_function(inputs, outputs, **kwargs):
     if _flags_want_stock():
         return _stock_function(inputs, outputs, **kwargs)
     cxx = active_cxx()
-    # Without a compiler, so that folding constants compiles nothing; it computes them with NumPy.
-    with theano.config.change_flags(compute_test_value="off", cxx=""):
-        if not cxx:
-            linker = VMLinker(use_cloop=False, c_thunks=False)
-            return theano.function(inputs, outputs, mode=Mode(linker, default_mode_query(False)), **kwargs)
+    if cxx:
         try:
-            with capsule_flags():
+            # Rewriting sees no compiler, so that folding constants compiles nothing; NumPy computes them.
+            with theano.config.change_flags(compute_test_value="off", cxx=""), capsule_flags():
                 mode = Mode(IslandLinker(cxx), default_mode_query())
                 return theano.function(inputs, outputs, mode=mode, **kwargs)
         except IslandsUnavailable as reason:
             logger.debug("Theano's stock linker is used: %s", reason)
-    with theano.config.change_flags(cxx=cxx):
-        return _stock_function(inputs, outputs, **kwargs)
+        try:
+            with theano.config.change_flags(cxx=cxx):
+                return _stock_function(inputs, outputs, **kwargs)
+        except Exception as error:  # Theano has no exception of its own for a compiler that does not work
+            logger.debug("Python thunks are used, because Theano's stock linker failed: %s", error)
+    return _python_function(inputs, outputs, **kwargs)
+
+
+def _python_function(inputs, outputs, **kwargs):
+    """A function that needs no compiler."""
+    with theano.config.change_flags(compute_test_value="off", cxx=""):
+        mode = Mode(VMLinker(use_cloop=False, c_thunks=False), default_mode_query(False))
+        return theano.function(inputs, outputs, mode=mode, **kwargs)
 
 
 ENGINES.register("island", _island_function, aliases=("default",))
@@ -149,8 +157,13 @@ def run_steps(function, k):
     try:
         virtual_machine(n_calls=k)
     except Exception:
-        node = virtual_machine.nodes[virtual_machine.position_of_error]
-        raise_with_op(function.maker.fgraph, node=node, thunk=None, storage_map=virtual_machine.storage_map)
+        position = virtual_machine.position_of_error
+        raise_with_op(
+            function.maker.fgraph,
+            node=virtual_machine.nodes[position],
+            thunk=virtual_machine.thunks[position],
+            storage_map=virtual_machine.storage_map,
+        )
 
 
 def _runs_many(virtual_machine):

@@ -5,7 +5,6 @@ import logging
 import theano
 from theano.compile.mode import Mode
 from theano.graph.basic import Constant
-from theano.graph.fg import FunctionGraph  # noqa: F401
 from theano.graph.op import COp
 from theano.link.basic import Container
 from theano.link.utils import map_storage
@@ -27,6 +26,16 @@ class IslandsUnavailable(Exception):
     """The graph cannot be linked as islands; the stock linker must do it."""
 
 
+class _NodeCells:
+    """Storage cells of one node, where Theano's error messages look for shapes."""
+
+    lazy = False
+
+    def __init__(self, node, storage_map):
+        self.inputs = [storage_map[v] for v in node.inputs]
+        self.outputs = [storage_map[v] for v in node.outputs]
+
+
 class IslandVM(VM):
     """Runs a program of islands and Python thunks; what Theano calls the `fn` of a function.
 
@@ -38,8 +47,9 @@ class IslandVM(VM):
 
     need_update_inputs = False
 
-    def __init__(self, fgraph, nodes, program, run, items, allow_gc):
-        super().__init__(fgraph, nodes, [None] * len(nodes), [])
+    def __init__(self, fgraph, nodes, program, run, items, allow_gc, storage_map, compute_map):
+        super().__init__(fgraph, nodes, [_NodeCells(node, storage_map) for node in nodes], [])
+        self.storage_map, self.compute_map = storage_map, compute_map
         self.need_update_inputs = False
         self.allow_gc = allow_gc
         self.position_of_error = 0
@@ -132,8 +142,7 @@ class IslandLinker(VMLinker):
             [target for _, target in updates],
             [storage_map[v] for v in stored if v not in results],
         )
-        vm = IslandVM(fgraph, order, handle, module.run, program, self.allow_gc)
-        vm.storage_map, vm.compute_map = storage_map, compute_map
+        vm = IslandVM(fgraph, order, handle, module.run, program, self.allow_gc, storage_map, compute_map)
         return (
             vm,
             [Container(v, storage) for v, storage in zip(fgraph.inputs, input_storage)],
