@@ -1,0 +1,3 @@
+from benchmarks.step_time import main
+
+main()
