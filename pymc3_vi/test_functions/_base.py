@@ -34,7 +34,22 @@ class TestFunction:
 
     @classmethod
     def from_function(cls, f):
-        """Test function for a kernel name, a callable, or a test function (returned as it is)."""
+        """Test function for a name, a callable or a test function.
+
+        Parameters
+        ----------
+        f : str, callable or TestFunction
+            Name of a kernel; function of the draws; an instance, returned as it is, or a class, which is called.
+
+        Raises
+        ------
+        ParametrizationError
+            If `f` is none of these.
+        UnknownNameError
+            If no kernel has that name.
+        """
+        if isinstance(f, type) and issubclass(f, TestFunction):
+            f = f()
         if isinstance(f, TestFunction):
             return f
         if isinstance(f, str):
@@ -56,18 +71,26 @@ class Kernel(TestFunction):
 
 
 class _FunctionKernel(Kernel):
-    """Kernel around a plain callable."""
+    """Kernel around a plain callable; what that has of a test function's attributes stays in use."""
 
     def __init__(self, function):
         self.function = function
 
+    @property
+    def shared_params(self):
+        return getattr(self.function, "shared_params", None)
+
     def __call__(self, X):
         return self.function(X)
+
+    def setup(self, approx):
+        if hasattr(self.function, "setup"):
+            self.function.setup(approx)
 
     def __repr__(self):
         return f"Kernel({self.function!r})"
 
 
 def as_kernel(kernel):
-    """Kernel for a name, a callable ``X -> (K, dK)`` or a kernel."""
+    """Kernel for a name, a callable ``X -> (K, dK)``, or a kernel; see :meth:`TestFunction.from_function`."""
     return TestFunction.from_function(kernel)

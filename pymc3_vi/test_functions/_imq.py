@@ -1,35 +1,53 @@
 """Inverse multiquadric kernel."""
+import numpy as np
 import theano.tensor as tt
 
+from ..validation import check_number, require
 from ._base import KERNELS, Kernel
-from ._distances import bandwidth, squared_distances
+from ._distances import bandwidth_of, check_bandwidth, squared_distances, weighted_differences
 
 __all__ = ["IMQ", "imq"]
 
 
 class IMQ(Kernel):
-    r"""Inverse multiquadric kernel with the median heuristic for its length scale.
+    r"""Inverse multiquadric kernel.
 
-    .. math:: k(x, y) = \left(1 + \frac{|x - y|^2}{2h}\right)^{-1/2}, \qquad
-              \sum_j \nabla_{x_j} k(x_j, x_i) = \frac{1}{2h} \sum_j k_{ij}^3 (x_i - x_j)
+    .. math:: k(x, y) = \left(1 + \frac{|x - y|^2}{2h}\right)^\beta, \qquad
+              \sum_j \nabla_{x_j} k(x_j, x_i) = \frac{-\beta}{h} \sum_j
+              \left(1 + \frac{|x_i - x_j|^2}{2h}\right)^{\beta - 1} (x_i - x_j)
 
-    Its tails fall slowly, so far-away particles still repel each other and the Stein discrepancy detects
-    non-convergence.
+    It is :math:`(c^2 + |x - y|^2)^\beta` with :math:`c^2 = 2h`, up to a factor that no Stein method sees.  Its tails
+    fall slowly, so that particles far apart still repel each other and the Stein discrepancy detects samples that do
+    not converge.
+
+    Parameters
+    ----------
+    bandwidth : float, optional
+        h; by default the median heuristic of :func:`median_bandwidth` at every call.  Gradients take h as fixed.
+    beta : float
+        Exponent, between -1 and 0.
 
     References
     ----------
     Gorham, Mackey: Measuring Sample Quality with Kernels, ICML 2017, theorem 8.
     """
 
+    def __init__(self, bandwidth=None, beta=-0.5):
+        self.bandwidth = check_bandwidth(bandwidth, "IMQ")
+        self.beta = check_number(beta, "beta", "IMQ")
+        require(-1 < self.beta < 0, ValueError, "beta", "IMQ", "greater than -1 and less than 0", beta)
+
     def __call__(self, X):
         H = squared_distances(X)
-        h = bandwidth(H)
-        K = 1 / tt.sqrt(1 + H / (2 * h))
-        cubed = K ** 3
-        centred = X - tt.mean(X, axis=0, keepdims=True)
-        dK = (centred * tt.sum(cubed, axis=1, keepdims=True) - tt.dot(cubed, centred)) / (2 * h)
-        return K, dK
+        h = bandwidth_of(H, self.bandwidth)
+        base = 1 + H / (2 * h)
+        beta = tt.constant(np.asarray(self.beta, dtype=X.dtype))
+        K = base ** beta
+        return K, weighted_differences(K / base, X) * (-beta / h)
+
+    def __repr__(self):
+        return f"IMQ(bandwidth={self.bandwidth!r}, beta={self.beta!r})"
 
 
-#: The inverse multiquadric kernel.
+#: The inverse multiquadric kernel with exponent -1/2 and the median heuristic.
 imq = KERNELS.register("imq", IMQ())

@@ -2,32 +2,40 @@
 import theano.tensor as tt
 
 from ._base import KERNELS, Kernel
-from ._distances import bandwidth, squared_distances
+from ._distances import bandwidth_of, check_bandwidth, squared_distances, weighted_differences
 
 __all__ = ["RBF", "rbf"]
 
 
 class RBF(Kernel):
-    r"""Gaussian kernel with the median heuristic for its length scale.
+    r"""Gaussian kernel.
 
     .. math:: k(x, y) = e^{-|x - y|^2 / 2h}, \qquad
               \sum_j \nabla_{x_j} k(x_j, x_i) = \frac1h \sum_j k_{ij} (x_i - x_j)
 
-    h is held fixed in the gradient.
+    Parameters
+    ----------
+    bandwidth : float, optional
+        The squared length scale h; by default the median heuristic of :func:`median_bandwidth` at every call.  Gradients
+        take h as fixed.
 
     References
     ----------
     Liu, Wang: Stein Variational Gradient Descent, NIPS 2016, section 5.
     """
 
+    def __init__(self, bandwidth=None):
+        self.bandwidth = check_bandwidth(bandwidth, "RBF")
+
     def __call__(self, X):
         H = squared_distances(X)
-        h = bandwidth(H)
+        h = bandwidth_of(H, self.bandwidth)
         K = tt.exp(-H / (2 * h))
-        centred = X - tt.mean(X, axis=0, keepdims=True)  # the sum below only sees differences
-        dK = (centred * tt.sum(K, axis=1, keepdims=True) - tt.dot(K, centred)) / h
-        return K, dK
+        return K, weighted_differences(K, X) / h
+
+    def __repr__(self):
+        return f"RBF(bandwidth={self.bandwidth!r})"
 
 
-#: The Gaussian kernel.
+#: The Gaussian kernel with the median heuristic.
 rbf = KERNELS.register("rbf", RBF(), aliases=("gaussian",))

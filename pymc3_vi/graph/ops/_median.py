@@ -26,6 +26,8 @@ class Median(COp):
         return Apply(self, [x], [tt.TensorType(x.dtype, ())()])
 
     def perform(self, node, inputs, output_storage):
+        if inputs[0].size == 0:
+            raise ValueError("median: no elements")
         output_storage[0][0] = np.asarray(np.median(inputs[0]), dtype=node.outputs[0].dtype)
 
     def infer_shape(self, fgraph, node, shapes):
