@@ -1,5 +1,32 @@
 """The only part of the package that reads a ``pymc3.Model``."""
+from ._data import (
+    constant_arrays,
+    full_data,
+    is_streamed,
+    model_coords,
+    observed_arrays,
+    pointwise_logp,
+    variable_dims,
+)
+from ._fingerprint import model_differences, model_fingerprint
 from ._trace import draws_from_trace, trace_from_arrays
 from ._view import LogpTerm, ModelView, model_context, scaling_of, transformed
 
-__all__ = ["LogpTerm", "ModelView", "model_context", "draws_from_trace", "scaling_of", "trace_from_arrays", "transformed"]
+__all__ = [
+    "LogpTerm",
+    "ModelView",
+    "model_context",
+    "draws_from_trace",
+    "scaling_of",
+    "trace_from_arrays",
+    "transformed",
+    "constant_arrays",
+    "full_data",
+    "is_streamed",
+    "model_coords",
+    "observed_arrays",
+    "pointwise_logp",
+    "variable_dims",
+    "model_differences",
+    "model_fingerprint",
+]

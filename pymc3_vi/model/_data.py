@@ -1,0 +1,130 @@
+"""Data of a model: the whole behind minibatches, observed values as arrays, their log-likelihood one by one."""
+from collections import OrderedDict
+
+import numpy as np
+import pymc3 as pm
+import theano
+from pymc3.theanof import GeneratorOp
+from theano.graph.basic import ancestors
+
+from ..engines import compile_function
+from ..graph import substitute, without_test_values
+
+__all__ = [
+    "full_data",
+    "is_streamed",
+    "observed_tensors",
+    "observed_arrays",
+    "pointwise_logp",
+    "constant_arrays",
+    "variable_dims",
+    "model_coords",
+]
+
+
+def _behind(view):
+    """Everything that the log density is computed from."""
+    return list(ancestors([t.node for t in view.logp_terms()]))
+
+
+def full_data(view):
+    """Minibatches of a model and the whole data they are cut from.
+
+    Returns
+    -------
+    dict
+        ``pm.Minibatch`` variable -> shared variable with all rows; for use with ``substitute``.  The ``total_size``
+        scalings become 1 by that.
+    """
+    return {v: v.shared for v in _behind(view) if isinstance(v, pm.Minibatch)}
+
+
+def is_streamed(view):
+    """Whether some data come from a Python generator, so that there is no 'whole data'."""
+    return any(v.owner is not None and isinstance(v.owner.op, GeneratorOp) for v in _behind(view))
+
+
+def observed_tensors(variable):
+    """Dict name -> tensor of the values that an observed variable holds; several for a likelihood of a dict."""
+    data = getattr(variable, "data", None)
+    if isinstance(data, dict):
+        return OrderedDict((f"{variable.name}_{key}", tensor) for key, tensor in data.items())
+    return OrderedDict([(variable.name, variable.owner.inputs[0])])
+
+
+def missing_index(tensor):
+    """Index arrays of the missing (imputed) entries of an observed tensor, None when it has none."""
+    if getattr(tensor, "missing_values", None) is None:
+        return None
+    return tuple(index.data for index in tensor.owner.inputs[2:])
+
+
+@without_test_values
+def observed_arrays(view):
+    """Dict name -> array of the observed values; all rows of minibatches, NaN where values are missing.
+
+    Values that come from a Python generator are left out.
+    """
+    if is_streamed(view):
+        return OrderedDict()
+    arrays, nodes = OrderedDict(), OrderedDict()
+    for variable in view.observed:
+        for name, tensor in observed_tensors(variable).items():
+            missing = missing_index(tensor)
+            if missing is None:
+                nodes[name] = tensor
+            else:
+                arrays[name] = np.array(tensor.owner.inputs[0].data, dtype=theano.config.floatX)
+                arrays[name][missing] = np.nan
+    values = _evaluate([substitute(node, full_data(view)) for node in nodes.values()])
+    arrays.update(zip(nodes, values))
+    return OrderedDict((name, arrays[name]) for v in view.observed for name in observed_tensors(v))
+
+
+def _evaluate(nodes):
+    """Values of `nodes`, which depend on data only, without waiting for a C compiler."""
+    return compile_function([], nodes, mode=theano.Mode(linker="py", optimizer=None))() if nodes else []
+
+
+@without_test_values
+def pointwise_logp(view):
+    """Log-likelihood of every single observation, not scaled by ``total_size``.
+
+    Returns
+    -------
+    dict
+        Name of the observed variable -> tensor in the shape of its data (of its rows, for multivariate
+        distributions), all rows of minibatches; a vector of the entries that are there, when some are missing.
+    """
+    full = full_data(view)
+    nodes = OrderedDict()
+    for variable in view.observed:
+        node = substitute(variable.logp_elemwiset, full)
+        missing = [missing_index(tensor) for tensor in observed_tensors(variable).values()]
+        if len(missing) == 1 and missing[0] is not None:
+            tensor = next(iter(observed_tensors(variable).values()))
+            there = np.ones(tensor.owner.inputs[0].data.shape, dtype=bool)
+            there[missing[0]] = False
+            node = node[there.nonzero()] if node.ndim == there.ndim else node
+        nodes[variable.name] = node
+    return nodes
+
+
+def constant_arrays(view):
+    """Dict name -> array of the ``pm.Data`` containers that are not observed values themselves."""
+    observed = {id(leaf) for v in view.observed for leaf in ancestors(list(observed_tensors(v).values()))}
+    return OrderedDict(
+        (name, np.array(v.get_value()))
+        for name, v in view.model.named_vars.items()
+        if isinstance(v, theano.compile.SharedVariable) and id(v) not in observed
+    )
+
+
+def model_coords(view):
+    """Dict dimension -> labels, from ``pm.Model(coords=...)``."""
+    return {name: np.asarray(values) for name, values in view.model.coords.items()}
+
+
+def variable_dims(view):
+    """Dict variable -> names of its dimensions, from the ``dims`` arguments in the model."""
+    return {name: list(dims) for name, dims in view.model.RV_dims.items()}
