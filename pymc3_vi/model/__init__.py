@@ -1,6 +1,8 @@
 """The only part of the package that reads a ``pymc3.Model``."""
+from . import _vectorize_rules  # noqa: F401  (it registers them)
 from ._data import (
     constant_arrays,
+    data_size,
     full_data,
     is_streamed,
     model_coords,
@@ -21,6 +23,7 @@ __all__ = [
     "trace_from_arrays",
     "transformed",
     "constant_arrays",
+    "data_size",
     "full_data",
     "is_streamed",
     "model_coords",

@@ -3,6 +3,7 @@ from . import _dot, _elementwise, _indexing, _linalg, _scan, _shape  # noqa: F40
 from ._driver import record_fallbacks, vectorize_graph
 from ._linalg import Blockwise, blockwise
 from ._rules import NoBatchRule, Operand, Unbatched, rule
+from ._stacked import stacked
 
 __all__ = [
     "Blockwise",
@@ -12,5 +13,6 @@ __all__ = [
     "blockwise",
     "record_fallbacks",
     "rule",
+    "stacked",
     "vectorize_graph",
 ]

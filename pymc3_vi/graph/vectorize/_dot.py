@@ -1,10 +1,12 @@
 """Rules for matrix products: one BLAS call where a shared factor meets a batch."""
 import theano.tensor as tt
+from theano.sparse.basic import Dot as SparseDot
+from theano.sparse.basic import StructuredDot
 from theano.tensor.basic import Dot
 from theano.tensor.blas import BatchedDot
 
 from ..ops import BatchMatmul, TrilMatVec, batch_matmul
-from ._rules import NoBatchRule, rule
+from ._rules import NoBatchRule, is_tensor, rule
 from ._shape import merge_axes
 
 
@@ -44,6 +46,28 @@ def _dot(op, node, operands, batch):
     if not y.batched:
         return [_batch_meets_shared(x, y, batch)]
     return [_batch_meets_batch(x, y) if x.batched else _shared_meets_batch(x, y, batch)]
+
+
+@rule.register(SparseDot)
+@rule.register(StructuredDot)
+def _sparse_dot(op, node, operands, batch):
+    # One product with the shared sparse matrix, whose other factor holds the batch side by side.
+    x, y = operands
+    if x.batched and y.batched:
+        raise NoBatchRule("both of its factors depend on the batch")
+    if not is_tensor(node.outputs[0]):
+        raise NoBatchRule("its result is sparse")
+    if y.batched and y.core_ndim == 1:
+        return [op(x.variable, y.variable.T).T]
+    if y.batched:
+        columns = y.variable.dimshuffle(1, 0, 2).reshape((y.variable.shape[1], -1), ndim=2)
+        product = op(x.variable, columns)
+        return [product.reshape((product.shape[0], batch, y.variable.shape[2]), ndim=3).dimshuffle(1, 0, 2)]
+    if x.core_ndim == 1:
+        return [op(x.variable, y.variable)]
+    product = op(merge_axes(x.variable), y.variable)
+    shape = [batch, x.variable.shape[1]] + [product.shape[i] for i in range(1, product.ndim)]
+    return [product.reshape(shape, ndim=product.ndim + 1)]
 
 
 def _stacks(operands, batch):

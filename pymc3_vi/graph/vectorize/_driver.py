@@ -1,6 +1,7 @@
 """The walk over the graph."""
 import logging
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import theano.tensor as tt
 from theano.graph.basic import Variable, io_toposort
@@ -16,6 +17,9 @@ logger = logging.getLogger("pymc3_vi")
 
 _recorders = []
 _reported = set()
+
+#: What rules for Ops that contain a graph inherit from the call that they are part of.
+_fallback_allowed = ContextVar("fallback_allowed", default=True)
 
 
 @contextmanager
@@ -64,13 +68,13 @@ def _fit(variable, old, batched):
     return variable
 
 
-def _rewrite(node, operands, batch, fallback):
+def _rewrite(node, operands, batch):
     """Operands that stand for the outputs of `node`."""
     try:
         results = rule(node.op, node, operands, batch)
         return _as_operands(node, results)
     except NoBatchRule as reason:
-        if not fallback:
+        if not _fallback_allowed.get():
             raise NoBatchRule(f"{node.op} cannot be rewritten for a batch, because {reason}.") from None
         _note_fallback(node.op, str(reason))
     return _as_operands(node, scan_over_node(node, operands, batch))
@@ -96,7 +100,7 @@ def _check_replacements(replace):
 
 
 @without_test_values
-def vectorize_operands(outputs, replace, fallback=True):
+def vectorize_operands(outputs, replace):
     """As `vectorize_graph` for a list of outputs, but returns the Operands and so tells which are batched."""
     _check_replacements(replace)
     done = {old: Operand(_fit(new, old, True), True) for old, new in replace.items()}
@@ -104,7 +108,7 @@ def vectorize_operands(outputs, replace, fallback=True):
     for node in io_toposort(list(replace), outputs):
         operands = [done.get(i) or Operand(i, False) for i in node.inputs]
         if any(operand.batched for operand in operands):
-            done.update(zip(node.outputs, _rewrite(node, operands, batch, fallback)))
+            done.update(zip(node.outputs, _rewrite(node, operands, batch)))
         elif any(operand.variable is not i for operand, i in zip(operands, node.inputs)):
             # Independent of the batch, yet an input was built anew: the shape of a batched variable, say.
             clone = node.clone_with_new_inputs([operand.variable for operand in operands], strict=False)
@@ -148,7 +152,11 @@ def vectorize_graph(outputs, replace, fallback=True, broadcast_unbatched=True):
     Ops are registered with :func:`rule`; :func:`record_fallbacks` lists the nodes that had none.
     """
     single = isinstance(outputs, Variable)
-    operands = vectorize_operands([outputs] if single else list(outputs), replace, fallback)
+    token = _fallback_allowed.set(fallback)
+    try:
+        operands = vectorize_operands([outputs] if single else list(outputs), replace)
+    finally:
+        _fallback_allowed.reset(token)
     batch = next(iter(replace.values())).shape[0]
     results = [o.filled(batch) if o.batched or broadcast_unbatched else o.variable for o in operands]
     return results[0] if single else results

@@ -84,8 +84,13 @@ def _cumulative(op, node, operands, batch):
 
 @rule.register(DiffOp)
 def _diff(op, node, operands, batch):
+    # Theano's DiffOp has a gradient for vectors only.
     (x,) = operands
-    return [DiffOp(n=op.n, axis=op.axis % x.core_ndim + 1)(x.variable)]
+    lead = (slice(None),) * (op.axis % x.core_ndim + 1)
+    result = x.variable
+    for _ in range(op.n):
+        result = result[lead + (slice(1, None),)] - result[lead + (slice(None, -1),)]
+    return [result]
 
 
 @rule.register(SortOp)

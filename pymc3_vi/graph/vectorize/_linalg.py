@@ -6,20 +6,13 @@ from theano.gradient import DisconnectedType
 from theano.graph.basic import Apply
 from theano.graph.op import Op
 from theano.tensor import nlinalg, slinalg
+from theano.tensor.basic import ShapeError
 
-from . import _stacked
 from ._driver import vectorize_graph
 from ._rules import rule
+from ._stacked import stacked
 
 __all__ = ["Blockwise", "blockwise"]
-
-#: Op type -> function (op, batched flags, inputs...) that does the whole stack at once
-_STACKED = {
-    slinalg.Cholesky: _stacked.cholesky,
-    slinalg.Solve: _stacked.solve,
-    nlinalg.MatrixInverse: _stacked.inverse,
-    nlinalg.Det: _stacked.determinant,
-}
 
 
 class Blockwise(Op):
@@ -67,15 +60,13 @@ class Blockwise(Op):
         elif all(output.ndim == 1 for output in node.outputs):
             found = [()] * len(node.outputs)
         else:
-            raise theano.tensor.basic.ShapeError()
+            raise ShapeError()
         return [(batch,) + tuple(shape) for shape in found]
 
     def perform(self, node, inputs, output_storage):
-        stacked = _STACKED.get(type(self.core_op))
-        if stacked is not None and len(inputs[self.batched.index(True)]):
-            results = [stacked(self.core_op, self.batched, *inputs)]
-        else:
-            results = self._one_by_one(node, inputs)
+        empty = not len(inputs[self.batched.index(True)])
+        result = None if empty else stacked(self.core_op, self.batched, *inputs)
+        results = self._one_by_one(node, inputs) if result is None else [result]
         for cell, result, variable in zip(output_storage, results, node.outputs):
             cell[0] = np.asarray(result, dtype=variable.dtype)
 

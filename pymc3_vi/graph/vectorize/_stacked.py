@@ -1,21 +1,45 @@
 """Linear algebra on stacks of matrices in NumPy; a stack is an array whose first axis runs over matrices."""
+from functools import singledispatch
+
 import numpy as np
 from scipy.linalg import get_lapack_funcs, solve_triangular
+from theano.tensor.nlinalg import Det, MatrixInverse
+from theano.tensor.slinalg import Cholesky, Solve
 
-__all__ = ["cholesky", "determinant", "inverse", "solve"]
+__all__ = ["stacked"]
 
 # Up to this size substitution over the whole stack beats one LAPACK call per matrix.
 _SMALL = 16
 _MANY = 8
 
 
-def cholesky(op, batched, matrices):
-    """Cholesky factors; with ``on_error='nan'`` those of the matrices that are not positive definite are NaN."""
+@singledispatch
+def stacked(op, batched, *inputs):
+    """Output of a single Op for a whole stack of inputs, as an array; register implementations by the type of the Op.
+
+    Parameters
+    ----------
+    op : Op
+    batched : tuple of bool
+        Which of the inputs have the leading axis.
+    *inputs : arrays
+
+    Returns
+    -------
+    array or None
+        None stands for "one matrix after the other", which is what happens without an implementation.
+    """
+    return None
+
+
+@stacked.register(Cholesky)
+def _cholesky(op, batched, matrices):
     try:
         factors = np.linalg.cholesky(matrices)
     except np.linalg.LinAlgError:
         if op.on_error != "nan":
             raise
+        # One by one, so that only those that are not positive definite become NaN.
         factors = np.empty_like(matrices)
         for factor, matrix in zip(factors, matrices):
             try:
@@ -25,18 +49,18 @@ def cholesky(op, batched, matrices):
     return factors if op.lower else np.ascontiguousarray(factors.swapaxes(-1, -2))
 
 
-def inverse(op, batched, matrices):
-    """Inverses."""
+@stacked.register(MatrixInverse)
+def _inverse(op, batched, matrices):
     return np.linalg.inv(matrices)
 
 
-def determinant(op, batched, matrices):
-    """Determinants."""
+@stacked.register(Det)
+def _determinant(op, batched, matrices):
     return np.linalg.det(matrices)
 
 
-def solve(op, batched, a, b):
-    """Solutions of ``a x = b`` by the structure that the Op knows; either of the two may be shared by the stack."""
+@stacked.register(Solve)
+def _solve(op, batched, a, b):
     is_vector = b.ndim - int(batched[1]) == 1
     b = b[..., None] if is_vector else b
     if op.A_structure not in ("lower_triangular", "upper_triangular"):
