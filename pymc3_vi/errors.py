@@ -21,6 +21,7 @@ __all__ = [
     "ConvergenceWarning",
     "VarianceCollapseWarning",
     "OverflowStartWarning",
+    "UnreliableWeightsWarning",
 ]
 
 
@@ -117,3 +118,7 @@ class VarianceCollapseWarning(UserWarning):
 
 class OverflowStartWarning(UserWarning):
     """The start point had no finite log density, another one was used."""
+
+
+class UnreliableWeightsWarning(UserWarning):
+    """Importance weights have too heavy a tail (k-hat above its threshold): corrected results are not reliable."""

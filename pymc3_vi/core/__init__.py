@@ -5,6 +5,7 @@ from ._group import Group
 from ._objective import ObjectiveFunction, ObjectiveUpdates, StepFunction, StepOptions
 from ._operator import Operator
 from ._placeholders import copy_test_value
+from ._sampling import CORRECTIONS
 from ._terms import Terms
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "StepOptions",
     "Operator",
     "copy_test_value",
+    "CORRECTIONS",
     "Terms",
 ]

@@ -5,9 +5,13 @@ import theano
 from ..engines import compile_function
 from ..graph import SeedStream, without_test_values
 from ..model import trace_from_arrays
+from ..registry import Registry
 from ..validation import check_positive_int
 
-__all__ = ["Sampling"]
+__all__ = ["Sampling", "CORRECTIONS"]
+
+#: Ways to turn draws from q into draws from p by name: ``(approx, draws, generator) -> base noise``, one array a group.
+CORRECTIONS = Registry("correction of draws")
 
 #: Bytes that the draws of one compiled call may take; more draws are made in several calls.
 DRAW_BUDGET = 64 * 1024 * 1024
@@ -38,7 +42,7 @@ class Sampling:
             self._sample_generator = self.groups[0].seeds.generator("sample")
         return self._sample_generator
 
-    def sample_arrays(self, draws=500, include_transformed=True, random_seed=None):
+    def sample_arrays(self, draws=500, include_transformed=True, random_seed=None, correct=None):
         """Draws as a dict name -> array (draws, ...), with deterministics and untransformed variables.
 
         Parameters are those of :meth:`sample`.
@@ -47,21 +51,27 @@ class Sampling:
         generator = self.generator(random_seed)
         names = [v.name for v in self.view.unobserved(include_transformed)]
         function = self._sample_function(names)
-        chunk = self._draws_per_call(draws)
+        noise = None if correct is None else CORRECTIONS.get(correct)(self, draws, generator)
+        chunk = self.draws_per_call(draws)
         parts = []
         for begin in range(0, draws, chunk):
             size = min(chunk, draws - begin)
-            parts.append(function(*[g.noise_array(size, generator) for g in self.groups]))
+            if noise is None:
+                eps = [g.noise_array(size, generator) for g in self.groups]
+            else:
+                eps = [array[begin : begin + size] for array in noise]
+            parts.append(function(*eps))
         arrays = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
         return dict(zip(names, arrays))
 
-    def _draws_per_call(self, draws):
+    def draws_per_call(self, draws):
+        """How many of `draws` draws one compiled call should make, for want of memory."""
         width = sum(int(np.prod(v.tag.test_value.shape, dtype=int)) for v in self.view.unobserved(True)
                     if hasattr(v.tag, "test_value"))
         bytes_per_draw = max(width, 1) * np.dtype(theano.config.floatX).itemsize
         return int(np.clip(DRAW_BUDGET // bytes_per_draw, 1, draws))
 
-    def sample(self, draws=500, include_transformed=True, random_seed=None):
+    def sample(self, draws=500, include_transformed=True, random_seed=None, correct=None):
         """Draws from the approximation.
 
         Parameters
@@ -72,13 +82,16 @@ class Sampling:
             Whether the trace also holds the transformed (unconstrained) variables.
         random_seed : int, optional
             Default: the approximation's own stream, seeded when it was made.
+        correct : str, optional
+            ``'psis'`` for importance-resampled draws, which follow the posterior more closely than q does as long as
+            k-hat is below its threshold (see ``diagnose``); some draws then occur several times.
 
         Returns
         -------
         pymc3.backends.base.MultiTrace
             One chain with all free variables and deterministics.
         """
-        arrays = self.sample_arrays(draws, include_transformed, random_seed)
+        arrays = self.sample_arrays(draws, include_transformed, random_seed, correct)
         return trace_from_arrays(self.view, arrays)
 
     def sample_vp(self, draws=1000, hide_transformed=True, random_seed=None):

@@ -17,6 +17,7 @@ __all__ = [
     "observed_arrays",
     "pointwise_logp",
     "constant_arrays",
+    "data_size",
     "variable_dims",
     "model_coords",
 ]
@@ -128,3 +129,11 @@ def model_coords(view):
 def variable_dims(view):
     """Dict variable -> names of its dimensions, from the ``dims`` arguments in the model."""
     return {name: list(dims) for name, dims in view.model.RV_dims.items()}
+
+
+def data_size(view):
+    """Number of values in all arrays that the log density reads, whole data of minibatches included."""
+    leaves = (v for v in _behind(view) if v.owner is None)
+    values = (v.get_value(borrow=True) if isinstance(v, theano.compile.SharedVariable) else getattr(v, "data", None)
+              for v in leaves)
+    return sum(v.size for v in values if isinstance(v, np.ndarray))

@@ -1,0 +1,171 @@
+"""Draws from an approximation with log p and log q at each of them."""
+import numpy as np
+import theano
+
+from ..engines import compile_function
+from ..errors import ExplicitInferenceError
+from ..graph import floatx, substitute, without_test_values
+from ..model import data_size, full_data, is_streamed
+
+__all__ = ["DensityDraws", "noise_of"]
+
+#: Bytes that the intermediate arrays of one compiled call may take.
+CALL_BUDGET = 128 * 1024 * 1024
+
+#: Bytes up to which the draws themselves are kept instead of made again when they are needed a second time.
+KEEP_BUDGET = 512 * 1024 * 1024
+
+
+def noise_of(approx, size, generator, replacements):
+    """Base noise of `size` draws as arrays, one per group.
+
+    An amortised group gets as many rows as there are with `replacements` (the whole data) in place.
+    """
+    arrays = []
+    for group in approx.groups:
+        if group.local:
+            with theano.config.change_flags(compute_test_value="off"):
+                rows = int(substitute(group.bdim, replacements).eval())
+            arrays.append(floatx(generator.standard_normal((size, rows, group.ddim))))
+        else:
+            arrays.append(group.noise_array(size, generator))
+    return arrays
+
+
+class DensityDraws:
+    """Independent draws z from an approximation, log p(z, data) and log q(z).
+
+    The whole data stand in for minibatches, so that log p is the model's own.  Draws are evaluated in batches that
+    fit into memory, one compiled call each.
+
+    Parameters
+    ----------
+    approx : Approximation
+    draws : int
+    generator : numpy.random.Generator
+
+    Attributes
+    ----------
+    logp, logq : ndarray (draws,)
+        Float64.
+    streamed : bool
+        Whether log p is only an estimate from the data that a Python generator gave last.
+
+    Raises
+    ------
+    ExplicitInferenceError
+        If the approximation does not define log q.
+    """
+
+    def __init__(self, approx, draws, generator):
+        if not approx.has_logq:
+            raise ExplicitInferenceError(
+                f"{approx} does not define log q, so its draws have no importance weights. "
+                "Particles are judged by their Stein discrepancy instead: approx.diagnose()."
+            )
+        self.approx = approx
+        self.draws = draws
+        self.replacements = full_data(approx.view)
+        self.streamed = is_streamed(approx.view)
+        self._bit_generator = generator.bit_generator
+        self._start = self._bit_generator.state
+        self._generator = generator
+        self._function = _density_function(approx, self.replacements)
+        self._chunk = _draws_per_call(approx, draws)
+        self._kept = [] if draws * approx.ddim * np.dtype(theano.config.floatX).itemsize <= KEEP_BUDGET else None
+        self._evaluate()
+
+    def _evaluate(self):
+        logp, logq = [], []
+        for eps in self._fresh_noise():
+            at_p, at_q, *z = self._function(*eps)
+            logp.append(at_p)
+            logq.append(at_q)
+            if self._kept is not None:
+                self._kept.append((eps, self._flat(z)))
+        self._end = self._bit_generator.state
+        self.logp = np.concatenate(logp).astype("float64")
+        self.logq = np.concatenate(logq).astype("float64")
+
+    def _fresh_noise(self):
+        for begin in range(0, self.draws, self._chunk):
+            yield noise_of(self.approx, min(self._chunk, self.draws - begin), self._generator, self.replacements)
+
+    @staticmethod
+    def _flat(z):
+        return np.concatenate([part.reshape(len(part), -1) for part in z], axis=1)
+
+    def _pairs(self):
+        """(eps, z) of every chunk; what was not kept is made again from the same random numbers."""
+        if self._kept is not None:
+            yield from self._kept
+            return
+        self._bit_generator.state = self._start
+        try:
+            for eps in self._fresh_noise():
+                yield eps, self._flat(self._function(*eps)[2:])
+        finally:
+            self._bit_generator.state = self._end
+
+    def noise(self):
+        """Base noise in order of the densities: lists of arrays (n, ...), one per group."""
+        for eps, _ in self._pairs():
+            yield eps
+
+    def chunks(self):
+        """Draws in order of the densities: pairs of a slice and z (n, d), groups side by side, rows flattened."""
+        begin = 0
+        for _, z in self._pairs():
+            yield slice(begin, begin + len(z)), z
+            begin += len(z)
+
+    def pick_noise(self, index):
+        """Base noise of the draws `index` (n,), one array per group."""
+        index = np.asarray(index)
+        parts = [None] * len(self.approx.groups)
+        begin = 0
+        for eps, _ in self._pairs():
+            inside = (index >= begin) & (index < begin + len(eps[0]))
+            for position, array in enumerate(eps):
+                if parts[position] is None:
+                    parts[position] = np.empty((len(index),) + array.shape[1:], dtype=array.dtype)
+                parts[position][inside] = array[index[inside] - begin]
+            begin += len(eps[0])
+        return parts
+
+    @property
+    def log_weights(self):
+        """log p - log q, (draws,); a draw at which log p is not a number counts as impossible."""
+        weights = self.logp - self.logq
+        return np.where(np.isnan(weights), -np.inf, weights)
+
+    @property
+    def undefined(self):
+        """Number of draws at which log p or log q is not a number."""
+        return int(np.sum(np.isnan(self.logp - self.logq)))
+
+
+def _density_function(approx, replacements):
+    """Compiled function noise -> log p, log q, z of every group; compiled once per approximation."""
+    cache = approx.__dict__.setdefault("_cache", {}).setdefault("density_function", {})
+    if () not in cache:
+        cache[()] = _compile(approx, replacements)
+    return cache[()]
+
+
+@without_test_values
+def _compile(approx, replacements):
+    eps = [group.symbolic_initial.type("eps") for group in approx.groups]
+    terms = approx.terms(eps, batched=True)
+    nodes = [terms.sized_varlogp + terms.sized_datalogp, terms.sized_logq] + list(terms.z)
+    return compile_function(eps, substitute(nodes, replacements), name="densities")
+
+
+def _draws_per_call(approx, draws):
+    values = data_size(approx.view) + sum(
+        int(np.prod(v.tag.test_value.shape, dtype=int))
+        for v in approx.view.unobserved(True) if hasattr(v.tag, "test_value")
+    )
+    # A likelihood takes a handful of arrays of the size of its data at once.
+    bytes_per_draw = 4 * max(values, 1) * np.dtype(theano.config.floatX).itemsize
+    return int(np.clip(CALL_BUDGET // bytes_per_draw, 1, draws))

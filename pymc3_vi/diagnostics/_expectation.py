@@ -1,0 +1,119 @@
+"""Expectations of model expressions under the posterior, by importance weighting."""
+from collections import namedtuple
+
+import numpy as np
+
+from ..engines import compile_function
+from ..errors import UnknownNameError
+from ..graph import substitute, without_test_values
+from ..validation import check_positive_int, did_you_mean, require
+from ._draws import DensityDraws
+from ._importance import ImportanceWeights
+from ._resample import warn_if_unreliable
+
+__all__ = ["Expectation", "expectation"]
+
+
+class Expectation(namedtuple("Expectation", "value, error, khat, ess")):
+    """An expectation with its Monte Carlo standard error.
+
+    Attributes
+    ----------
+    value, error : ndarray
+        In the shape of the node.
+    khat : float or None
+        Of the importance weights; None without correction.
+    ess : float
+        Effective number of draws.
+    """
+
+    __slots__ = ()
+
+
+def expectation(approx, node, draws=10_000, correct="psis", random_seed=None):
+    r"""Posterior expectation of an expression of the model's variables.
+
+    .. math:: E[f] \approx \sum_s w_s f(z_s), \qquad
+              \mathrm{se}^2 = \sum_s w_s^2 \left(f(z_s) - \sum_t w_t f(z_t)\right)^2
+
+    Parameters
+    ----------
+    node : Variable or str
+        Expression, or name of a variable of the model.
+    draws : int
+        Number of draws from q.
+    correct : {'psis', None}
+        With 'psis', w are Pareto-smoothed importance weights, so that the answer is that of the posterior as long as
+        k-hat is below its threshold; with None, w = 1 / draws and the answer is that of q.
+    random_seed : int, optional
+
+    Returns
+    -------
+    Expectation
+        ``value, error, khat, ess``.
+
+    Warns
+    -----
+    UnreliableWeightsWarning
+        When k-hat is above its threshold.
+
+    References
+    ----------
+    Vehtari et al.: Pareto Smoothed Importance Sampling, JMLR 25(72), 2024, section 2.
+    """
+    draws = check_positive_int(draws, "draws", "expectation", minimum=2)
+    require(correct in ("psis", None), ValueError, "correct", "expectation", "'psis' or None", correct)
+    node = _resolve(approx, node)
+    generator = approx.generator(random_seed)
+    if correct is None:
+        return _plain(approx, node, draws, generator)
+    source = DensityDraws(approx, draws, generator)
+    weights = ImportanceWeights(source.log_weights)
+    warn_if_unreliable(weights, "the expectation and its error", stacklevel=4)
+    function = _node_function(approx, node, source.replacements)
+    values = (function(*eps) for eps in source.noise())
+    value, error = _weighted_moments(values, weights.weights)
+    return Expectation(value, error, weights.khat, weights.ess)
+
+
+def _resolve(approx, node):
+    if not isinstance(node, str):
+        return node
+    named = approx.view.model.named_vars
+    if node not in named:
+        raise UnknownNameError(f"The model has no variable {node!r}.{did_you_mean(node, named)}")
+    return named[node]
+
+
+def _plain(approx, node, draws, generator):
+    function = _node_function(approx, node, {})
+    size = min(draws, approx.draws_per_call(draws))
+    sizes = [min(size, draws - begin) for begin in range(0, draws, size)]
+    values = (function(*[g.noise_array(n, generator) for g in approx.groups]) for n in sizes)
+    value, error = _weighted_moments(values, np.full(draws, 1.0 / draws))
+    return Expectation(value, error, None, float(draws))
+
+
+@without_test_values
+def _node_function(approx, node, replacements):
+    eps = [g.symbolic_initial.type("eps") for g in approx.groups]
+    z = [g.transform(e) for g, e in zip(approx.groups, eps)]
+    return compile_function(eps, substitute(approx.evaluate(node, z, batched=True), replacements), name="expectation")
+
+
+def _weighted_moments(chunks, weights):
+    """Weighted mean and standard error of values that come in chunks (n, ...)."""
+    first = squares = products = 0.0
+    begin = 0
+    for values in chunks:
+        values = np.asarray(values, dtype="float64")
+        w = weights[begin : begin + len(values)]
+        begin += len(values)
+        if begin == len(values):
+            shift = values.mean(0)  # keeps the squares below from cancelling
+        values = values - shift
+        first = first + np.tensordot(w, values, axes=1)
+        products = products + np.tensordot(w ** 2, values, axes=1)
+        squares = squares + np.tensordot(w ** 2, values ** 2, axes=1)
+    variance = squares - 2 * first * products + first ** 2 * np.sum(weights ** 2)
+    return shift + first, np.sqrt(np.maximum(variance, 0.0))
