@@ -95,7 +95,7 @@ class AbstractFlow:
 
     @without_test_values
     def __init__(
-        self, z0=None, dim=None, jitter=0.001, params=None, batch_size=None, local=False, random_seed=None, **param_values
+        self, z0=None, dim=None, jitter=0.001, params=None, batch_size=None, local=False, random_seed=None, **values
     ):
         name = type(self).__name__
         self.parent = z0 if isinstance(z0, AbstractFlow) else None
@@ -108,7 +108,7 @@ class AbstractFlow:
         self.batch_size, self.local = batch_size, bool(local)
         self._z0 = None if self.parent is not None else self._as_start(z0)
         self._last = LastResult()
-        given = dict(params or {}, **param_values)
+        given = dict(params or {}, **values)
         self.user_params = {key: value for key, value in given.items() if value is not None}
         jitter = check_number(jitter, "jitter", name, low=0)
         self.shared_params = self._make_params(random_seed, jitter)

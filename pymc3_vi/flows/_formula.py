@@ -41,7 +41,8 @@ class Formula:
             formula = formula.formula
         if not isinstance(formula, str):
             raise TypeError(
-                f"The 'formula' parameter of Formula must be a string such as 'scale-hh*4-loc'. Got {formula!r} instead."
+                "The 'formula' parameter of Formula must be a string such as 'scale-hh*4-loc'. "
+                f"Got {formula!r} instead."
             )
         steps = "".join(formula.lower().split()).split("-")
         self.formula = "-".join(steps)
@@ -79,14 +80,15 @@ class Formula:
         unknown = sorted((k for k in params if k not in range(len(self.flows))), key=str)
         if unknown:
             raise ParametrizationError(
-                f"The 'params' parameter of Formula must have keys from 0 to {len(self.flows) - 1}, one for each step of "
-                f"{self.formula!r}. Got the key {unknown[0]!r}."
+                f"The 'params' parameter of Formula must have keys from 0 to {len(self.flows) - 1}, one for each step "
+                f"of {self.formula!r}. Got the key {unknown[0]!r}."
             )
         rng = as_generator(random_seed)
         flow = z0
         for i, flow_class in enumerate(self.flows):
             flow = flow_class(
-                z0=flow, dim=dim, jitter=jitter, params=params.get(i), batch_size=batch_size, local=local, random_seed=rng
+                z0=flow, dim=dim, jitter=jitter, params=params.get(i), batch_size=batch_size, local=local,
+                random_seed=rng,
             )
         return flow
 

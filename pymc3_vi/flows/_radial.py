@@ -28,8 +28,8 @@ class RadialFlow(AbstractFlow):
 
     Notes
     -----
-    Starts at :math:`\beta \approx 0`, the identity, with a standard normal reference point, so that repeated flows start
-    at different ones.  (PyMC3 starts at :math:`\beta = \log 2 - 1`.)
+    Starts at :math:`\beta \approx 0`, the identity, with a standard normal reference point, so that repeated flows
+    start at different ones.  (PyMC3 starts at :math:`\beta = \log 2 - 1`.)
 
     References
     ----------

@@ -49,8 +49,8 @@ def median_bandwidth(H):
 
     The median runs over all n^2 squared distances, the n zeros of the diagonal included, as in PyMC3.  Where it is 0
     because half of all pairs coincide, the mean distance takes its place: it scales with the particles as the median
-    does.  Where that is 0 too, all particles are one, and any number serves: the kernel is 1 everywhere and its gradient
-    0.
+    does.  Where that is 0 too, all particles are one, and any number serves: the kernel is 1 everywhere and its
+    gradient 0.
 
     Parameters
     ----------

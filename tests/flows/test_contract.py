@@ -169,10 +169,8 @@ def test_it_starts_close_to_the_standard_normal(name, jitter, tolerance, rng):
         assert np.abs(z - eps).max() < tolerance
 
 
-@every_flow
+@pytest.mark.parametrize("name", [name for name in FLOWS.names() if name != "hh"])  # hh starts at random directions
 def test_jitter_moves_the_start(name):
-    if name == "hh":
-        pytest.skip("only the direction of v matters, and it is random for every jitter")
     near, far = (FLOWS.get(name)(dim=50, jitter=jitter, random_seed=5) for jitter in (0.0, 0.1))
     moved = {key: far.shared_params[key].get_value() - value.get_value() for key, value in near.shared_params.items()}
     size = np.sqrt(np.mean(np.concatenate([np.ravel(m) for m in moved.values()]) ** 2))

@@ -58,7 +58,7 @@ def test_an_unknown_flow_is_named_with_the_closest_match(formula, named, hint):
     assert f"Unknown flow {named!r}. Did you mean {hint!r}?" in str(caught.value)
 
 
-@pytest.mark.parametrize("formula", ["", "-", "planar-", "planar**2", "planar*", "planar*0", "planar*-1", "planar*2.5", "*2"])
+@pytest.mark.parametrize("formula", ["", "-", "planar-", "planar**2", "planar*", "planar*0", "planar*2.5", "*2"])
 def test_a_malformed_formula_is_refused(formula):
     with pytest.raises(ParametrizationError) as caught:
         Formula(formula)
@@ -93,7 +93,10 @@ def test_parameters_of_a_formula_are_counted_from_the_first_step():
 
 
 @pytest.mark.parametrize("params, flow", [
-    ({"u", "w", "b"}, PlanarFlow), ({"a": 1, "b": 2, "z_ref": 3}, RadialFlow), (["v"], HouseholderFlow), (["rho"], ScaleFlow),
+    ({"u", "w", "b"}, PlanarFlow),
+    ({"a": 1, "b": 2, "z_ref": 3}, RadialFlow),
+    (["v"], HouseholderFlow),
+    (["rho"], ScaleFlow),
 ])
 def test_flow_for_params(params, flow):
     assert flow_for_params(params) is flow
