@@ -19,6 +19,7 @@ from .approximations import Empirical, FullRank, MeanField, NormalizingFlow, sam
 from .callbacks import Callback, CheckParametersConvergence, Tracker
 from .core import Approximation, Group, ObjectiveFunction, Operator
 
+from .engines import fast_build
 from .inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
 from .install import install, uninstall
 from .operators import KL, KSD
@@ -92,6 +93,7 @@ __all__ = [
     "Callback",
     "CheckParametersConvergence",
     "Tracker",
+    "fast_build",
     "install",
     "uninstall",
 ]

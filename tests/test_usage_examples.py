@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pymc3 as pm
 import pytest
-import theano
 import theano.tensor as tt
 from scipy import integrate, optimize, stats
 
@@ -33,7 +32,7 @@ def run(title, **data):
     """Namespace after running the example on `data`, with the package installed and a fixed seed."""
     namespace = {"pm": pm, "np": np, "tt": tt, **data}
     np.random.seed(20211)
-    with pymc3_vi.install(), theano.config.change_flags(cxx=""):
+    with pymc3_vi.install(), pymc3_vi.fast_build():
         exec(compile(BLOCKS[title], f"{PAGE.name}: {title}", "exec"), namespace)  # noqa: S102
     return namespace
 

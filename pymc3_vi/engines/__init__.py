@@ -1,6 +1,7 @@
 """Engines: they turn Theano graphs into functions and step graphs into steps."""
 from ._compiler import compile_count
+from ._fast_build import fast_build
 from ._function import ENGINES, compile_function, run_steps
 from ._step import Step, StepDiverged, StepGraph
 
-__all__ = ["ENGINES", "compile_count", "compile_function", "run_steps", "Step", "StepDiverged", "StepGraph"]
+__all__ = ["ENGINES", "compile_count", "compile_function", "fast_build", "run_steps", "Step", "StepDiverged", "StepGraph"]
