@@ -1,14 +1,22 @@
 """Ops with C code that the graphs of the package are made of."""
 from ._batch_matmul import BatchMatmul, batch_matmul
+from ._diagonal import Diagonal, DiagonalMatrix
 from ._median import Median, median
+from ._triangular import CholeskyFactor, CholeskyGrad, Triangle, TriangularSolve
 from ._tril import TrilMatVec, TrilOuter, tril_matvec, tril_outer
 from ._unpack import Pack, Unpack, pack, unpack
 
 __all__ = [
     "BatchMatmul",
     "batch_matmul",
+    "CholeskyFactor",
+    "CholeskyGrad",
+    "Diagonal",
+    "DiagonalMatrix",
     "Median",
     "median",
+    "Triangle",
+    "TriangularSolve",
     "TrilMatVec",
     "TrilOuter",
     "tril_matvec",

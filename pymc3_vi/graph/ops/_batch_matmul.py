@@ -100,7 +100,7 @@ class BatchMatmul(COp):
         return ["<numpy/arrayobject.h>"]
 
     def c_support_code(self, **kwargs):
-        return "\n".join([VECTOR_KERNELS, *declarations(["gemm"]), _STACK])
+        return [VECTOR_KERNELS, *declarations(["gemm"]), _STACK]
 
     def c_init_code(self, **kwargs):
         return initialisation(["gemm"])

@@ -18,6 +18,7 @@ ROUTINES = {
     "ger": ("blas", "void", [_INT, _INT, _IN, _IN, _INT, _IN, _INT, _OUT, _INT]),
     "gemm": ("blas", "void", [_CHAR, _CHAR, _INT, _INT, _INT, _IN, _IN, _INT, _IN, _INT, _IN, _OUT, _INT]),
     "trsm": ("blas", "void", [_CHAR, _CHAR, _CHAR, _CHAR, _INT, _INT, _IN, _IN, _INT, _OUT, _INT]),
+    "trmm": ("blas", "void", [_CHAR, _CHAR, _CHAR, _CHAR, _INT, _INT, _IN, _IN, _INT, _OUT, _INT]),
     "trsv": ("blas", "void", [_CHAR, _CHAR, _CHAR, _INT, _IN, _INT, _OUT, _INT]),
     "potrf": ("lapack", "void", [_CHAR, _INT, _OUT, _INT, _INT]),
 }

@@ -36,7 +36,7 @@ class _PackedTriangular(COp):
         return ["<numpy/arrayobject.h>"]
 
     def c_support_code(self, **kwargs):
-        return VECTOR_KERNELS
+        return [VECTOR_KERNELS]
 
     def c_code_cache_version(self):
         return (1,)
