@@ -71,9 +71,7 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
                 f"No approximation is specified for the variables {names}. "
                 "Add them to a group, or add Group(None, vfam='mean_field') for all the rest."
             )
-        if rest is not None:
-            if not missing:
-                raise GroupError("A group stands for the rest of the variables, but none is left. Remove that group.")
+        if rest is not None and missing:  # with nothing left over, 'the rest' is empty and falls away
             rest.bind(missing)
             joined.append(rest)
         return joined
