@@ -78,7 +78,7 @@ class EmpiricalGroup(Group):
         draw = self.histogram[self.randidx(shape[0])]
         return tt.switch(deterministic, center, draw) if symbolic else draw
 
-    def draw_noise(self, noise, n_mc=None):
+    def draw_noise(self, noise, n_mc=None, more_replacements=None):
         """Particles picked at random by block noise, (d,) or (n_mc, d)."""
         stream = self.seeds.generator("noise:" + self._stream)
         return self.histogram[self._indices(noise.add(() if n_mc is None else (n_mc,), stream, "uniform"))]

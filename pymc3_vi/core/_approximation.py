@@ -191,11 +191,16 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
     def terms(self, eps, batched):
         """Model and approximation log densities at base noise `eps` (a list, one per group) as :class:`Terms`."""
         z = [group.transform(e) for group, e in zip(self.groups, eps)]
-        varlogp, datalogp = self.evaluate([self.view.varlogp(), self.view.datalogp()], z, batched)
+        varlogp, datalogp = self.evaluate(self._model_logp, z, batched)
         logq = None
         if self.has_logq:
             logq = self._sum_logq([g.log_density(e) for g, e in zip(self.groups, eps)], z, batched)
         return Terms(z, varlogp, datalogp, logq, self._constant_at(z, batched), batched)
+
+    @node_property
+    def _model_logp(self):
+        """Prior and data terms in the model's own variables."""
+        return [self.view.varlogp(), self.view.datalogp()]
 
     def _sum_logq(self, logqs, z, batched):
         values = self.split([draw[0] for draw in z] if batched else z)
@@ -227,7 +232,7 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         return self.terms([g.transform(g.histogram) for g in self.groups], batched=True)
 
     @without_test_values
-    def draw_terms(self, noise, n_mc=None, schedules=(), force_batch=False):
+    def draw_terms(self, noise, n_mc=None, schedules=(), force_batch=False, more_replacements=None):
         """Terms on block noise for a compiled step.
 
         Parameters
@@ -239,6 +244,8 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
             Receives ``(shared, schedule)`` when ``cost_part_grad_scale`` is a schedule.
         force_batch : bool
             Keep the sample axis even for one draw.
+        more_replacements : dict, optional
+            Replacements for the row counts of amortised groups.
 
         Returns
         -------
@@ -247,7 +254,8 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         """
         n_mc = 1 if n_mc is None else check_positive_int(n_mc, "obj_n_mc", "fit")
         batched = n_mc > 1 or force_batch
-        eps = [group.draw_noise(noise, n_mc if batched else None) for group in self.groups]
+        size = n_mc if batched else None
+        eps = [group.draw_noise(noise, size, more_replacements) for group in self.groups]
         terms = self.terms(eps, batched)
         scale = self._score_weight(schedules)
         if scale is None or not self.has_logq:

@@ -282,7 +282,7 @@ class Group(PlaceholderAPI, Memoised):
         """Sum over the axes of one draw."""
         return tt.sum(x, axis=tuple(range(x.ndim - self.core_ndim, x.ndim)))
 
-    def draw_noise(self, noise, n_mc=None):
+    def draw_noise(self, noise, n_mc=None, more_replacements=None):
         """Base noise for a compiled loop: (d,) or (n_mc, d), with a row axis when batched.
 
         Parameters
@@ -290,10 +290,14 @@ class Group(PlaceholderAPI, Memoised):
         noise : StepNoise
         n_mc : int or None
             None gives a single draw without a leading axis.
+        more_replacements : dict, optional
+            Replacements for the row count of an amortised group.
         """
         lead = () if n_mc is None else (n_mc,)
         if self.local:  # the number of rows is only known when the graph runs
-            shape = [tt.as_tensor_variable(np.int64(n)) for n in lead] + [self.bdim, np.int64(self.ddim)]
+            # Replaced here and not in the finished graph: the random stream's own update refers to this shape.
+            rows = substitute(tt.as_tensor_variable(self.bdim), more_replacements)
+            shape = [tt.as_tensor_variable(np.int64(n)) for n in lead] + [rows, np.int64(self.ddim)]
             return tt.cast(self._rng.normal(0.0, 1.0, size=tt.stack(shape)), theano.config.floatX)
         core = (self.bdim, self.ddim) if self.batched else (self.ddim,)
         return noise.add(lead + core, self.seeds.generator("noise:" + self._stream), self.initial_dist_name)

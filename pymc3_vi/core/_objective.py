@@ -118,11 +118,11 @@ class ObjectiveFunction:
         updates = OrderedDict()
         if self.test_params or options.more_tf_params:
             params = self.test_params + options.more_tf_params
-            terms, gradient_terms = self.draw_terms(noise, options.tf_n_mc, schedules)
+            terms, gradient_terms = self.draw_terms(noise, options.tf_n_mc, schedules, options.more_replacements)
             _, grads = self.loss_and_gradients(terms, gradient_terms, params, options.more_replacements, sign=-1)
             updates.update(self._apply_optimizer(options.test_optimizer, grads, params, options, schedules))
         params = self.obj_params + options.more_obj_params
-        terms, gradient_terms = self.draw_terms(noise, options.obj_n_mc, schedules)
+        terms, gradient_terms = self.draw_terms(noise, options.obj_n_mc, schedules, options.more_replacements)
         loss, grads = self.loss_and_gradients(terms, gradient_terms, params, options.more_replacements)
         updates.update(self._apply_optimizer(options.obj_optimizer, grads, params, options, schedules))
         updates.update(options.more_updates)
@@ -135,9 +135,9 @@ class ObjectiveFunction:
         loss = None if loss is None else nodes[-1]
         return StepGraph(loss, updates, params, noise, schedules)
 
-    def draw_terms(self, noise, n_mc, schedules):
+    def draw_terms(self, noise, n_mc, schedules, more_replacements=None):
         """Terms for the loss and for its gradient at fresh draws; see :meth:`Approximation.draw_terms`."""
-        return self.approx.draw_terms(noise, n_mc, schedules)
+        return self.approx.draw_terms(noise, n_mc, schedules, more_replacements=more_replacements)
 
     def loss_and_gradients(self, terms, gradient_terms, params, more_replacements, sign=1):
         """Loss and its gradients with respect to `params`.

@@ -18,12 +18,12 @@ class KSDObjective(ObjectiveFunction):
             raise ParametrizationError(f"The 'op' parameter of KSDObjective must be a KSD operator. Got {op!r} instead.")
         super().__init__(op, tf)
 
-    def draw_terms(self, noise, n_mc, schedules):
+    def draw_terms(self, noise, n_mc, schedules, more_replacements=None):
         """All particles at once for an empirical approximation, else `n_mc` random draws."""
         if self.approx.all_histograms:
             terms = self.approx.particle_terms()
         else:
-            terms = self.approx.draw_terms(noise, n_mc, force_batch=True)[0]
+            terms = self.approx.draw_terms(noise, n_mc, force_batch=True, more_replacements=more_replacements)[0]
         return terms, terms
 
     def loss_and_gradients(self, terms, gradient_terms, params, more_replacements, sign=1):
