@@ -22,7 +22,9 @@ INSTALL_REQUIRES = [
     "Theano-PyMC==1.1.2",
     "fastprogress<1.1",
     "cachetools<6",
-    "pandas<2",
+    # ArviZ 0.12, which PyMC3 3.11.6 brings, cannot compare models with pandas 1.5
+    "pandas<1.5; python_version < '3.11'",
+    "pandas<2; python_version >= '3.11'",
     # Imported at run time: NumPy wants distutils.msvccompiler (gone in 74), ArviZ pkg_resources (gone in 82).
     "setuptools<74",
 ]
