@@ -11,6 +11,7 @@ from ._data import (
     variable_dims,
 )
 from ._fingerprint import model_differences, model_fingerprint
+from ._minibatch import repair_minibatch
 from ._trace import draws_from_trace, trace_from_arrays
 from ._view import LogpTerm, ModelView, model_context, scaling_of, transformed
 
@@ -33,3 +34,5 @@ __all__ = [
     "model_differences",
     "model_fingerprint",
 ]
+
+repair_minibatch()

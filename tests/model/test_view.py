@@ -105,3 +105,12 @@ def test_layout_round_trip(model, rng):
     np.testing.assert_allclose(layout.flatten(point), flat.astype(theano.config.floatX))
     assert layout.labels() == ["mu", "sigma_log__"] + [f"w[{i},{j}]" for i in range(2) for j in range(3)]
     assert layout.unflatten(np.stack([flat, flat]))["w"].shape == (2, 2, 3)
+
+
+def test_minibatches_work_on_this_numpy(model_fast):
+    data = np.arange(20.0).reshape(10, 2)
+    with model_fast():
+        batch = pm.Minibatch(data, 4, random_seed=1)
+        value = batch.eval()
+    assert value.shape == (4, 2)
+    assert {tuple(row) for row in value} <= {tuple(row) for row in data.astype(value.dtype)}
