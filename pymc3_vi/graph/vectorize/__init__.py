@@ -1,5 +1,5 @@
 """Many draws in one graph: every node works on a leading batch axis."""
-from . import _dot, _elementwise, _indexing, _linalg, _scan, _shape  # noqa: F401  (they register their rules)
+from . import _dot, _elementwise, _indexing, _linalg, _matrices, _scan, _shape  # noqa: F401  (they register rules)
 from ._driver import record_fallbacks, vectorize_graph
 from ._linalg import Blockwise, blockwise
 from ._rules import NoBatchRule, Operand, Unbatched, rule

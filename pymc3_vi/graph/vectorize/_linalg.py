@@ -53,7 +53,7 @@ class Blockwise(Op):
     def infer_shape(self, fgraph, node, shapes):
         batch = next(shape[0] for shape, batched in zip(shapes, self.batched) if batched)
         core = [tuple(shape[1:]) if batched else tuple(shape) for shape, batched in zip(shapes, self.batched)]
-        if isinstance(self.core_op, (slinalg.Cholesky, nlinalg.MatrixInverse)):
+        if isinstance(self.core_op, (slinalg.Cholesky, nlinalg.MatrixInverse, nlinalg.EighGrad)):
             found = [core[0]]
         elif isinstance(self.core_op, slinalg.Solve):
             found = [(core[0][1],) + core[1][1:]]
@@ -117,11 +117,14 @@ for _op_type in (
     slinalg.Cholesky,
     slinalg.Solve,
     slinalg.Eigvalsh,
+    slinalg.EigvalshGrad,
     slinalg.Expm,
+    slinalg.ExpmGrad,
     nlinalg.MatrixInverse,
     nlinalg.MatrixPinv,
     nlinalg.Det,
     nlinalg.Eig,  # and Eigh, a subclass
+    nlinalg.EighGrad,
     nlinalg.SVD,
     nlinalg.QRFull,
     nlinalg.QRIncomplete,

@@ -63,7 +63,7 @@ def _scan(op, node, operands, batch):
         raise NoBatchRule("it stops on a condition")
     if info.get("n_mit_mot"):
         raise NoBatchRule("it is the gradient of a loop")
-    parts = ScanArguments(operands, [None] * op.n_outs, op.inputs, op.outputs, info)
+    parts = ScanArguments(operands, node.outputs, op.inputs, op.outputs, info)
     require_unbatched([parts.n_steps] + list(parts.outer_in_nit_sot), "number of steps")
     require_unbatched(parts.outer_in_shared, "shared variable")
     # `parts` cloned the inner graph, so its variables count, not those of the Op.

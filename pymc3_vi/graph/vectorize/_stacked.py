@@ -1,5 +1,5 @@
 """Linear algebra on stacks of matrices in NumPy; a stack is an array whose first axis runs over matrices."""
-from functools import singledispatch
+from functools import partial, singledispatch
 
 import numpy as np
 from scipy.linalg import get_lapack_funcs, solve_triangular
@@ -63,26 +63,29 @@ def _determinant(op, batched, matrices):
 def _solve(op, batched, a, b):
     is_vector = b.ndim - int(batched[1]) == 1
     b = b[..., None] if is_vector else b
-    if op.A_structure not in ("lower_triangular", "upper_triangular"):
-        x = np.linalg.solve(a, b)
+    if op.A_structure in ("lower_triangular", "upper_triangular"):
+        kwargs = dict(lower=op.A_structure == "lower_triangular")
+        one, many = partial(solve_triangular, check_finite=False, **kwargs), partial(_solve_triangular, **kwargs)
     else:
-        x = _solve_triangular(a, b, batched, lower=op.A_structure == "lower_triangular")
+        one = many = np.linalg.solve
+    if batched[0]:
+        x = many(a, b if batched[1] else b[None])
+    else:  # one matrix: all right-hand sides side by side
+        columns = np.moveaxis(b, 0, -1)
+        x = np.moveaxis(one(a, columns.reshape(len(a), -1)).reshape(columns.shape), -1, 0)
     return x[..., 0] if is_vector else x
 
 
-def _solve_triangular(a, b, batched, lower):
+def _solve_triangular(a, b, lower):
+    """Solutions for matrices (S, n, n) and right-hand sides (S, n, m) or (1, n, m)."""
     n = a.shape[-1]
     dtype = np.result_type(a, b, np.float32)
-    if not batched[0]:  # one matrix: all right-hand sides side by side
-        columns = np.moveaxis(b, 0, -1)
-        x = solve_triangular(a, columns.reshape(n, -1), lower=lower, check_finite=False)
-        return np.moveaxis(x.reshape(columns.shape), -1, 0)
     x = np.empty((len(a), n, b.shape[-1]), dtype=dtype)
     if n <= _SMALL and len(a) >= _MANY:
         _check_diagonal(a)
         for i in range(n) if lower else range(n - 1, -1, -1):
             known = slice(0, i) if lower else slice(i + 1, n)
-            right = b[..., i, :]
+            right = b[:, i, :]
             if known.start < known.stop:
                 right = right - np.matmul(a[:, i, None, known], x[:, known, :])[:, 0, :]
             x[:, i, :] = right / a[:, i, i][:, None]
@@ -90,7 +93,7 @@ def _solve_triangular(a, b, batched, lower):
     (trtrs,) = get_lapack_funcs(("trtrs",), dtype=dtype)
     for s in range(len(a)):
         # The transpose of a C-ordered matrix is Fortran-ordered, so that nothing is copied.
-        x[s], info = trtrs(a[s].T, b[s] if batched[1] else b, lower=not lower, trans=1)
+        x[s], info = trtrs(a[s].T, b[s % len(b)], lower=not lower, trans=1)
         if info:
             raise np.linalg.LinAlgError(f"singular matrix: resolution failed at diagonal {info - 1}")
     return x
