@@ -6,6 +6,7 @@ from . import _compat  # noqa: F401  (must run before Theano is imported)
 from . import (
     approximations,
     callbacks,
+    diagnostics,
     errors,
     flows,
     inference,
@@ -46,6 +47,7 @@ __version__ = "0.1.0"
 __all__ = [
     "approximations",
     "callbacks",
+    "diagnostics",
     "errors",
     "flows",
     "inference",

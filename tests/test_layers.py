@@ -14,9 +14,10 @@ LEVELS = {
     "model": 5, "updates": 5, "flows": 5, "test_functions": 5, "callbacks": 5,
     "core": 6, "approximations": 7, "stein": 7,
     "operators": 8,
-    "results": 9, "diagnostics": 9,
-    "inference": 10,
-    "plots": 11, "opvi": 11, "install": 11, "__init__": 11,
+    "diagnostics": 9,
+    "results": 10,
+    "inference": 11,
+    "plots": 12, "opvi": 12, "install": 12, "__init__": 12,
 }  # fmt: skip
 
 #: Where ``import pymc3`` is allowed.

@@ -188,13 +188,18 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         return values
 
     @without_test_values
-    def terms(self, eps, batched):
-        """Model and approximation log densities at base noise `eps` (a list, one per group) as :class:`Terms`."""
-        z = [group.transform(e) for group, e in zip(self.groups, eps)]
-        varlogp, datalogp = self.evaluate(self._model_logp, z, batched)
+    def terms(self, eps, batched, replacements=None):
+        """Model and approximation log densities at base noise `eps` (a list, one per group) as :class:`Terms`.
+
+        `replacements` are made in the model and in the parameters before draws are put in, e.g. the whole data for
+        minibatches.
+        """
+        z = [substitute(group.transform(e), replacements) for group, e in zip(self.groups, eps)]
+        varlogp, datalogp = self.evaluate(substitute(self._model_logp, replacements), z, batched)
         logq = None
         if self.has_logq:
-            logq = self._sum_logq([g.log_density(e) for g, e in zip(self.groups, eps)], z, batched)
+            logqs = [substitute(g.log_density(e), replacements) for g, e in zip(self.groups, eps)]
+            logq = self._sum_logq(logqs, z, batched)
         return Terms(z, varlogp, datalogp, logq, self._constant_at(z, batched), batched)
 
     @node_property
@@ -225,11 +230,11 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         return tt.max(tt.stack(scalings))
 
     @without_test_values
-    def particle_terms(self):
-        """Terms at all particles of an empirical approximation, with a leading axis of length n."""
+    def particle_terms(self, replacements=None):
+        """Terms at all particles of an empirical approximation, with a leading axis of length n; see :meth:`terms`."""
         if not self.all_histograms:
             raise VariationalInferenceError(f"{self} does not consist of empirical groups only; it has no particles.")
-        return self.terms([g.transform(g.histogram) for g in self.groups], batched=True)
+        return self.terms([g.transform(g.histogram) for g in self.groups], batched=True, replacements=replacements)
 
     @without_test_values
     def draw_terms(self, noise, n_mc=None, schedules=(), force_batch=False, more_replacements=None):

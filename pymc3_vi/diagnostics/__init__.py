@@ -1,1 +1,32 @@
-"""Verdicts on fitted approximations."""
+"""Verdicts on fitted approximations; importing this package gives ``Approximation`` the methods listed at its end."""
+from ..core import Approximation
+from ._convergence import LossTrend, batch_means_error, loss_trend
+from ._diagnose import Diagnosis, diagnose
+from ._draws import DensityDraws
+from ._expectation import Expectation, expectation
+from ._importance import ImportanceWeights, khat_threshold
+from ._particles import ParticleCheck, check_particles, stein_discrepancy, variance_ratios
+from ._resample import psis_noise, warn_if_unreliable
+
+__all__ = [
+    "Diagnosis",
+    "diagnose",
+    "Expectation",
+    "expectation",
+    "DensityDraws",
+    "ImportanceWeights",
+    "khat_threshold",
+    "LossTrend",
+    "loss_trend",
+    "batch_means_error",
+    "ParticleCheck",
+    "check_particles",
+    "stein_discrepancy",
+    "variance_ratios",
+    "psis_noise",
+    "warn_if_unreliable",
+]
+
+# The methods belong to this layer, so the class below does not know of them.
+Approximation.diagnose = diagnose
+Approximation.expectation = expectation

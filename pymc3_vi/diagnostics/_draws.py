@@ -156,9 +156,9 @@ def _density_function(approx, replacements):
 @without_test_values
 def _compile(approx, replacements):
     eps = [group.symbolic_initial.type("eps") for group in approx.groups]
-    terms = approx.terms(eps, batched=True)
+    terms = approx.terms(eps, batched=True, replacements=replacements)
     nodes = [terms.sized_varlogp + terms.sized_datalogp, terms.sized_logq] + list(terms.z)
-    return compile_function(eps, substitute(nodes, replacements), name="densities")
+    return compile_function(eps, nodes, name="densities")
 
 
 def _draws_per_call(approx, draws):

@@ -97,8 +97,8 @@ def _plain(approx, node, draws, generator):
 @without_test_values
 def _node_function(approx, node, replacements):
     eps = [g.symbolic_initial.type("eps") for g in approx.groups]
-    z = [g.transform(e) for g, e in zip(approx.groups, eps)]
-    return compile_function(eps, substitute(approx.evaluate(node, z, batched=True), replacements), name="expectation")
+    z = [substitute(g.transform(e), replacements) for g, e in zip(approx.groups, eps)]
+    return compile_function(eps, approx.evaluate(substitute(node, replacements), z, batched=True), name="expectation")
 
 
 def _weighted_moments(chunks, weights):

@@ -55,7 +55,7 @@ class ImportanceWeights:
         if not np.isfinite(raw).any() or np.isposinf(raw).any() or np.isnan(raw).any():
             raise VariationalInferenceError(
                 "Importance weights are defined only if log p is finite at some draws and log p - log q is nowhere "
-                "infinite or NaN. The approximation lies where the model has no density; fit it again from another start."
+                "infinite or NaN. The approximation lies where the model has no density; fit again from another start."
             )
         self.raw = raw
         smoothed, self.khat = self._smooth(raw)

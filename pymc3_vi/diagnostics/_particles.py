@@ -5,7 +5,7 @@ import numpy as np
 import theano.tensor as tt
 
 from ..engines import compile_function
-from ..graph import substitute, without_test_values
+from ..graph import without_test_values
 from ..model import full_data
 
 __all__ = ["ParticleCheck", "check_particles", "particle_scores", "stein_discrepancy", "variance_ratios", "offsets"]
@@ -41,10 +41,10 @@ def check_particles(approx):
 @without_test_values
 def particle_scores(approx):
     """Particles and gradients of log p at them, both (n, d) in float64; minibatches are replaced by the whole data."""
-    terms = approx.particle_terms()
+    terms = approx.particle_terms(full_data(approx.view))
     logp = tt.sum(terms.sized_varlogp + terms.sized_datalogp)
     grads = tt.grad(logp, list(terms.z), disconnected_inputs="ignore")
-    nodes = substitute(list(terms.z) + list(grads), full_data(approx.view))
+    nodes = list(terms.z) + list(grads)
     values = [np.asarray(v, dtype="float64") for v in compile_function([], nodes, name="particle_scores")()]
     half = len(values) // 2
     return np.concatenate(values[:half], axis=1), np.concatenate(values[half:], axis=1)

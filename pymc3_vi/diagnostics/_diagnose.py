@@ -1,0 +1,190 @@
+"""``approx.diagnose()``: what a fit is worth, measured and said in plain words."""
+import html
+
+import numpy as np
+
+from ..errors import ExplicitInferenceError
+from ..validation import check_positive_int
+from ._convergence import loss_trend
+from ._draws import DensityDraws
+from ._importance import ImportanceWeights
+from ._moments import coordinate_labels, moment_changes
+from ._particles import check_particles
+from ._verdict import REJECT, USE, judge_density, judge_particles
+
+__all__ = ["Diagnosis", "diagnose"]
+
+
+class Diagnosis:
+    """Report on a fit; ``print`` it, or show it in a notebook.
+
+    Attributes
+    ----------
+    verdict : {'use', 'correct', 'reject'}
+        Use the draws as they are, use importance-corrected draws, or do not use them.
+    sentence : str
+        The verdict in words.
+    reasons, advice, notes : list of str
+        The facts that led to it, what to try (most promising first), and what limits the judgement.
+    usable : bool
+        Whether the fit can be used, corrected or not.
+    draws, d : int
+        Draws looked at and dimensions.
+    khat, threshold : float
+        Shape of the tail of the importance weights, and the largest with which they can be relied on.
+    ess : float
+        Effective number of importance-weighted draws.
+    elbo, elbo_error : float
+        Evidence lower bound and its Monte Carlo error.
+    log_z, log_z_error : float
+        Importance estimate of the log evidence, and its error (too small when k-hat is large).
+    mean_shift, sd_ratio : Extreme
+        ``name, value, error`` of the coordinate whose mean or sd the correction changes most.
+    trend : LossTrend or None
+        End of the loss history.
+    particles : ParticleCheck or None
+        For approximations made of particles, which have none of the fields from `khat` to `sd_ratio` (None).
+    log_weights : ndarray (draws,) or None
+        Raw log importance weights, for plots.
+    """
+
+    khat = threshold = ess = elbo = elbo_error = log_z = log_z_error = mean_shift = sd_ratio = None
+    particles = log_weights = None
+    undefined = 0
+
+    def __init__(self, approx, draws):
+        self.approximation = str(approx).splitlines()[0]
+        self.draws = draws
+        self.d = int(approx.ddim)
+        self.labels = coordinate_labels(approx)
+        self.family = type(approx.groups[0]).__name__ if len(approx.groups) == 1 else None
+        self.trend = loss_trend(approx.hist)
+        self.notes = []
+
+    @property
+    def usable(self):
+        """Whether the fit can be used, corrected or not."""
+        return self.verdict != REJECT
+
+    def _conclude(self, verdict):
+        self.verdict, self.sentence = verdict.name, verdict.sentence
+        self.reasons, self.advice = verdict.reasons, verdict.advice
+        if self.trend is None:
+            self.notes.append("the loss history is too short (or absent) to tell whether the fit has converged")
+        elif self.trend.falling and self.verdict == USE:
+            self.notes.append("the loss was still falling; more steps make the approximation better yet")
+
+    # ------------------------------------------------------------------------------------------------ printing
+    def rows(self):
+        """Pairs of label and value, as they are printed."""
+        rows = [("draws", f"{self.draws:,} in {self.d} dimensions")]
+        if self.particles is not None:
+            check = self.particles
+            rows = [("particles", f"{check.n:,} in {check.d} dimensions")]
+            rows.append(("Stein discrepancy", f"{check.ksd:.3g}, squared {check.ksd_ratio:.2f} x that of iid draws"))
+            rows.append(("variance / posterior's", _range(check.variance_ratios)))
+            rows.append(("mean offset", f"{check.offsets.max():.2f} posterior sd at most"))
+        else:
+            rows.append(("k-hat", f"{self.khat:.2f} (usable below {self.threshold:.2f})"))
+            rows.append(("effective draws", f"{self.ess:,.0f} ({100 * self.ess / self.draws:.0f} %)"))
+            rows.append(("ELBO", f"{self.elbo:.3f} +- {self.elbo_error:.3f}"))
+            rows.append(("log evidence", f"{self.log_z:.3f} +- {self.log_z_error:.3f}"))
+            shift, ratio = self.mean_shift, self.sd_ratio
+            rows.append(("largest mean shift", f"{shift.value:.2f} +- {shift.error:.2f} sd ({shift.name})"))
+            rows.append(("sd / corrected sd", f"{ratio.value:.2f} +- {ratio.error:.2f} ({ratio.name})"))
+        if self.trend is not None:
+            t = self.trend
+            state = "still falling" if t.falling else "rising" if t.rising else "steady"
+            rows.append((f"loss, last {t.window:,} steps", f"{state} ({t.change:+.3f} +- {t.change_error:.3f})"))
+        return rows
+
+    def __str__(self):
+        rows = self.rows()
+        width = max(len(label) for label, _ in rows)
+        lines = [f"{self.sentence}  [{self.approximation}]"]
+        lines += [f"  {label:<{width}}  {value}" for label, value in rows]
+        for title, items in (("Why", self.reasons), ("Try", self.advice), ("Note", self.notes)):
+            lines += [f"{title}: {item}" if i == 0 else f"{' ' * len(title)}  {item}" for i, item in enumerate(items)]
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        def listed(title, items):
+            return f"<p>{title}:</p><ul>{''.join(f'<li>{html.escape(i)}</li>' for i in items)}</ul>" if items else ""
+
+        left = "style='text-align:left'"
+        table = "".join(
+            f"<tr><th {left}>{html.escape(a)}</th><td {left}>{html.escape(b)}</td></tr>" for a, b in self.rows()
+        )
+        return (
+            f"<div><strong>{html.escape(self.sentence)}</strong> <code>{html.escape(self.approximation)}</code>"
+            f"<table>{table}</table>{listed('Why', self.reasons)}{listed('Try', self.advice)}"
+            f"{listed('Note', self.notes)}</div>"
+        )
+
+
+def _range(values):
+    if len(values) == 1:
+        return f"{values[0]:.2f}"
+    return f"{np.mean(values):.2f} on average, {np.min(values):.2f} to {np.max(values):.2f}"
+
+
+def diagnose(approx, draws=4000, random_seed=None):
+    r"""Measure how well the approximation represents the posterior, and say what to do with it.
+
+    For approximations with a density, draws from q are weighted by p / q; the tail of the weights (k-hat) tells
+    whether weighting can make up for what q misses.  Particles are judged by Stein's identity, which needs only
+    gradients of log p.  Minibatches are replaced by the whole data.
+
+    Parameters
+    ----------
+    draws : int
+        Number of draws from q, at least 100; without use for particles.
+    random_seed : int, optional
+
+    Returns
+    -------
+    Diagnosis
+
+    Raises
+    ------
+    ExplicitInferenceError
+        If only a part of the approximation is made of particles.
+
+    Notes
+    -----
+    k-hat is compared with min(1 - 1 / log10(S), 0.7).  It judges the joint: in many dimensions it is pessimistic about
+    single marginals (Dhaka et al. 2021), and the report says so.
+
+    References
+    ----------
+    Yao, Vehtari, Simpson, Gelman: Yes, but Did It Work? Evaluating Variational Inference, ICML 2018, section 3.
+    Vehtari et al.: Pareto Smoothed Importance Sampling, JMLR 25(72), 2024.  Dhaka et al.: Challenges and Opportunities
+    in High-dimensional Variational Inference, NeurIPS 2021.  Ba et al.: Understanding the Variance Collapse of SVGD in
+    High Dimensions, ICLR 2022.
+    """
+    draws = check_positive_int(draws, "draws", "diagnose", minimum=100)
+    report = Diagnosis(approx, draws)
+    if approx.all_histograms:
+        report.particles = check_particles(approx)
+        report._conclude(judge_particles(report))
+        return report
+    if not approx.has_logq:
+        raise ExplicitInferenceError(
+            f"{report.approximation} mixes particles with densities, for which there is no diagnosis. "
+            "Put all variables into one kind of group."
+        )
+    source = DensityDraws(approx, draws, approx.generator(random_seed))
+    weights = ImportanceWeights(source.log_weights)
+    differences = source.logp - source.logq
+    report.khat, report.threshold, report.ess = weights.khat, weights.threshold, weights.ess
+    report.elbo, report.elbo_error = float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(draws))
+    report.log_z, report.log_z_error = weights.log_z, weights.log_z_error
+    report.mean_shift, report.sd_ratio = moment_changes(source, weights.weights, report.labels)
+    report.undefined = source.undefined
+    report.log_weights = weights.raw
+    if source.streamed:
+        report.notes.append("data come from a generator: log p is that of the last batch, scaled, not of all data")
+    report._conclude(judge_density(report))
+    return report
