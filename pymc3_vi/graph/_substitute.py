@@ -4,6 +4,7 @@ import theano
 import theano.tensor as tt
 
 from ._memo import without_test_values
+from ._pattern import with_pattern
 
 __all__ = ["substitute", "match_pattern", "floatx", "shared_inputs"]
 
@@ -35,9 +36,7 @@ def match_pattern(new, old):
         return new
     if new.dtype != old.dtype and not (new.dtype.startswith("float") and old.dtype.startswith("int")):
         new = tt.cast(new, old.dtype)
-    if new.ndim == old.ndim and new.broadcastable != old.broadcastable:
-        new = tt.patternbroadcast(new, old.broadcastable)
-    return new
+    return with_pattern(new, old.broadcastable) if new.ndim == old.ndim else new
 
 
 def floatx(value):

@@ -8,6 +8,7 @@ from theano.graph.basic import Variable, io_toposort
 
 from ...validation import require
 from .._memo import without_test_values
+from .._pattern import with_pattern
 from ._fallback import scan_over_node
 from ._rules import NoBatchRule, Operand, Unbatched, is_tensor, rule
 
@@ -63,9 +64,7 @@ def _fit(variable, old, batched):
     pattern = ((False,) if batched else ()) + tuple(old.broadcastable)
     if variable.ndim != len(pattern):
         raise NoBatchRule(f"its rule returned {variable.ndim} dimensions instead of {len(pattern)}")
-    if tuple(variable.broadcastable) != pattern:
-        variable = tt.patternbroadcast(variable, pattern)
-    return variable
+    return with_pattern(variable, pattern)
 
 
 def _rewrite(node, operands, batch):

@@ -4,6 +4,7 @@ import theano.tensor as tt
 from theano.graph.basic import Constant
 from theano.scalar import Scalar
 
+from .._pattern import with_pattern
 from ._rules import NoBatchRule, is_tensor
 
 __all__ = ["scan_over_node"]
@@ -13,7 +14,7 @@ def _element(variable, old):
     """One element of a batch, as the input `old` of a node."""
     if isinstance(old.type, Scalar):
         return tt.scalar_from_tensor(variable)
-    return tt.patternbroadcast(variable, old.broadcastable)
+    return with_pattern(variable, old.broadcastable)
 
 
 def scan_over_node(node, operands, batch):

@@ -8,6 +8,7 @@ from theano.graph.basic import io_toposort
 from theano.scan.op import Scan
 
 import pymc3_vi.model  # noqa: F401  (the rules for PyMC3's own Ops)
+from pymc3_vi.engines import compile_function
 from pymc3_vi.graph import substitute
 from pymc3_vi.graph.vectorize import record_fallbacks, vectorize_graph
 from tests.zoo import INNER_LOOPS, ZOO, dimension, split, start_vector
@@ -20,7 +21,7 @@ def _function(inputs, outputs, in_c):
     """Compiled without random updates, so that every call sees the same minibatch."""
     keywords = dict(on_unused_input="ignore", no_default_updates=True)
     if in_c:
-        return theano.function(inputs, outputs, **keywords)
+        return compile_function(inputs, outputs, **keywords)
     with theano.config.change_flags(cxx=""):
         return theano.function(inputs, outputs, mode=Mode("py", "fast_compile"), **keywords)
 
