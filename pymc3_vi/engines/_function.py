@@ -11,6 +11,7 @@ from ..registry import Registry
 from ._blas import capsule_flags
 from ._compiler import active_cxx
 from ._island_linker import IslandLinker, IslandsUnavailable, IslandVM
+from ._rewrites import REWRITES
 
 __all__ = ["ENGINES", "compile_function", "default_mode_query", "run_steps"]
 
@@ -64,7 +65,7 @@ def _island_function(inputs, outputs, **kwargs):
         try:
             # Rewriting sees no compiler, so that folding constants compiles nothing; NumPy computes them.
             with theano.config.change_flags(compute_test_value="off", cxx=""), capsule_flags():
-                mode = Mode(IslandLinker(cxx), default_mode_query())
+                mode = Mode(IslandLinker(cxx), default_mode_query()).register(*REWRITES)
                 return theano.function(inputs, outputs, mode=mode, **kwargs)
         except IslandsUnavailable as reason:
             logger.debug("Theano's stock linker is used: %s", reason)
@@ -129,7 +130,8 @@ def compile_function(
     compile_with = ENGINES.get(engine)
     arguments = dict(updates=updates, givens=givens, on_unused_input=on_unused_input, name=name, **fn_kwargs)
     if mode is not None or fn_kwargs.get("profile"):
-        return _stock_function(inputs, outputs, mode=mode, **arguments)
+        with theano.config.change_flags(cxx=active_cxx()):  # `fast_build` hides the compiler from Theano
+            return _stock_function(inputs, outputs, mode=mode, **arguments)
     return compile_with(inputs, outputs, **arguments)
 
 
