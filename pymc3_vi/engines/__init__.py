@@ -2,6 +2,19 @@
 from ._compiler import compile_count
 from ._fast_build import fast_build
 from ._function import ENGINES, compile_function, run_steps
+from ._snapshot import Snapshot, put_snapshot, take_snapshot
 from ._step import Step, StepDiverged, StepGraph
 
-__all__ = ["ENGINES", "compile_count", "compile_function", "fast_build", "run_steps", "Step", "StepDiverged", "StepGraph"]
+__all__ = [
+    "ENGINES",
+    "compile_count",
+    "compile_function",
+    "fast_build",
+    "run_steps",
+    "Step",
+    "StepDiverged",
+    "StepGraph",
+    "Snapshot",
+    "put_snapshot",
+    "take_snapshot",
+]

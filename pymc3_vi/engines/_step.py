@@ -193,6 +193,16 @@ class Step:
         return 0
 
     # ---------------------------------------------------------------- state
+    @property
+    def state_variables(self):
+        """Shared variables that the steps change: parameters, optimizer state, states of random streams."""
+        return list(self._state)
+
+    def go_to(self, position, steps_done):
+        """Say that the next step is number `steps_done` and reads row `position` of the noise blocks."""
+        self._position, self.steps_done = position, steps_done
+        self.graph.noise.counter.set_value(np.int64(position))
+
     def state(self):
         """Copies of everything that the steps change (parameters, optimizer state, random states)."""
         return [v.get_value(borrow=False) for v in self._state]
@@ -200,6 +210,4 @@ class Step:
     def _go_back(self, saved, position):
         for variable, value in zip(self._state, saved):
             variable.set_value(value, borrow=False)
-        self.steps_done -= self._position - position
-        self._position = position
-        self.graph.noise.counter.set_value(np.int64(position))
+        self.go_to(position, self.steps_done - (self._position - position))
