@@ -8,6 +8,7 @@ PRELUDE = r"""
 #include <string.h>
 #include <numpy/arrayobject.h>
 #include <numpy/arrayscalars.h>
+#include <numpy/npy_math.h>
 #include "theano_mod_helper.h"
 
 #define PV_COLD __attribute__((noinline, cold))

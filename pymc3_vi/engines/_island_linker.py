@@ -238,7 +238,7 @@ def module_source(islands):
     support = _ask(objects, "c_support_code") + _unique(c.support for i in islands for c in i.codes if c.support)
     init = _ask(objects, "c_init_code") + [c.init for i in islands for c in i.codes if c.init]
     support, blas_init = replace_blas(support)
-    body = "\n".join(support + [island.source() for island in islands])
+    body = "\n".join(_unique(support) + [island.source() for island in islands])
     if "std::" in body or "cout" in body or "cerr" in body:
         headers.insert(0, "<iostream>")
     includes = "\n".join(f"#include {h}" if h[0] in '<"' else f'#include "{h}"' for h in headers)
@@ -254,7 +254,7 @@ static PyMethodDef pv_methods[] = {{
 static struct PyModuleDef pv_module = {{PyModuleDef_HEAD_INIT, "{MODULE_NAME}", NULL, -1, pv_methods}};
 PyMODINIT_FUNC PyInit_{MODULE_NAME}(void) {{
 if (_import_array() < 0) return NULL;
-{chr(10).join(blas_init + init)}
+{chr(10).join(_unique(blas_init + init))}
 return PyModule_Create(&pv_module);
 }}
 """

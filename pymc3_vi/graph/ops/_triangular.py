@@ -24,7 +24,7 @@ class _MatrixOp(COp):
             raise TypeError(f"{type(self).__name__} needs a matrix or a stack of matrices. Got {matrix.type} instead.")
 
     def c_headers(self, **kwargs):
-        return ["<numpy/arrayobject.h>"]
+        return ["<numpy/arrayobject.h>", "<math.h>"]
 
     def c_support_code(self, **kwargs):
         return [VECTOR_KERNELS, *declarations(self.routines), LINALG_KERNELS]
@@ -163,7 +163,7 @@ class CholeskyFactor(_MatrixOp):
                     {fail}
                 }}"""
             if self.on_error == "raise"
-            else "for (npy_intp i = 0; i < n * n; ++i) out[i] = NPY_NAN;"
+            else "for (npy_intp i = 0; i < n * n; ++i) out[i] = NAN;"
         )
         return f"""
         {{

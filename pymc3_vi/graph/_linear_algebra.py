@@ -1,0 +1,116 @@
+"""Theano's linear algebra Ops, which run in Python, and their counterparts with C code."""
+from functools import singledispatch
+
+import theano.tensor as tt
+from theano.graph.basic import io_toposort
+from theano.tensor.basic import AllocDiag, ExtractDiag
+from theano.tensor.slinalg import Cholesky, Solve
+
+from .ops import CholeskyFactor, Diagonal, DiagonalMatrix, TriangularSolve
+from .vectorize import Blockwise
+
+__all__ = ["linear_algebra_in_c", "with_linear_algebra_in_c"]
+
+_FLOATS = ("float32", "float64")
+
+
+@singledispatch
+def linear_algebra_in_c(op, node):
+    """Output of an Op with C code that computes what `node`, an application of `op`, computes; None if there is none.
+
+    Implementations are registered by the type of the Op.
+    """
+    return None
+
+
+def _same_floats(node):
+    dtypes = {v.dtype for v in node.inputs + node.outputs}
+    return len(dtypes) == 1 and dtypes <= set(_FLOATS)
+
+
+@linear_algebra_in_c.register(Cholesky)
+def _cholesky(op, node):
+    return CholeskyFactor(op.lower, op.on_error)(node.inputs[0]) if _same_floats(node) else None
+
+
+@linear_algebra_in_c.register(Solve)
+def _solve(op, node):
+    if op.A_structure not in ("lower_triangular", "upper_triangular") or not _same_floats(node):
+        return None
+    return TriangularSolve(op.A_structure == "lower_triangular")(*node.inputs)
+
+
+@linear_algebra_in_c.register(ExtractDiag)
+def _extract_diagonal(op, node):
+    (x,) = node.inputs
+    if op.view or op.offset != 0 or sorted((op.axis1, op.axis2)) != [x.ndim - 2, x.ndim - 1]:
+        return None
+    return Diagonal()(x)
+
+
+@linear_algebra_in_c.register(AllocDiag)
+def _diagonal_matrix(op, node):
+    (x,) = node.inputs
+    if op.offset != 0 or sorted((op.axis1, op.axis2)) != [x.ndim - 1, x.ndim]:
+        return None
+    return DiagonalMatrix()(x)
+
+
+@linear_algebra_in_c.register(Blockwise)
+def _stack(op, node):
+    if not all(op.batched) or not _same_floats(node):
+        return None
+    if isinstance(op.core_op, Cholesky):
+        return CholeskyFactor(op.core_op.lower, op.core_op.on_error)(node.inputs[0])
+    if isinstance(op.core_op, Solve) and op.core_op.A_structure in ("lower_triangular", "upper_triangular"):
+        solve = TriangularSolve(op.core_op.A_structure == "lower_triangular")
+        a, b = node.inputs
+        return solve(a, b) if b.ndim == 3 else solve(a, b.dimshuffle(0, 1, "x"))[:, :, 0]
+    return None
+
+
+def _fits(replacement, variable):
+    if replacement is None or replacement.type == variable.type:
+        return replacement
+    if replacement.dtype != variable.dtype:
+        return None
+    return tt.patternbroadcast(replacement, variable.broadcastable)
+
+
+def converted(node):
+    """Replacement of the only output of `node`, of its type, or None."""
+    if len(node.outputs) != 1:
+        return None
+    return _fits(linear_algebra_in_c(node.op, node), node.outputs[0])
+
+
+def with_linear_algebra_in_c(outputs):
+    """Copy of a graph in which Cholesky factors, triangular systems and diagonals have C code.
+
+    Taken before gradients are, it also makes those leaner: the gradient of a factor is one node.
+
+    Parameters
+    ----------
+    outputs : Variable or list of Variable
+
+    Returns
+    -------
+    Variable or list of Variable, like `outputs`
+        The same variables where there is nothing to convert.
+    """
+    is_list = isinstance(outputs, (list, tuple))
+    wanted = list(outputs) if is_list else [outputs]
+    new = {}
+    for node in io_toposort([], wanted):
+        replacement = None
+        inputs = [new.get(v, v) for v in node.inputs]
+        if any(a is not b for a, b in zip(inputs, node.inputs)):
+            node_now = node.clone_with_new_inputs(inputs, strict=False)
+            new.update(zip(node.outputs, node_now.outputs))
+        else:
+            node_now = node
+        replacement = converted(node_now)
+        if replacement is not None:
+            new[node.outputs[0]] = replacement
+    results = [new.get(v, v) for v in wanted]
+    return results if is_list else results[0]
