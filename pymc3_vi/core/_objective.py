@@ -113,7 +113,7 @@ class ObjectiveFunction:
         StepGraph
         """
         options = StepOptions.create(**options)
-        noise = StepNoise()
+        noise = StepNoise(balanced=getattr(options.obj_optimizer, "balanced_noise", False))
         schedules = []
         updates = OrderedDict()
         if self.test_params or options.more_tf_params:

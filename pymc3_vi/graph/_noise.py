@@ -6,7 +6,7 @@ import theano
 import theano.tensor as tt
 from theano.tensor.random.utils import RandomStream
 
-__all__ = ["SeedStream", "NoiseBlock", "StepNoise"]
+__all__ = ["SeedStream", "NoiseBlock", "StepNoise", "balance"]
 
 
 class SeedStream:
@@ -58,9 +58,12 @@ class NoiseBlock:
         Shape of one step's noise.
     generator : numpy.random.Generator
     kind : {'normal', 'uniform'}
+    balanced : bool
+        Match the moments of normal noise within a block, see :func:`balance`.
     """
 
-    def __init__(self, shape, generator, kind="normal"):
+    def __init__(self, shape, generator, kind="normal", balanced=False):
+        self.balanced = balanced
         self.shape = tuple(int(n) for n in shape)
         self.generator = generator
         self.kind = kind
@@ -78,9 +81,37 @@ class NoiseBlock:
         value = self.shared.get_value(borrow=True)
         if self.kind == "normal":
             self.generator.standard_normal(out=value, dtype=value.dtype)
+            if self.balanced:
+                balance(value)
         else:
             self.generator.random(out=value, dtype=value.dtype)
         self.shared.set_value(value, borrow=True)
+
+
+def balance(block):
+    """Match the first two moments of a block of standard normal noise in place.
+
+    Every second row becomes the negative of the one before, so odd moments vanish; then the columns are scaled to
+    unit variance, and made uncorrelated where there are at least eight times as many rows as columns.  Each row on
+    its own stays (nearly) standard normal, but what stochastic gradients average over a block then has only the
+    error of higher moments: the average of the iterates is several times more accurate for the same steps.
+
+    Parameters
+    ----------
+    block : ndarray (rows, ...)
+    """
+    flat = block.reshape(len(block), -1)
+    pairs = len(flat) // 2
+    if pairs < 8:
+        return
+    flat[1 : 2 * pairs : 2] = -flat[0 : 2 * pairs : 2]
+    half = flat[0 : 2 * pairs : 2]
+    if pairs >= 4 * flat.shape[1]:
+        root = np.linalg.cholesky(half.T @ half / pairs)
+        half = np.linalg.solve(root, half.T).T
+    else:
+        half = half / np.sqrt(np.mean(half ** 2, axis=0))
+    flat[0 : 2 * pairs : 2], flat[1 : 2 * pairs : 2] = half, -half
 
 
 class StepNoise:
@@ -92,9 +123,12 @@ class StepNoise:
         Most steps in one block.
     budget : int
         Bytes that all blocks together may take (they should stay in cache).
+    balanced : bool
+        Match the moments of the noise within each block, see :func:`balance`.
     """
 
-    def __init__(self, max_rows=1000, budget=512 * 1024):
+    def __init__(self, max_rows=1000, budget=512 * 1024, balanced=False):
+        self.balanced = balanced
         self.counter = theano.shared(np.int64(0), "step_in_block")
         self.blocks = []
         self._max_rows = max_rows
@@ -104,7 +138,7 @@ class StepNoise:
 
     def add(self, shape, generator, kind="normal"):
         """Placeholder for noise of `shape`; :meth:`allocate` gives its replacement."""
-        block = NoiseBlock(shape, generator, kind)
+        block = NoiseBlock(shape, generator, kind, self.balanced)
         placeholder = tt.TensorType(theano.config.floatX, (False,) * len(block.shape))("eps")
         self.blocks.append(block)
         self._placeholders.append(placeholder)

@@ -8,6 +8,7 @@ from ..core import StepOptions
 from ..engines import Step, StepDiverged
 from ..errors import VariationalInferenceError
 from ..validation import accepted_keywords, check_callable, check_positive_int, reject_unknown_keywords
+from ._annealing import AnnealedAdam
 from ._history import History
 from ._loop import run_loop
 from ._non_finite import non_finite_error
@@ -44,6 +45,8 @@ class Inference:
         self.history = History()
         self.state = None
         self._compiled = None
+        #: Rule of fits without an explicit optimizer.
+        self.default_rule = AnnealedAdam()
 
     @property
     def approx(self):
@@ -80,7 +83,8 @@ class Inference:
         tf_n_mc : int, optional
             The same for a trainable test function.
         obj_optimizer, test_optimizer : callable, optional
-            ``(loss_or_grads, params) -> updates``, e.g. ``pymc3_vi.adam(learning_rate=0.01)``.
+            ``(loss_or_grads, params) -> updates``, e.g. ``pymc3_vi.adam(learning_rate=0.01)``.  By default Adam with
+            a rate that falls over the `n` steps, and the average of the last two fifths of the iterates as the result.
         more_obj_params, more_tf_params : list of shared variables, optional
             Further parameters to train, e.g. an encoder's weights.
         more_updates : dict, optional
@@ -113,6 +117,9 @@ class Inference:
             more_obj_params=more_obj_params, more_tf_params=more_tf_params, more_updates=more_updates,
             more_replacements=more_replacements, total_grad_norm_constraint=total_grad_norm_constraint,
         )
+        self._rule = None
+        if obj_optimizer is None:
+            self._rule = options["obj_optimizer"] = self.default_rule
         step = self._step(score, options, fn_kwargs)
         self._run(step, n, callbacks, score, progressbar)
         return self.approx
@@ -171,9 +178,14 @@ class Inference:
         first = self.state.i if self.state is not None else 0
         recorded = len(self.history)
         done = 0
+        rule = self._rule
+        if rule is not None:
+            rule.begin(n)
         try:
             end = run_loop(self.approx, step, n, self.history, first, callbacks, progressbar)
             done = end.steps
+            if rule is not None:
+                rule.finish()
         except StepDiverged as stop:
             done = stop.steps
             raise non_finite_error(self.approx, step, stop, first + done + 1) from None

@@ -1,0 +1,75 @@
+"""The rule of fits without an explicit optimizer: annealed Adam and the average of the last iterates."""
+import math
+
+import numpy as np
+import theano
+import theano.tensor as tt
+
+from ..updates import adam, tail_average
+
+__all__ = ["AnnealedAdam"]
+
+
+class AnnealedAdam:
+    r"""Adam whose rate falls to almost zero over the steps asked for, with the tail of the iterates averaged.
+
+    Over the n steps of one call of ``fit`` the rate of step t is
+
+    .. math:: \eta_t = \eta \left(\varphi + (1 - \varphi) \tfrac12 (1 + \cos \pi t / n)\right)
+
+    so the first steps travel and the last ones settle.  The final parameters are the average of the iterates from
+    step :math:`(1 - \tau) n` on (Polyak and Juditsky 1992).  n is a shared scalar: another n compiles nothing.
+
+    Parameters
+    ----------
+    learning_rate : float
+        Rate of the first step, :math:`\eta`.
+    final : float
+        Fraction :math:`\varphi` of it that is left in the end.
+    tail : float
+        Fraction :math:`\tau` of the steps that is averaged; 0 keeps the last iterate.
+    """
+
+    #: The average over the tail gains most from noise whose moments match within a block.
+    balanced_noise = True
+
+    def __init__(self, learning_rate=0.05, final=0.02, tail=0.4):
+        self.learning_rate, self.final, self.tail = learning_rate, final, tail
+        self._step = theano.shared(np.int64(0), "annealing_step")
+        self._begin = theano.shared(np.int64(0), "annealing_begin")
+        self._length = theano.shared(np.float64(1.0), "annealing_length")
+        self._average_from = theano.shared(np.int64(0), "average_from")
+        self.averages = {}
+        self.last_iterate = {}
+
+    def __call__(self, loss_or_grads, params):
+        done = tt.clip(tt.cast(self._step - self._begin, "float64") / self._length, 0.0, 1.0)
+        wave = np.float64(0.5) * (np.float64(1.0) + tt.cos(np.float64(math.pi) * done))
+        final = np.float64(self.final)
+        rate = np.float64(self.learning_rate) * (final + (np.float64(1.0) - final) * wave)
+        updates = adam(loss_or_grads, params, learning_rate=rate)
+        if self.tail:
+            updates = tail_average(updates, params, self._average_from, self._step)
+            self.averages = dict(updates.averages)
+        updates[self._step] = self._step + 1
+        return updates
+
+    def begin(self, n):
+        """Spread the schedule over the next `n` steps."""
+        now = int(self._step.get_value())
+        self._begin.set_value(np.int64(now))
+        self._length.set_value(np.float64(max(n, 1)))
+        self._average_from.set_value(np.int64(now + n - math.ceil(self.tail * n)))
+
+    def finish(self):
+        """Put the average of the tail into the parameters; the last iterate stays in `last_iterate`."""
+        if int(self._step.get_value()) <= int(self._average_from.get_value()):
+            return  # stopped before the tail began
+        for param, average in self.averages.items():
+            value = average.get_value()
+            if np.isfinite(value).all():
+                self.last_iterate[param] = param.get_value()
+                param.set_value(value)
+
+    def __repr__(self):
+        return f"AnnealedAdam(learning_rate={self.learning_rate}, final={self.final}, tail={self.tail})"
