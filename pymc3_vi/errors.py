@@ -29,28 +29,28 @@ class VariationalInferenceError(Exception):
     """Base class of all errors raised on purpose by this package."""
 
 
-class ExplicitInferenceError(VariationalInferenceError, TypeError):
-    """The operator needs ``log q`` but the approximation does not define it."""
-
-
-class AEVBInferenceError(VariationalInferenceError, TypeError):
-    """The operator or approximation cannot work with local (amortised) variables."""
+class GroupError(VariationalInferenceError, TypeError):
+    """Variables are grouped in a way that does not define one approximation of the whole model."""
 
 
 class ParametrizationError(VariationalInferenceError, ValueError):
     """A parameter of an approximation is missing, superfluous, of the wrong shape or not allowed."""
 
 
-class GroupError(VariationalInferenceError, TypeError):
-    """Variables are grouped in a way that does not define one approximation of the whole model."""
-
-
 class BatchedGroupError(GroupError):
     """A rowwise or local group was asked for where the family or variable does not allow it."""
 
 
+class AEVBInferenceError(VariationalInferenceError, TypeError):
+    """The operator or approximation cannot work with local (amortised) variables."""
+
+
 class LocalGroupError(BatchedGroupError, AEVBInferenceError):
     """A local (amortised) group is used wrongly."""
+
+
+class ExplicitInferenceError(VariationalInferenceError, TypeError):
+    """The operator needs ``log q`` but the approximation does not define it."""
 
 
 class UnknownNameError(VariationalInferenceError, KeyError):

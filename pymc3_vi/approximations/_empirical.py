@@ -59,6 +59,11 @@ class EmpiricalGroup(Group):
         """Particles (n, d)."""
         return self.params_dict["histogram"]
 
+    @property
+    def creation_keywords(self):
+        """The number of particles."""
+        return {} if self.user_params is not None else {"size": len(self.histogram.get_value(borrow=True))}
+
     def randidx(self, size=None):
         """Symbolic random particle indices of shape `size` (default one)."""
         size = tt.as_tensor_variable(1 if size is None else size)

@@ -137,6 +137,11 @@ class NormalizingFlowGroup(Group):
         return steps
 
     @property
+    def creation_keywords(self):
+        """The flow formula."""
+        return {} if self.user_params is not None else {"flow": self.flow.formula}
+
+    @property
     def params(self):
         """Trainable shared variables, first flow first."""
         return self._whole.all_params

@@ -36,6 +36,8 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
     ----------
     hist : ndarray
         Loss (negative ELBO) of every step of every fit so far.
+    report : FitReport or None
+        What was run and why it stopped; None before the first fit.
 
     Raises
     ------
@@ -49,6 +51,7 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         self._scale_cost_to_minibatch = theano.shared(np.int8(bool(scale_cost_to_minibatch)), "scale_cost_to_minibatch")
         self.cost_part_grad_scale = cost_part_grad_scale
         self.hist = np.empty(0)
+        self.report = None
         self._sample_generator = None
 
     def _join(self, groups):
@@ -120,17 +123,20 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
     def joint_histogram(self):
         """Particles of all groups side by side, (n, d)."""
         if not self.all_histograms:
-            raise VariationalInferenceError(f"{self} does not consist of empirical groups only; it has no histogram.")
+            raise VariationalInferenceError(
+                f"{self.title} does not consist of empirical groups only; it has no histogram."
+            )
         return tt.concatenate(self.collect("histogram"), axis=-1) if len(self.groups) > 1 else self.groups[0].histogram
 
-    @property
-    def scale_cost_to_minibatch(self):
-        """Whether losses are divided by the largest ``total_size`` scaling."""
+    def _get_scale_cost(self):
         return bool(self._scale_cost_to_minibatch.get_value())
 
-    @scale_cost_to_minibatch.setter
-    def scale_cost_to_minibatch(self, value):
-        self._scale_cost_to_minibatch.set_value(np.int8(bool(value)))
+    def _set_scale_cost(self, on):
+        self._scale_cost_to_minibatch.set_value(np.int8(1 if on else 0))
+
+    scale_cost_to_minibatch = property(
+        _get_scale_cost, _set_scale_cost, doc="Whether losses are divided by the largest ``total_size`` scaling."
+    )
 
     def group_of(self, variable):
         """The group that holds `variable` (a random variable or its name)."""
@@ -233,7 +239,9 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
     def particle_terms(self, replacements=None):
         """Terms at all particles of an empirical approximation, with a leading axis of length n; see :meth:`terms`."""
         if not self.all_histograms:
-            raise VariationalInferenceError(f"{self} does not consist of empirical groups only; it has no particles.")
+            raise VariationalInferenceError(
+                f"{self.title} does not consist of empirical groups only; it has no particles."
+            )
         return self.terms([g.transform(g.histogram) for g in self.groups], batched=True, replacements=replacements)
 
     @without_test_values
@@ -318,12 +326,17 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         """`node` with the model's variables replaced by one draw from q, like :meth:`sample_node` without `size`."""
         return self.sample_node(node, more_replacements=more_replacements, deterministic=deterministic)
 
-    def __str__(self):
+    @property
+    def title(self):
+        """Class and groups in one line."""
         if len(self.groups) < 5:
             inside = " & ".join(map(str, self.groups))
         else:
             inside = " & ".join(map(str, self.groups[:2] + ["..."] + self.groups[-2:]))
         return f"{type(self).__name__}{{{inside}}}"
+
+    def __str__(self):
+        return self.title if self.report is None else f"{self.title}\n{self.report.brief()}"
 
     def __contains__(self, variable):
         return any(transformed(variable) in g.group for g in self.groups)

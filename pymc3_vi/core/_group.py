@@ -250,6 +250,11 @@ class Group(PlaceholderAPI, Memoised):
         """Whether a dict with these keys parametrises this family."""
         return bool(cls.param_specs) and set(params) == {spec.name for spec in cls.param_specs}
 
+    @property
+    def creation_keywords(self):
+        """JSON-able keywords of the family with which a group of the same parameter shapes is made again."""
+        return {}
+
     @classmethod
     def get_param_spec_for(cls, d, **kwargs):
         """Shapes of the parameters for dimension `d`: dict name -> tuple."""

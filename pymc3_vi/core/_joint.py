@@ -82,24 +82,24 @@ class JointPlaceholders:
     single_symbolic_logp = property(lambda self: self.single_symbolic_varlogp + self.single_symbolic_datalogp)
 
     @node_property
-    def varlogp(self):
-        """E_q of the prior terms, a scalar on placeholders."""
-        return self.sized_symbolic_varlogp.mean(0)
+    def logq(self):
+        """E_q log q, a scalar on placeholders."""
+        return self.placeholder_terms.logq
 
     @node_property
     def datalogp(self):
         """E_q of the data terms, a scalar on placeholders."""
-        return self.sized_symbolic_datalogp.mean(0)
+        return self.placeholder_terms.datalogp
 
     @node_property
+    def varlogp(self):
+        """E_q of the prior terms, a scalar on placeholders."""
+        return self.placeholder_terms.varlogp
+
+    @property
     def logp(self):
         """E_q log p, a scalar on placeholders."""
-        return self.varlogp + self.datalogp
-
-    @node_property
-    def logq(self):
-        """E_q log q, a scalar on placeholders."""
-        return self.symbolic_logq.mean(0)
+        return self.datalogp + self.varlogp
 
     logp_norm = property(lambda self: self.logp / self.symbolic_normalizing_constant)
     varlogp_norm = property(lambda self: self.varlogp / self.symbolic_normalizing_constant)

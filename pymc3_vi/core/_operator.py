@@ -55,7 +55,8 @@ class Operator:
             )
         if self.require_logq and not approx.has_logq:
             raise ExplicitInferenceError(
-                f"{self} needs log q, but {approx} does not define it. Use SVGD or ASVGD, or a family with a density."
+                f"{self} needs log q, but {approx.title} does not define it. Use SVGD or ASVGD, or a family with a "
+                "density."
             )
 
     @property

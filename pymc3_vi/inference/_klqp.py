@@ -21,7 +21,7 @@ class KLqp(Inference):
     """
 
     def __init__(self, approx, beta=1.0):
-        super().__init__(KL, approx, None, beta=beta)
+        super().__init__(op=KL, approx=approx, tf=None, beta=beta)
 
 
 class ADVI(KLqp):

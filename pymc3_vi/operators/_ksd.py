@@ -63,10 +63,9 @@ class KSD(Operator):
     Liu, Wang: Stein Variational Gradient Descent, NIPS 2016, algorithm 1.
     """
 
-    has_test_function = True
-    returns_loss = False
-    require_logq = False
     objective_class = KSDObjective
+    require_logq = returns_loss = False
+    has_test_function = True
 
     def __init__(self, approx, temperature=1):
         super().__init__(approx)
