@@ -12,6 +12,7 @@ from . import (
     inference,
     operators,
     opvi,
+    results,
     stein,
     test_functions,
     updates,
@@ -24,6 +25,7 @@ from .engines import fast_build
 from .inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
 from .install import install, uninstall
 from .operators import KL, KSD
+from .results import load
 from .stein import Stein
 from .test_functions import TestFunction, rbf
 from .updates import (
@@ -53,11 +55,13 @@ __all__ = [
     "inference",
     "operators",
     "opvi",
+    "results",
     "stein",
     "test_functions",
     "updates",
     "fit",
     "sample_approx",
+    "load",
     "ADVI",
     "FullRankADVI",
     "NFVI",

@@ -195,7 +195,8 @@ def _array(name, content):
     """Array of an ``.npy`` member; memory is taken only for bytes that are there."""
     file = io.BytesIO(content)
     version = np.lib.format.read_magic(file)
-    read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}.get(version)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    read_header = readers.get(version)
     if read_header is None:
         raise _NotOurs(f"its member {name!r} has the npy version {version}.")
     shape, fortran, dtype = read_header(file)

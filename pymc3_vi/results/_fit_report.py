@@ -1,0 +1,209 @@
+"""``approx.report``: what was run, with which options, how long it took and why it stopped."""
+import html
+import time
+import warnings
+from contextlib import contextmanager
+
+from ._options import describe
+from ._versions import package_versions
+
+__all__ = ["FitRun", "FitReport"]
+
+
+class FitRun:
+    """One call of ``fit`` or ``refine``.
+
+    Attributes
+    ----------
+    asked, steps : int
+        Steps asked for and done.
+    reason : str
+        'done', 'stopped' (by a callback), 'interrupted', 'failed', or 'running'.
+    message : str
+        The same in words.
+    compile_seconds, step_seconds : float
+    options : dict
+        Options that differ from the defaults, as they can be printed.
+    warnings : list of str
+    """
+
+    def __init__(self, asked):
+        self.asked = asked
+        self.steps = 0
+        self.reason, self.message = "running", "has not ended"
+        self.compile_seconds = self.step_seconds = 0.0
+        self.options = {}
+        self.warnings = []
+
+    def to_json(self):
+        """JSON-able form."""
+        return dict(vars(self))
+
+    @classmethod
+    def from_json(cls, values):
+        """Run from what :meth:`to_json` gave."""
+        run = cls(int(values["asked"]))
+        run.steps, run.reason, run.message = int(values["steps"]), str(values["reason"]), str(values["message"])
+        run.compile_seconds, run.step_seconds = float(values["compile_seconds"]), float(values["step_seconds"])
+        run.options = dict(values["options"])
+        run.warnings = [str(w) for w in values["warnings"]]
+        return run
+
+
+class FitReport:
+    """Record of all runs of one inference; ``print`` it.
+
+    Attributes
+    ----------
+    method : str
+        Name of the inference class.
+    operator : str
+        What was optimized.
+    runs : list of FitRun
+    versions : dict
+        Of the packages that ran it.
+    """
+
+    def __init__(self, method, operator, versions=None):
+        self.method = method
+        self.operator = operator
+        self.runs = []
+        self.versions = package_versions() if versions is None else versions
+
+    # ------------------------------------------------------------------------------------------------ recording
+    @contextmanager
+    def recording(self, asked):
+        """Context of one run: collects its warnings (which are shown as ever), and what ended it if it fails."""
+        run = FitRun(asked)
+        self.runs.append(run)
+        show = warnings.showwarning
+
+        def collect(message, category, *args, **kwargs):
+            run.warnings.append(f"{category.__name__}: {message}")
+            show(message, category, *args, **kwargs)
+
+        warnings.showwarning = collect
+        try:
+            yield run
+        except BaseException as error:
+            first = (str(error).splitlines() or [""])[0]
+            run.reason, run.message = "failed", f"{type(error).__name__}: {first}"
+            raise
+        finally:
+            warnings.showwarning = show
+
+    def compiled(self, begin, options):
+        """Note that the step was made between the time `begin` (of ``perf_counter``) and now."""
+        self.runs[-1].compile_seconds += time.perf_counter() - begin
+        self.set_options(options)
+
+    def set_options(self, options):
+        """Note the options of the current run; those that are None are left out."""
+        described = {name: describe(value) for name, value in options.items()}
+        self.runs[-1].options = {name: _words(d) for name, d in described.items() if d not in (None, [])}
+
+    def stepped(self, begin, steps):
+        """Note that `steps` steps were run between `begin` and now."""
+        self.runs[-1].step_seconds += time.perf_counter() - begin
+        self.runs[-1].steps = steps
+
+    def ended(self, reason, message):
+        """Note why the current run ended."""
+        self.runs[-1].reason, self.runs[-1].message = reason, message
+
+    # ------------------------------------------------------------------------------------------------ what was run
+    @property
+    def steps(self):
+        """Steps of all runs."""
+        return sum(run.steps for run in self.runs)
+
+    @property
+    def compile_seconds(self):
+        """Seconds spent on building and compiling steps."""
+        return sum(run.compile_seconds for run in self.runs)
+
+    @property
+    def step_seconds(self):
+        """Seconds spent in the loop."""
+        return sum(run.step_seconds for run in self.runs)
+
+    @property
+    def reason(self):
+        """Why the last run ended: 'done', 'stopped', 'interrupted', 'failed' or 'running'; None before the first."""
+        return self.runs[-1].reason if self.runs else None
+
+    @property
+    def message(self):
+        """The same in words."""
+        return self.runs[-1].message if self.runs else "not fitted yet"
+
+    @property
+    def options(self):
+        """Options of the last run."""
+        return self.runs[-1].options if self.runs else {}
+
+    @property
+    def warnings(self):
+        """Warnings of all runs."""
+        return [warning for run in self.runs for warning in run.warnings]
+
+    def brief(self):
+        """One line."""
+        return f"{self.method}: {self.steps:,} steps in {_seconds(self.step_seconds)}, {self.message}"
+
+    def rows(self):
+        """Pairs of label and value, as they are printed."""
+        runs = f" in {len(self.runs)} runs" if len(self.runs) > 1 else ""
+        rows = [
+            ("method", f"{self.method}, {self.operator}"),
+            ("steps", f"{self.steps:,}{runs}"),
+            ("time", f"{_seconds(self.compile_seconds)} to compile, {_seconds(self.step_seconds)} in steps"),
+            ("ended", self.message),
+        ]
+        rows += [(name, str(value)) for name, value in self.options.items()]
+        rows += [("warning", text) for text in dict.fromkeys(self.warnings)]
+        return rows + [("versions", ", ".join(f"{name} {version}" for name, version in self.versions.items()))]
+
+    def __str__(self):
+        rows = self.rows()
+        width = max(len(label) for label, _ in rows)
+        return "\n".join(f"{label:<{width}}  {value}" for label, value in rows)
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        left = "style='text-align:left'"
+        return "<table>" + "".join(
+            f"<tr><th {left}>{html.escape(a)}</th><td {left}>{html.escape(b)}</td></tr>" for a, b in self.rows()
+        ) + "</table>"
+
+    def to_json(self):
+        """JSON-able form."""
+        return {
+            "method": self.method, "operator": self.operator, "versions": self.versions,
+            "runs": [run.to_json() for run in self.runs],
+        }
+
+    @classmethod
+    def from_json(cls, values):
+        """Report from what :meth:`to_json` gave."""
+        report = cls(str(values["method"]), str(values["operator"]), dict(values["versions"]))
+        report.runs = [FitRun.from_json(run) for run in values["runs"]]
+        return report
+
+
+def _words(description):
+    """Description of an option as it is printed."""
+    if not isinstance(description, dict):
+        return description
+    if "opaque" in description:
+        return description["opaque"]
+    if "float" in description:
+        return description["float"]
+    name = description.get("optimizer") or description.get("schedule")
+    keywords = ", ".join(f"{k}={_words(v)}" for k, v in description["keywords"].items())
+    return f"{name}({keywords})" if keywords else name
+
+
+def _seconds(seconds):
+    return f"{seconds:.2f} s" if seconds < 10 else f"{seconds:.0f} s"
