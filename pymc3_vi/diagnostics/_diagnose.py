@@ -53,7 +53,7 @@ class Diagnosis:
     undefined = 0
 
     def __init__(self, approx, draws):
-        self.approximation = str(approx).splitlines()[0]
+        self.approximation = approx.title
         self.draws = draws
         self.d = int(approx.ddim)
         self.labels = coordinate_labels(approx)

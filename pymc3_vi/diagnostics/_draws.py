@@ -60,7 +60,7 @@ class DensityDraws:
     def __init__(self, approx, draws, generator):
         if not approx.has_logq:
             raise ExplicitInferenceError(
-                f"{approx} does not define log q, so its draws have no importance weights. "
+                f"{approx.title} does not define log q, so its draws have no importance weights. "
                 "Particles are judged by their Stein discrepancy instead: approx.diagnose()."
             )
         self.approx = approx

@@ -4,7 +4,6 @@ import theano
 
 from ..core import FAMILIES, Approximation
 from ..errors import FileFormatError
-from ..graph import floatx
 from ._options import describe, is_opaque, rebuild
 
 __all__ = ["approximation_state", "make_approximation", "put_approximation_state"]
@@ -186,9 +185,9 @@ def _restored_params(described, prefix, arrays, entry):
         if isinstance(kind, dict):
             params[int(key) if key.isdigit() else key] = _restored_params(kind, name, arrays, entry)
         elif kind == "shared":
-            params[key] = theano.shared(floatx(arrays[name]), key)
+            params[key] = theano.shared(arrays[name], key)
         elif kind == "array":
-            params[key] = floatx(arrays[name])
+            params[key] = arrays[name]
         else:
             raise FileFormatError(
                 f"The parameter {key!r} of the {entry['class']} of {', '.join(entry['variables'])} is an expression "

@@ -1,0 +1,254 @@
+"""``inference.save(path)``, and what lets a fit go on from there step for step."""
+import inspect
+import warnings
+from collections import namedtuple
+
+import numpy as np
+
+from ..core import Operator
+from ..engines import Snapshot, put_snapshot, take_snapshot
+from ..errors import FileFormatError
+from ..model import ModelView, is_streamed
+from ..test_functions import KERNELS
+from ._approximation_state import (
+    generator_state,
+    make_approximation,
+    put_approximation_state,
+    restored_generator_state,
+)
+from ._options import describe, is_opaque, opaque_names, rebuild
+from ._save import check_model, read_file, reading, write_file
+
+__all__ = ["ResumePoint", "save_inference", "load_parts", "restore_point", "resume_step", "rebuilt_options"]
+
+KIND = "inference"
+
+
+class ResumePoint(namedtuple("ResumePoint", "path, i, planned, options, snapshot, history")):
+    """Where a saved fit stood.
+
+    Attributes
+    ----------
+    path : str
+    i, planned : int
+        Steps done, and steps that were to be done.
+    options : dict
+        Descriptions of the options of the step (see ``_options``), or None before the first fit.
+    snapshot : Snapshot or None
+    history : ndarray
+        Losses so far.
+    """
+
+    __slots__ = ()
+
+
+# ---------------------------------------------------------------------------------------------------- saving
+def save_inference(inference, path, i=None):
+    """Write an inference with everything that its next steps depend on.
+
+    Parameters
+    ----------
+    inference : Inference
+    path : str or path
+    i : int, optional
+        Number of steps done, when asked from inside a run.
+    """
+    state, op = inference.state, inference.objective.op
+    step = None if state is None else state.step
+    described = {
+        "class": type(inference).__name__,
+        "operator": type(op).__name__,
+        "operator_keywords": {name: describe(getattr(op, name)) for name in _keywords(type(op))},
+        "kernel": _kernel_name(inference.objective),
+        "i": (0 if state is None else state.i) if i is None else i,
+        "planned": inference.planned,
+        "options": {name: describe(value) for name, value in inference.options.items()},
+        "snapshot": None,
+    }
+    arrays = {"inference/history": np.asarray(inference.history.array)}
+    if step is not None:
+        described["snapshot"] = _snapshot_state(take_snapshot(step), arrays)
+    elif inference.resume_point is not None:  # loaded and not run since
+        described["options"] = inference.resume_point.options
+        described["snapshot"] = _snapshot_state(inference.resume_point.snapshot, arrays)
+    write_file(path, KIND, inference.approx, {"inference": described}, arrays)
+
+
+def _keywords(operator):
+    names = list(inspect.signature(operator.__init__).parameters)
+    return names[2:]  # without self and approx
+
+
+def _kernel_name(objective):
+    """Registered name of the test function; None without one, a description when it has no name."""
+    if not objective.op.has_test_function:
+        return None
+    for name, kernel in KERNELS.items():
+        if kernel is objective.tf:
+            return name
+    return describe(objective.tf)
+
+
+def _snapshot_state(snapshot, arrays):
+    if snapshot is None:
+        return None
+    values = []
+    for position, value in enumerate(snapshot.values):
+        if isinstance(value, dict):
+            values.append(generator_state(value))
+        else:
+            values.append(None)
+            arrays[f"step/state{position}"] = value
+    for position, rows in enumerate(snapshot.noise):
+        arrays[f"step/noise{position}"] = rows
+    return {
+        "names": snapshot.names,
+        "values": values,
+        "generators": [generator_state(g) for g in snapshot.generators],
+        "steps_done": snapshot.steps_done,
+    }
+
+
+# ---------------------------------------------------------------------------------------------------- loading
+def load_parts(path, model, same_data=True):
+    """What an inference is made of again.
+
+    Returns
+    -------
+    approx : Approximation
+    described : dict
+        The file's description of the inference.
+    operator : class
+    keywords : dict
+        Of the operator.
+    kernel : str or None
+    """
+    header, arrays = read_file(path, (KIND,))
+    with reading(path):
+        view = ModelView(model)
+        check_model(path, header, view, same_data)
+        described = header["inference"]
+        _reject_opaque(described)
+        keywords = {name: rebuild(value) for name, value in described["operator_keywords"].items()}
+        approx = make_approximation(header["approximation"], arrays, view.model)
+        return approx, described, _operator_class(described["operator"]), keywords, described["kernel"]
+
+
+def _reject_opaque(described):
+    opaque = opaque_names(described["operator_keywords"]) + (["kernel"] if is_opaque(described["kernel"]) else [])
+    if opaque:
+        raise FileFormatError(
+            f"the {', '.join(opaque)} of the saved {described['class']} cannot be stored in a file. Build the "
+            "inference as before and call its restore(path).",
+            "kind",
+        )
+
+
+def _operator_class(name):
+    stack = [Operator]
+    while stack:
+        cls = stack.pop()
+        if cls.__name__ == name:
+            return cls
+        stack.extend(cls.__subclasses__())
+    raise FileFormatError(f"the operator {name!r} is not known here. Import the module that defines it first.", "kind")
+
+
+def restore_point(inference, path, same_data=True):
+    """Give `inference` the saved parameters; returns the :class:`ResumePoint` of the file."""
+    header, arrays = read_file(path, (KIND,))
+    with reading(path):
+        check_model(path, header, inference.approx.view, same_data)
+        described = header["inference"]
+        if described["class"] != type(inference).__name__:
+            raise FileFormatError(f"the file holds a {described['class']}, not a {type(inference).__name__}.", "kind")
+        point = ResumePoint(
+            path=str(path), i=int(described["i"]), planned=int(described["planned"]),
+            options=dict(described["options"]), snapshot=_read_snapshot(described["snapshot"], arrays), history=arrays["inference/history"],
+        )
+        put_approximation_state(inference.approx, header["approximation"], arrays)
+    if is_streamed(inference.approx.view):
+        warnings.warn(
+            f"The data come from a Python generator, whose position {path} cannot hold: the fit goes on with other "
+            "batches than it would have seen.",
+            stacklevel=4,
+        )
+    return point
+
+
+def _read_snapshot(described, arrays):
+    if described is None:
+        return None
+    values = [
+        arrays[f"step/state{position}"] if value is None else restored_generator_state(value)
+        for position, value in enumerate(described["values"])
+    ]
+    generators = [restored_generator_state(g) for g in described["generators"]]
+    return Snapshot(
+        names=described["names"], values=values,
+        noise=[arrays[f"step/noise{position}"] for position in range(len(generators))],
+        generators=generators, steps_done=int(described["steps_done"]),
+    )
+
+
+def rebuilt_options(point):
+    """Options of the saved fit as ``fit`` takes them.
+
+    Raises
+    ------
+    FileFormatError
+        If some cannot be stored in a file: they must be passed to ``fit`` again.
+    """
+    missing = opaque_names(point.options)
+    if missing:
+        words = ", ".join(f"{name} ({point.options[name]['opaque']})" for name in missing)
+        raise FileFormatError(
+            f"{point.path} cannot hold these options of the saved fit: {words}. Call "
+            f"fit({point.planned - point.i}, {', '.join(f'{name}=...' for name in missing)}, ...) with the options of "
+            "the saved fit to go on.",
+            "options",
+        )
+    with reading(point.path):
+        return {name: rebuild(value) for name, value in point.options.items()}
+
+
+def resume_step(point, step, options):
+    """Make a freshly compiled `step` go on where the saved one stood, if it has the same options.
+
+    Parameters
+    ----------
+    point : ResumePoint
+    step : Step
+    options : dict
+        Options with which `step` was made.
+
+    Warns
+    -----
+    UserWarning
+        If the options differ; the saved optimizer state is then not used.
+    """
+    if point.snapshot is None:
+        return
+    described = {name: describe(value) for name, value in options.items()}
+    names = sorted(set(described) | set(point.options))
+    changed = [name for name in names if _comparable(described.get(name)) != _comparable(point.options.get(name))]
+    if changed:
+        warnings.warn(
+            f"The options {', '.join(changed)} differ from those of the fit saved in {point.path}: this fit starts "
+            "from its parameters, but with a fresh optimizer state and fresh noise.",
+            stacklevel=4,
+        )
+        return
+    try:
+        put_snapshot(step, point.snapshot)
+    except ValueError as error:
+        raise FileFormatError(
+            f"{point.path} does not fit this step: {error}. Use the options of the saved fit, and the same version of "
+            "the package.",
+            "options",
+        ) from None
+
+
+def _comparable(description):
+    """Opaque options are taken for equal; whether the state fits is checked anyway."""
+    return "opaque" if is_opaque(description) else description
