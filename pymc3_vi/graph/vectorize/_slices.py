@@ -11,6 +11,7 @@ from theano.tensor.basic import ShapeError
 
 from ...validation import check_positive_int
 from .._memo import without_test_values
+from .._pattern import with_pattern
 from ._driver import vectorize_graph
 
 __all__ = ["SlicedGraph", "vectorize_in_slices"]
@@ -134,7 +135,7 @@ def _frontier(outputs, inputs):
 
 
 @without_test_values
-def vectorize_in_slices(outputs, replace, rows, compile_function=theano.function):
+def vectorize_in_slices(outputs, replace, rows, compile_function=theano.function, draws=None):
     """As `vectorize_graph`, for batches whose temporaries would take too much memory at once.
 
     Parameters
@@ -146,6 +147,9 @@ def vectorize_in_slices(outputs, replace, rows, compile_function=theano.function
         Elements that are evaluated at once; see `rows_per_slice`.
     compile_function : callable
         ``compile_function(inputs, outputs)`` compiles the graph of a slice.
+    draws : list of Variable, optional
+        What is cut into slices: variables with the batch as their leading axis, of which the values of `replace` are
+        parts.  By default those values themselves; then the compiler of a slice does not know their sizes.
 
     Returns
     -------
@@ -158,11 +162,14 @@ def vectorize_in_slices(outputs, replace, rows, compile_function=theano.function
     The gradient evaluates the graph of a slice once more, so that nothing is kept between value and gradient.
     """
     single = isinstance(outputs, Variable)
-    batched = [old.type.clone(broadcastable=(False,) + tuple(old.broadcastable))() for old in replace]
-    results = vectorize_graph([outputs] if single else list(outputs), dict(zip(replace, batched)))
-    outside = _frontier(results, batched)
+    draws = list(replace.values()) if draws is None else list(draws)
+    results = vectorize_graph([outputs] if single else list(outputs), replace)
+    outside = _frontier(results, draws)
+    # A slice may be of any length, and so may the whole batch.
+    batched = [x.type.clone(broadcastable=(False,) + tuple(x.broadcastable[1:]))() for x in draws]
     shared = [variable.type() for variable in outside]
-    results = theano.clone(results, dict(zip(outside, shared)))
+    stand_ins = dict(zip(draws + outside, [with_pattern(b, x.broadcastable) for b, x in zip(batched, draws)] + shared))
+    results = theano.clone(results, stand_ins)
     op = SlicedGraph(batched, shared, results, [False] * len(results), rows, compile_function)
-    found = op(*replace.values(), *outside, return_list=True)
+    found = op(*[with_pattern(x, b.broadcastable) for x, b in zip(draws, batched)], *outside, return_list=True)
     return found[0] if single else found

@@ -104,6 +104,19 @@ def test_a_single_output_and_second_derivatives(rng):
     np.testing.assert_allclose(curvature(sliced)(value), curvature(vectorize_graph(cost, {w: many}))(value))
 
 
+def test_the_draws_can_be_cut_instead_of_their_parts(rng):
+    a, b, shift, z = tt.dvector(), tt.dscalar(), tt.dscalar(), tt.dmatrix()
+    output = tt.sum(a**2) * b + shift
+    parts = {a: z[:, :2] + shift, b: z[:, 2]}
+    sliced = vectorize_in_slices(output, parts, 2, _in_python, draws=[z])
+    whole = vectorize_graph(output, parts)
+    assert z in sliced.owner.inputs
+    functions = [compiled([z, shift], [r] + tt.grad(tt.sum(tt.sqr(r)), [z, shift])) for r in (sliced, whole)]
+    value = rng.standard_normal((5, 3))
+    for got, wanted in zip(*[function(value, 0.3) for function in functions]):
+        np.testing.assert_allclose(got, wanted, rtol=1e-12)
+
+
 def test_no_slice_is_longer_than_asked_for():
     lengths = []
 
@@ -173,7 +186,8 @@ def test_slices_within_compiled_code(name, rng):
     with theano.config.change_flags(compute_test_value="off"):
         z = tt.dmatrix()
         for rows in (100, 3):
-            terms = vectorize_in_slices([model.varlogpt, model.datalogpt], split(model, z), rows, compile_function)
+            logp = [model.varlogpt, model.datalogpt]
+            terms = vectorize_in_slices(logp, split(model, z), rows, compile_function, draws=[z])
             gradient = tt.grad(tt.sum(terms[0] + terms[1]), z)
             found.append(compile_function([z], terms + [gradient], no_default_updates=True)(points))
     for got, wanted in zip(*found):
