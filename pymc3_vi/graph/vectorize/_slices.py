@@ -5,9 +5,10 @@ import numpy as np
 import theano
 import theano.tensor as tt
 from theano.gradient import DisconnectedType
-from theano.graph.basic import Apply, Constant, Variable, io_toposort
+from theano.graph.basic import Apply, Constant, Variable, graph_inputs, io_toposort
 from theano.graph.op import Op
 from theano.tensor.basic import ShapeError
+from theano.tensor.elemwise import DimShuffle
 
 from ...validation import check_positive_int
 from .._memo import without_test_values
@@ -123,15 +124,27 @@ class SlicedGraph(Op):
 
 
 def _frontier(outputs, inputs):
-    """What nodes between `inputs` and `outputs` read from outside, without constants."""
-    depends, outside = set(inputs), {}
-    for node in io_toposort(inputs, outputs):
+    """Variables outside of the graph between `inputs` and `outputs` that it reads.
+
+    What is made of constants alone is left inside, and so are changes of axes, since compilers simplify around them.
+    """
+    nodes = io_toposort(inputs, outputs)
+    depends = set(inputs)
+    for node in nodes:
         if any(i in depends for i in node.inputs):
             depends.update(node.outputs)
-    for node in io_toposort(inputs, outputs):
-        if node.outputs[0] in depends:
-            outside.update((i, None) for i in node.inputs if i not in depends and not isinstance(i, Constant))
-    return list(outside)
+    pending = [i for node in nodes if node.outputs[0] in depends for i in node.inputs if i not in depends]
+    found, seen = [], set()
+    while pending:
+        variable = pending.pop(0)
+        if variable in seen:
+            continue
+        seen.add(variable)
+        if variable.owner and isinstance(variable.owner.op, DimShuffle):
+            pending.extend(variable.owner.inputs)
+        elif not all(isinstance(v, Constant) for v in graph_inputs([variable])):
+            found.append(variable)
+    return found
 
 
 @without_test_values

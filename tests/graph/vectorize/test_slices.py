@@ -117,6 +117,14 @@ def test_the_draws_can_be_cut_instead_of_their_parts(rng):
         np.testing.assert_allclose(got, wanted, rtol=1e-12)
 
 
+def test_constants_stay_inside_of_the_graph():
+    w, many, x = tt.dvector(), tt.dmatrix(), theano.shared(np.eye(2))
+    result = vectorize_in_slices(tt.sum(2.5 * w * np.ones(2) + tt.dot(x, w) / tt.sum(x)), {w: many}, 3, _in_python)
+    (total,) = [v for v in result.owner.inputs[1:] if v.owner]
+    assert x in result.owner.inputs and isinstance(total.owner.op, tt.Sum) and len(result.owner.inputs) == 3
+    np.testing.assert_allclose(compiled([many], result)(np.ones((2, 2))), 6)
+
+
 def test_no_slice_is_longer_than_asked_for():
     lengths = []
 
