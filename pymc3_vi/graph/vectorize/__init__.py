@@ -1,5 +1,6 @@
 """Many draws in one graph: every node works on a leading batch axis."""
 from . import _dot, _elementwise, _indexing, _linalg, _matrices, _scan, _shape  # noqa: F401  (they register rules)
+from . import _merge_slices  # noqa: F401  (it registers a rewrite)
 from ._budget import BATCH_BUDGET_BYTES, bytes_per_row, rows_per_slice
 from ._driver import record_fallbacks, vectorize_graph
 from ._linalg import Blockwise, blockwise

@@ -177,6 +177,52 @@ def test_all_slices_see_the_same_minibatch():
     assert first[0] != second[0]  # the next call draws another one
 
 
+def _sliced_nodes(function):
+    return [node for node in function.maker.fgraph.apply_nodes if isinstance(node.op, SlicedGraph)]
+
+
+def test_values_and_gradients_are_evaluated_together(rng):
+    w, many, scale = tt.dvector(), tt.dmatrix(), tt.dscalar()
+    outputs = [tt.sum(tt.tanh(scale * w)), tt.prod(w)]
+    a, b = vectorize_in_slices(outputs, {w: many}, 2, _in_python)
+    cost = tt.mean(2 * a - b)
+
+    def function(*results):
+        with theano.config.change_flags(cxx=""):
+            return theano.function([many, scale], results, mode=Mode("py", "fast_run"))
+
+    together = function(cost, *tt.grad(cost, [many, scale]))
+    assert len(_sliced_nodes(together)) == 1
+    apart = function(cost), function(tt.grad(cost, many)), function(tt.grad(cost, scale))
+    point = rng.standard_normal((5, 3)), 0.4
+    for got, single in zip(together(*point), apart):
+        np.testing.assert_array_equal(got, single(*point)[0])
+
+
+def test_gradients_that_are_weighted_by_the_values_come_after_them(rng):
+    w, many = tt.dvector(), tt.dmatrix()
+    outputs = tt.sum(tt.tanh(w))
+    found = []
+    for result in (vectorize_in_slices(outputs, {w: many}, 2, _in_python), vectorize_graph(outputs, {w: many})):
+        cost = tt.log(tt.mean(tt.exp(result)))
+        with theano.config.change_flags(cxx=""):
+            found.append(theano.function([many], [cost, tt.grad(cost, many)], mode=Mode("py", "fast_run")))
+    assert len(_sliced_nodes(found[0])) == 2
+    value = rng.standard_normal((5, 3))
+    for got, wanted in zip(*[function(value) for function in found]):
+        np.testing.assert_allclose(got, wanted, rtol=1e-12)
+
+
+def test_different_graphs_are_not_merged(rng):
+    w, many, other = tt.dvector(), tt.dmatrix(), tt.dmatrix()
+    results = [vectorize_in_slices(tt.sum(w**2), {w: x}, 2, _in_python) for x in (many, other)]
+    with theano.config.change_flags(cxx=""):
+        function = theano.function([many, other], results, mode=Mode("py", "fast_run"))
+    assert len(_sliced_nodes(function)) == 2
+    for got, wanted in zip(function(np.ones((3, 2)), 2 * np.ones((1, 2))), [[2, 2, 2], [8]]):
+        np.testing.assert_array_equal(got, wanted)
+
+
 def test_a_sliced_graph_can_be_pickled():
     w, many = tt.dvector(), tt.dmatrix()
     result = vectorize_in_slices(tt.sum(w**2), {w: many}, 2, theano.function)
