@@ -32,6 +32,12 @@ import pytest  # noqa: E402
 import theano  # noqa: E402
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup():
+    """Undo what PyMC3 leaves behind: after a ``with Model():`` Theano goes on demanding test values."""
+    theano.config.compute_test_value = "off"
+
+
 @pytest.fixture
 def rng(request):
     """NumPy generator seeded by the test's own name: the same numbers alone, in any order and on any worker."""
