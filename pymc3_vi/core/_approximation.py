@@ -143,6 +143,13 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         variable = self.view.resolve(variable)
         return next(g for g in self.groups if variable in g.group)
 
+    def check_start(self):
+        """Raise StartError, before anything is compiled, unless the model is finite where the groups start."""
+        point = {}
+        for group in self.groups:
+            point.update(group.start_point)
+        self.view.check_start(point)
+
     def reseed(self, random_seed):
         """Use `random_seed` for the noise of coming fits and for draws."""
         for group in self.groups:

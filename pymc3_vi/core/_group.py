@@ -79,6 +79,8 @@ class Group(PlaceholderAPI, Memoised):
     has_logq = True
     #: Whether the group is a set of particles, with a `histogram` (n, d).
     is_histogram = False
+    #: Start values of the group's variables by name, where the group created its own parameters.
+    start_point = {}
     #: Distribution of the base noise, and the noise that a 'deterministic' draw uses.
     initial_dist_name = "normal"
     initial_dist_map = 0.0
@@ -185,7 +187,9 @@ class Group(PlaceholderAPI, Memoised):
 
     def _start_vector(self, start):
         """Start point of this group's variables as (d,), or (b, d) for rowwise groups."""
-        flat = self.view.layout(self.group).flatten(self.view.start(start))
+        point = self.view.start(start)
+        self.start_point = {v.name: point[v.name] for v in self.group}
+        flat = self.view.layout(self.group).flatten(point)
         return flat.reshape(self.bdim, self.ddim) if self.batched else flat
 
     # ---------------------------------------------------------------- what it is

@@ -80,6 +80,7 @@ class ObjectiveFunction:
     def __init__(self, op, tf):
         self.op = op
         self.tf = tf
+        self._start_checked = False
 
     @property
     def approx(self):
@@ -113,6 +114,9 @@ class ObjectiveFunction:
         StepGraph
         """
         options = StepOptions.create(**options)
+        if not self._start_checked:
+            self.approx.check_start()
+            self._start_checked = True
         noise = StepNoise(balanced=getattr(options.obj_optimizer, "balanced_noise", False))
         schedules = []
         updates = OrderedDict()

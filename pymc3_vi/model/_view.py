@@ -10,6 +10,7 @@ from pymc3.util import get_default_varnames, get_transformed, get_untransformed_
 from ..errors import GroupError, ParametrizationError, StartError
 from ..graph import FlatLayout, without_test_values
 from ..validation import did_you_mean
+from ._start import check_finite_start
 
 __all__ = ["ModelView", "LogpTerm", "model_context", "transformed"]
 
@@ -158,6 +159,10 @@ class ModelView:
                 )
             point[var.name] = np.array(value)
         return point
+
+    def check_start(self, point=None):
+        """Raise StartError, naming variable and term, unless the log density is finite at `point` (default: start)."""
+        check_finite_start(self, self.start() if point is None else dict(self.start(), **point))
 
     def _start_value(self, var, user):
         """Value for the free variable `var` from the user's dict, transformed if need be; None if absent."""

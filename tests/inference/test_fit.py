@@ -9,7 +9,8 @@ import theano
 import theano.tensor as tt
 
 import pymc3_vi
-from pymc3_vi.errors import GroupError, NonFiniteError, ParametrizationError, UnknownNameError
+from pymc3_vi.engines import compile_count
+from pymc3_vi.errors import GroupError, NonFiniteError, ParametrizationError, StartError, UnknownNameError
 
 SGD = pymc3_vi.sgd(learning_rate=1e-3)
 
@@ -369,3 +370,24 @@ def test_the_end_of_a_fit_is_logged(conjugate, caplog):
     with caplog.at_level(logging.INFO, logger="pymc3_vi"):
         _quick(conjugate, n=5, callbacks=[stop])
     assert "as planned" in caplog.text
+
+
+@pytest.mark.parametrize("start", [None, {"mu": 0.5}])
+def test_a_start_without_finite_density_fails_before_anything_is_compiled(model_fast, start):
+    with model_fast(), pm.Model() as model:
+        mu = pm.Normal("mu", 0.0, 1.0)
+        pm.Exponential("y", tt.exp(mu), observed=np.array([1.0, -2.0]))
+        pm.Potential("fine", -tt.sqr(mu))
+    before = compile_count()
+    with pytest.raises(StartError, match=r"the data term of variable 'y' is -inf.*mu=.*another start="):
+        pymc3_vi.fit(10, model=model, start=start, progressbar=False)
+    assert compile_count() == before
+
+
+def test_a_bad_start_is_told_apart_from_a_bad_model(model_fast):
+    with model_fast(), pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1.0)
+        pm.Potential("cliff", tt.log(1.0 - x))
+    with pytest.raises(StartError, match="the potential term of variable 'cliff' is nan.*x=2"):
+        pymc3_vi.fit(10, model=model, start={"x": 2.0}, progressbar=False)
+    assert len(pymc3_vi.fit(3, model=model, start={"x": -2.0}, progressbar=False, obj_optimizer=SGD).hist) == 3
