@@ -26,7 +26,7 @@ def _equal(a, b):
     return a == b or a is b
 
 
-@pytest.mark.parametrize("value", EXACT, ids=repr)
+@pytest.mark.parametrize("value", EXACT, ids=lambda value: getattr(value, "__name__", None) or repr(value))
 def test_round_trip(value):
     description = json.loads(json.dumps(describe(value), allow_nan=False))
     assert not is_opaque(description)
