@@ -25,7 +25,7 @@ from .engines import fast_build
 from .inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
 from .install import install, uninstall
 from .operators import KL, KSD
-from .results import load
+from .results import load, loo
 from .stein import Stein
 from .test_functions import TestFunction, rbf
 from .updates import (
@@ -62,6 +62,7 @@ __all__ = [
     "fit",
     "sample_approx",
     "load",
+    "loo",
     "ADVI",
     "FullRankADVI",
     "NFVI",

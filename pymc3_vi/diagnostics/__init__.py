@@ -2,11 +2,12 @@
 from ..core import Approximation
 from ._convergence import LossTrend, batch_means_error, loss_trend
 from ._diagnose import Diagnosis, diagnose
-from ._draws import DensityDraws
+from ._draws import DensityDraws, draws_in_memory, noise_of
 from ._expectation import Expectation, expectation
 from ._importance import ImportanceWeights, khat_threshold
 from ._particles import ParticleCheck, check_particles, stein_discrepancy, variance_ratios
-from ._resample import psis_noise, warn_if_unreliable
+from ._resample import psis_noise, psis_resample, warn_if_unreliable
+from ._verdict import CORRECT, REJECT, USE
 
 __all__ = [
     "Diagnosis",
@@ -24,7 +25,13 @@ __all__ = [
     "stein_discrepancy",
     "variance_ratios",
     "psis_noise",
+    "psis_resample",
+    "noise_of",
+    "draws_in_memory",
     "warn_if_unreliable",
+    "USE",
+    "CORRECT",
+    "REJECT",
 ]
 
 # The methods belong to this layer, so the class below does not know of them.

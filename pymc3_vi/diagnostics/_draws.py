@@ -7,7 +7,7 @@ from ..errors import ExplicitInferenceError
 from ..graph import floatx, substitute, without_test_values
 from ..model import data_size, full_data, is_streamed
 
-__all__ = ["DensityDraws", "noise_of"]
+__all__ = ["DensityDraws", "draws_in_memory", "noise_of"]
 
 #: Bytes that the intermediate arrays of one compiled call may take.
 CALL_BUDGET = 128 * 1024 * 1024
@@ -71,7 +71,7 @@ class DensityDraws:
         self._start = self._bit_generator.state
         self._generator = generator
         self._function = _density_function(approx, self.replacements)
-        self._chunk = _draws_per_call(approx, draws)
+        self._chunk = draws_in_memory(approx, draws)
         self._kept = [] if draws * approx.ddim * np.dtype(theano.config.floatX).itemsize <= KEEP_BUDGET else None
         self._evaluate()
 
@@ -161,7 +161,8 @@ def _compile(approx, replacements):
     return compile_function(eps, nodes, name="densities")
 
 
-def _draws_per_call(approx, draws):
+def draws_in_memory(approx, draws):
+    """How many of `draws` draws one compiled call that reads the whole data should make, for want of memory."""
     values = data_size(approx.view) + sum(
         int(np.prod(v.tag.test_value.shape, dtype=int))
         for v in approx.view.unobserved(True) if hasattr(v.tag, "test_value")

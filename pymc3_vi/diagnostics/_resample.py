@@ -6,7 +6,7 @@ from ..errors import AEVBInferenceError, UnreliableWeightsWarning
 from ._draws import DensityDraws
 from ._importance import ImportanceWeights
 
-__all__ = ["psis_noise"]
+__all__ = ["psis_noise", "psis_resample", "warn_if_unreliable"]
 
 #: Draws from q for each corrected draw, and at least: with fewer, the same few draws would be picked again and again.
 PROPOSALS = 10
@@ -31,6 +31,11 @@ def psis_noise(approx, draws, generator):
     UnreliableWeightsWarning
         When k-hat is above its threshold.
     """
+    return psis_resample(approx, draws, generator, stacklevel=6)[0]
+
+
+def psis_resample(approx, draws, generator, stacklevel=5):
+    """Noise of :func:`psis_noise`, and the :class:`ImportanceWeights` of the draws that it was picked from."""
     if approx.has_local:
         raise AEVBInferenceError(
             "sample(correct='psis') is not defined for amortised (local) groups, whose draws belong to one minibatch. "
@@ -38,8 +43,8 @@ def psis_noise(approx, draws, generator):
         )
     proposals = DensityDraws(approx, max(PROPOSALS * draws, MIN_PROPOSALS), generator)
     weights = ImportanceWeights(proposals.log_weights)
-    warn_if_unreliable(weights, "the corrected draws")
-    return proposals.pick_noise(weights.resample(draws, generator))
+    warn_if_unreliable(weights, "the corrected draws", stacklevel)
+    return proposals.pick_noise(weights.resample(draws, generator)), weights
 
 
 def warn_if_unreliable(weights, what, stacklevel=5):

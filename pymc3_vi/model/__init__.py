@@ -12,6 +12,7 @@ from ._data import (
 )
 from ._fingerprint import model_differences, model_fingerprint
 from ._minibatch import repair_minibatch
+from ._predictive import predictive_draws
 from ._trace import draws_from_trace, trace_from_arrays
 from ._view import LogpTerm, ModelView, model_context, scaling_of, transformed
 
@@ -30,6 +31,7 @@ __all__ = [
     "model_coords",
     "observed_arrays",
     "pointwise_logp",
+    "predictive_draws",
     "variable_dims",
     "model_differences",
     "model_fingerprint",

@@ -4,9 +4,23 @@ Importing this package gives ``Approximation`` the methods listed at its end.
 """
 from ..core import Approximation
 from ._fit_report import FitReport, FitRun
+from ._inference_data import to_inference_data
+from ._loo import loo
 from ._save import load, save_approximation
+from ._summary import Summary, summary
 
-__all__ = ["FitReport", "FitRun", "load", "save_approximation"]
+__all__ = [
+    "FitReport",
+    "FitRun",
+    "load",
+    "save_approximation",
+    "to_inference_data",
+    "loo",
+    "Summary",
+    "summary",
+]
 
 # The methods belong to this layer, so the class below does not know of them.
 Approximation.save = save_approximation
+Approximation.to_inference_data = to_inference_data
+Approximation.summary = summary

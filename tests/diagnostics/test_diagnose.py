@@ -74,7 +74,7 @@ def test_chunks_change_nothing(conjugate, monkeypatch):
     approx = conjugate.gaussian([0.4, 0, 0], 1.2)
     whole = DensityDraws(approx, 1000, np.random.default_rng(1))
     monkeypatch.setattr(draws_module, "KEEP_BUDGET", 0)
-    monkeypatch.setattr(draws_module, "_draws_per_call", lambda *_: 300)
+    monkeypatch.setattr(draws_module, "draws_in_memory", lambda *_: 300)
     parts = DensityDraws(approx, 1000, np.random.default_rng(1))
     np.testing.assert_allclose(parts.logp, whole.logp, rtol=1e-6)
     np.testing.assert_allclose(parts.logq, whole.logq, rtol=1e-6)

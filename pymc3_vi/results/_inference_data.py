@@ -1,0 +1,126 @@
+"""``approx.to_inference_data()``: the fit as ArviZ takes it."""
+import datetime
+import json
+
+import arviz as az
+import numpy as np
+
+from ..model import constant_arrays, model_coords, observed_arrays, predictive_draws, variable_dims
+from ..validation import require
+from ._model_draws import ModelDraws
+from ._versions import package_versions
+
+__all__ = ["to_inference_data"]
+
+
+def to_inference_data(
+    approx, draws=1000, log_likelihood=True, coords=None, dims=None, posterior_predictive=False, correct=None,
+    random_seed=None,
+):
+    r"""Draws from the approximation, with data, densities and log-likelihoods, as :class:`arviz.InferenceData`.
+
+    Parameters
+    ----------
+    draws : int
+        Number of independent draws, which make one chain.
+    log_likelihood : bool
+        Whether to hold the log-likelihood of every observation, :math:`\log p(y_i \mid z_s)`, for ``az.loo``,
+        ``az.waic`` and ``az.compare``.
+    coords, dims : dict, optional
+        Labels of dimensions and names of the variables' dimensions, in addition to those of the model
+        (``pm.Model(coords=...)`` and ``dims=``), over which they win.
+    posterior_predictive : bool or dict
+        Whether to draw observed values as well, one for every draw; or such draws, {name: array (draws, ...)}.
+    correct : {None, 'psis'}
+        With 'psis', the draws are importance-resampled, as in ``approx.sample``.
+    random_seed : int, optional
+
+    Returns
+    -------
+    arviz.InferenceData
+        ``posterior`` : (1, draws, ...)
+            Free variables and deterministics.  Attributes: ``method``, ``approximation``, ``n`` (steps), ``seed`` (of
+            the fit), ``draws_seed``, ``correct``, ``khat``, ``khat_threshold``, and the versions of all packages.
+        ``sample_stats`` : (1, draws)
+            ``logp`` and ``logq``, the log densities at the draws, and ``weights``, Pareto-smoothed importance weights
+            with sum 1 (all equal for corrected draws and for particles, which have no ``logq``).
+        ``log_likelihood`` : (1, draws, ...)
+            Not scaled by ``total_size``; all rows of minibatches.
+        ``observed_data``, ``constant_data``
+        ``posterior_predictive`` : (1, draws, ...)
+
+    Raises
+    ------
+    ParametrizationError
+        If predictive draws are asked for and the data are minibatches.
+
+    Warns
+    -----
+    UnreliableWeightsWarning
+        With ``correct='psis'``, when k-hat is above its threshold.
+    UserWarning
+        If data come from a generator, so that there is no log-likelihood of all of them.
+
+    Notes
+    -----
+    ``az.loo`` takes the draws for draws from the posterior; :func:`pymc3_vi.loo` takes into account that they are not.
+    """
+    given = isinstance(posterior_predictive, dict)
+    require(
+        given or isinstance(posterior_predictive, (bool, np.bool_)), TypeError, "posterior_predictive",
+        "to_inference_data", "True, False or a dict of draws", posterior_predictive,
+    )
+    found = ModelDraws(approx, draws, "to_inference_data", log_likelihood, correct, random_seed)
+    predictive = posterior_predictive if given else None
+    if not given and posterior_predictive:
+        predictive = predictive_draws(approx.view, found.values, found.generator.integers(2 ** 31 - 1))
+    stats = {"logp": found.logp, "logq": found.logq, "weights": found.normalized_weights}
+    idata = az.from_dict(
+        posterior=_chain(found.values),
+        posterior_predictive=None if predictive is None else _chain(predictive),
+        sample_stats=_chain({name: value for name, value in stats.items() if value is not None}),
+        log_likelihood=_chain(found.log_likelihood) or None,
+        observed_data=observed_arrays(approx.view) or None,
+        constant_data=constant_arrays(approx.view) or None,
+        coords=dict(model_coords(approx.view), **(coords or {})),
+        dims=dict(variable_dims(approx.view), **(dims or {})),
+    )
+    attributes = _attributes(approx, found, random_seed)
+    for group in idata.groups():
+        idata[group].attrs.update(attributes if group == "posterior" else _library(attributes))
+    return idata
+
+
+def _chain(arrays):
+    """Arrays (s, ...) with an axis for the only chain."""
+    return {name: np.asarray(value)[None] for name, value in arrays.items()}
+
+
+def _attributes(approx, found, random_seed):
+    """What NetCDF can hold: numbers and strings."""
+    versions = package_versions()
+    return {
+        "created_at": datetime.datetime.now(datetime.timezone.utc).isoformat(),
+        "inference_library": "pymc3_vi",
+        "inference_library_version": versions["pymc3_vi"],
+        "method": type(approx).__name__ if approx.report is None else approx.report.method,
+        "approximation": approx.title,
+        "n": len(approx.hist),
+        "seed": _plain(approx.groups[0].seeds.entropy),
+        "draws_seed": "" if random_seed is None else _plain(random_seed),
+        "correct": "psis" if found.corrected else "",
+        "khat": found.khat,
+        "khat_threshold": float("nan") if found.weights is None else found.weights.threshold,
+        "versions": json.dumps(versions),
+    }
+
+
+def _plain(seed):
+    """A seed as a number where NetCDF can hold it, else in words."""
+    if isinstance(seed, (int, np.integer)) and abs(int(seed)) < 2 ** 31:
+        return int(seed)
+    return str(seed)
+
+
+def _library(attributes):
+    return {key: attributes[key] for key in ("created_at", "inference_library", "inference_library_version")}

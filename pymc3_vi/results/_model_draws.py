@@ -1,0 +1,145 @@
+"""Draws of all unobserved variables with log p, log q and the log-likelihood of every observation."""
+import warnings
+from collections import OrderedDict
+
+import numpy as np
+
+from ..diagnostics import ImportanceWeights, draws_in_memory, noise_of, psis_resample, warn_if_unreliable
+from ..engines import compile_function
+from ..errors import ExplicitInferenceError, VariationalInferenceError
+from ..graph import substitute, without_test_values
+from ..model import full_data, is_streamed, pointwise_logp
+from ..validation import check_positive_int, require
+
+__all__ = ["ModelDraws"]
+
+
+class ModelDraws:
+    """Draws from an approximation, evaluated in one batched graph; the whole data stand in for minibatches.
+
+    Parameters
+    ----------
+    approx : Approximation
+    draws : int
+    caller : str
+        Whose parameters error messages speak of.
+    log_likelihood : bool
+    correct : {None, 'psis'}
+    random_seed : int, optional
+
+    Attributes
+    ----------
+    values : dict
+        Name of a free (untransformed) variable or deterministic -> draws (s, ...).
+    log_likelihood : dict
+        Name of an observed variable -> log-likelihood of its values, (s, ...), not scaled by ``total_size``.
+    logp, logq : ndarray (s,)
+        `logq` is None where the approximation does not define it.
+    weights : ImportanceWeights or None
+        Of the draws from q; with ``correct='psis'`` those of the draws that these were picked from.
+    generator : numpy.random.Generator
+        Where the draws came from, for what else is random.
+    """
+
+    def __init__(self, approx, draws, caller, log_likelihood=False, correct=None, random_seed=None):
+        self.draws = check_positive_int(draws, "draws", caller)
+        require(correct in (None, "psis"), ValueError, "correct", caller, "'psis' or None", correct)
+        self.corrected = correct is not None
+        self.title = approx.title
+        self.generator = approx.generator(random_seed)
+        with_data = bool(log_likelihood) and not _unavailable(approx)
+        names = [v.name for v in approx.view.unobserved(include_transformed=False)]
+        observed = [v.name for v in approx.view.observed] if with_data else []
+        function = _result_function(approx, tuple(names), with_data)
+        picked, self.weights = None, None
+        if self.corrected:
+            picked, self.weights = psis_resample(approx, self.draws, self.generator)
+        parts = [function(*eps) for eps in _chunks(approx, self.draws, self.generator, picked)]
+        arrays = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
+        self.logp = np.asarray(arrays.pop(0), dtype="float64")
+        self.logq = np.asarray(arrays.pop(0), dtype="float64") if approx.has_logq else None
+        self.values = OrderedDict(zip(names, arrays))
+        self.log_likelihood = OrderedDict(zip(observed, arrays[len(names) :]))
+        if self.logq is not None and not self.corrected:
+            self.weights = _weights(self.logp - self.logq)
+
+    @property
+    def khat(self):
+        """k-hat of the importance weights; NaN where there are none."""
+        return float("nan") if self.weights is None else self.weights.khat
+
+    def require_weights(self, caller):
+        """The importance weights; raises where there are none, warns where they are not reliable."""
+        if self.logq is None:
+            raise ExplicitInferenceError(
+                f"{caller}(correct='psis') needs importance weights, which need log q, but {self.title} does not define "
+                "it. Leave out 'correct'."
+            )
+        if self.weights is None:
+            raise VariationalInferenceError(
+                f"{caller}(correct='psis') found no draw with finite log p: {self.title} lies where the model has no "
+                "density. Fit again from another start."
+            )
+        warn_if_unreliable(self.weights, "the corrected results")
+        return self.weights
+
+    @property
+    def normalized_weights(self):
+        """Smoothed importance weights of the draws (s,), with sum 1; equal ones for corrected draws and particles."""
+        if self.weights is None or self.corrected:
+            return np.full(self.draws, 1.0 / self.draws)
+        return self.weights.weights
+
+
+def _unavailable(approx):
+    """Whether there is no log-likelihood of single observations, with a warning."""
+    if not is_streamed(approx.view):
+        return False
+    warnings.warn(
+        "Data come from a Python generator, so there is no log-likelihood of all observations; it is left out.",
+        UserWarning,
+        stacklevel=4,
+    )
+    return True
+
+
+def _weights(log_weights):
+    try:
+        return ImportanceWeights(np.where(np.isnan(log_weights), -np.inf, log_weights))
+    except VariationalInferenceError:  # no draw is possible under p: the draws are still worth looking at
+        return None
+
+
+def _chunks(approx, draws, generator, picked):
+    """Base noise in parts that fit into memory: fresh, or that of `picked` draws."""
+    size = draws_in_memory(approx, draws)
+    replacements = full_data(approx.view)
+    for begin in range(0, draws, size):
+        if picked is None:
+            yield noise_of(approx, min(size, draws - begin), generator, replacements)
+        else:
+            yield [array[begin : begin + size] for array in picked]
+
+
+def _result_function(approx, names, with_data):
+    """Compiled function noise -> log p, log q, variables, log-likelihoods; compiled once per approximation."""
+    cache = approx.__dict__.setdefault("_cache", {}).setdefault("result_function", {})
+    key = (names, with_data)
+    if key not in cache:
+        cache[key] = _compile(approx, names, with_data)
+    return cache[key]
+
+
+@without_test_values
+def _compile(approx, names, with_data):
+    replacements = full_data(approx.view)
+    eps = [group.symbolic_initial.type("eps") for group in approx.groups]
+    terms = approx.terms(eps, batched=True, replacements=replacements)
+    nodes = [approx.view.model.named_vars[name] for name in names]
+    if with_data:
+        nodes += list(pointwise_logp(approx.view).values())
+    densities = [terms.sized_varlogp + terms.sized_datalogp]
+    if approx.has_logq:
+        densities.append(terms.sized_logq)
+    nodes = approx.evaluate(substitute(nodes, replacements), terms.z, batched=True)
+    return compile_function(eps, densities + nodes, name="results")

@@ -1,0 +1,148 @@
+"""``approx.summary()``: means, standard deviations and intervals of all variables in a table."""
+import html
+import itertools
+
+import arviz as az
+import numpy as np
+import pandas as pd
+
+from ..diagnostics import CORRECT, diagnose
+from ..errors import UnknownNameError, VariationalInferenceError
+from ..model import model_coords, variable_dims
+from ..validation import check_number, check_positive_int, did_you_mean, require
+from ._model_draws import ModelDraws
+
+__all__ = ["Summary", "summary"]
+
+
+class Summary(pd.DataFrame):
+    """Table with a note below it; parts of it are plain data frames.
+
+    Attributes
+    ----------
+    note : str
+    diagnosis : Diagnosis or None
+    """
+
+    _metadata = ["note", "diagnosis"]
+
+    @property
+    def _constructor(self):
+        return pd.DataFrame
+
+    def __repr__(self):
+        return f"{super().__repr__()}\n{self.note}"
+
+    def _repr_html_(self):
+        return f"{super()._repr_html_()}<p>{html.escape(self.note)}</p>"
+
+
+def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, round_to=3, random_seed=None):
+    r"""Posterior means, standard deviations and highest-density intervals with their Monte Carlo errors.
+
+    .. math:: \hat\mu = \sum_s w_s f_s, \qquad \mathrm{se}(\hat\mu)^2 = \sum_s w_s^2 (f_s - \hat\mu)^2, \qquad
+              \mathrm{se}(\hat\sigma)^2 = \sum_s w_s^2 \left[\frac{(f_s - \hat\mu)^2 - \hat\sigma^2}{2 \hat\sigma}\right]^2
+
+    with w = 1 / draws, or Pareto-smoothed importance weights.
+
+    Parameters
+    ----------
+    draws : int
+        At least 100.
+    var_names : str or list of str, optional
+        Default: all free variables and deterministics.
+    hdi_prob : float
+        Probability inside the interval.
+    correct : {None, 'psis'}
+        With 'psis', draws are weighted, so that the table is that of the posterior as long as k-hat is below its
+        threshold; else it is that of the approximation.
+    round_to : int or None
+        Decimals; None keeps all.
+    random_seed : int, optional
+
+    Returns
+    -------
+    Summary
+        Data frame with one row a scalar and ArviZ's columns ``mean``, ``sd``, ``hdi_3%``, ``hdi_97%``, ``mcse_mean``,
+        ``mcse_sd``; ``.note`` has the verdict on the fit and is printed with it, ``.diagnosis`` the whole report.
+
+    Raises
+    ------
+    UnknownNameError
+        For a variable that the model does not have.
+    ExplicitInferenceError
+        For ``correct='psis'`` and an approximation without log q.
+
+    Warns
+    -----
+    UnreliableWeightsWarning
+        With ``correct='psis'``, when k-hat is above its threshold.
+    """
+    draws = check_positive_int(draws, "draws", "summary", minimum=100)
+    hdi_prob = check_number(hdi_prob, "hdi_prob", "summary", low=0, high=1, low_open=True)
+    require(correct in (None, "psis"), ValueError, "correct", "summary", "'psis' or None", correct)
+    if round_to is not None:
+        round_to = check_positive_int(round_to, "round_to", "summary", minimum=0)
+    found = ModelDraws(approx, draws, "summary", random_seed=random_seed)
+    names = _names(found, var_names)
+    diagnosis, note = _verdict(approx, draws, correct, random_seed)
+    weights, index = np.full(draws, 1.0 / draws), slice(None)
+    if correct is not None:
+        weights = found.require_weights("summary").weights
+        index = found.weights.resample(draws, found.generator)
+    columns = ["mean", "sd"] + [f"hdi_{100 * p:g}%" for p in ((1 - hdi_prob) / 2, (1 + hdi_prob) / 2)]
+    columns += ["mcse_mean", "mcse_sd"]
+    rows = [_moments(found.values[name], weights, index, hdi_prob) for name in names]
+    labels = [label for name in names for label in _labels(approx.view, name, found.values[name].shape[1:])]
+    values = np.concatenate(rows) if round_to is None else np.concatenate(rows).round(round_to)
+    table = Summary(values, index=labels, columns=columns)
+    table.note, table.diagnosis = note, diagnosis
+    return table
+
+
+def _moments(draws, weights, index, hdi_prob):
+    """Rows of the table for one variable with draws (s, ...)."""
+    draws = np.asarray(draws, dtype="float64").reshape(len(draws), -1)
+    mean = weights @ draws
+    centered = draws - mean
+    variance = weights @ centered ** 2
+    sd = np.sqrt(variance)
+    mean_error = np.sqrt(weights ** 2 @ centered ** 2)
+    sd_error = np.sqrt(weights ** 2 @ (centered ** 2 - variance) ** 2) / (2 * np.maximum(sd, np.finfo("float64").tiny))
+    interval = az.hdi(draws[index][None], hdi_prob=hdi_prob).reshape(-1, 2)
+    return np.column_stack([mean, sd, interval, mean_error, sd_error])
+
+
+def _labels(view, name, shape):
+    """Names of a variable's entries, with the model's coordinates where its dimensions have some."""
+    if not shape:
+        return [name]
+    coords, dims = model_coords(view), variable_dims(view).get(name, [None] * len(shape))
+    axes = [coords.get(dim, range(size)) for dim, size in zip(dims, shape)]
+    return [f"{name}[{', '.join(map(str, entry))}]" for entry in itertools.product(*axes)]
+
+
+def _verdict(approx, draws, correct, random_seed):
+    """Diagnosis and the note that is printed below the table."""
+    try:
+        report = diagnose(approx, draws, random_seed)
+    except VariationalInferenceError as error:
+        return None, f"No diagnosis: {error}"
+    khat = "" if report.khat is None else f"k-hat {report.khat:.2f} (usable below {report.threshold:.2f}). "
+    if correct is not None:
+        return report, f"Importance-corrected. {khat}{'' if report.usable else report.sentence}".rstrip()
+    hint = " summary(correct='psis') tabulates them." if report.verdict == CORRECT else ""
+    return report, f"{khat}{report.sentence}{hint}"
+
+
+def _names(found, var_names):
+    known = list(found.values)
+    if var_names is None:
+        return known
+    names = [var_names] if isinstance(var_names, str) else list(var_names)
+    for name in names:
+        if name not in known:
+            raise UnknownNameError(
+                f"The model has no variable {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}."
+            )
+    return names

@@ -1,0 +1,83 @@
+"""Leave-one-out scores against their closed form in a conjugate model."""
+import arviz as az
+import numpy as np
+import pytest
+import theano
+from scipy import stats
+
+import pymc3_vi
+from pymc3_vi.errors import UnknownNameError, UnreliableWeightsWarning, VariationalInferenceError
+
+
+@pytest.fixture(scope="module")
+def exact(conjugate):
+    """log p(y_i | the other rows): a normal with the mean and 1 + the variance of the posterior without row i."""
+    n = len(conjugate.y)
+    mean = (conjugate.y.sum(0) - conjugate.y) / n
+    return stats.norm.logpdf(conjugate.y, mean, np.sqrt(1 + 1 / n))
+
+
+@pytest.fixture(scope="module")
+def shifted(conjugate):
+    """So far off that not even its leave-one-out scores are right."""
+    return conjugate.gaussian([1.2, 0, 0], [1.0, 1.2, 1.0])
+
+
+def test_scores_are_those_of_the_posterior(shifted, exact):
+    found = pymc3_vi.loo(shifted, draws=40000, random_seed=1)
+    np.testing.assert_allclose(found["loo_i"].values, exact, atol=0.05)
+    assert found.iloc[0] == pytest.approx(exact.sum(), abs=0.15)
+    assert found.iloc[1] == pytest.approx(np.sqrt(exact.size * exact.var()), rel=0.02)
+    # the same draws taken for draws from the posterior
+    plain = az.loo(shifted.to_inference_data(40000, random_seed=1))
+    assert abs(plain.iloc[0] - exact.sum()) > 0.5
+
+
+def test_effective_number_of_parameters(conjugate, shifted, exact):
+    found = pymc3_vi.loo(shifted, draws=40000, random_seed=1)
+    spread = np.sqrt(1 + conjugate.sd ** 2)
+    in_sample = stats.norm.logpdf(conjugate.y, conjugate.mean, spread).sum()
+    assert found["p_loo"] == pytest.approx(in_sample - exact.sum(), abs=0.15)
+
+
+def test_inference_data_and_approximation_agree(biased):
+    idata = biased.to_inference_data(1000, random_seed=2)
+    one, two = pymc3_vi.loo(idata), pymc3_vi.loo(biased, draws=1000, random_seed=2)
+    assert one.iloc[0] == pytest.approx(two.iloc[0])
+    assert isinstance(one, type(az.loo(idata))) and "elpd" in str(one)
+    assert set(az.compare({"a": one, "b": two}).index) == {"a", "b"}
+
+
+def test_corrected_draws_count_as_draws_from_the_posterior(biased):
+    idata = biased.to_inference_data(1000, correct="psis", random_seed=2)
+    assert pymc3_vi.loo(idata).iloc[0] == pytest.approx(az.loo(idata).iloc[0])
+
+
+@pytest.mark.parametrize("scale, factor", [("deviance", -2), ("negative_log", -1)])
+def test_scales(biased, scale, factor):
+    idata = biased.to_inference_data(1000, random_seed=2)
+    log, other = pymc3_vi.loo(idata), pymc3_vi.loo(idata, scale=scale)
+    assert other.iloc[0] == pytest.approx(factor * log.iloc[0])
+    assert other.iloc[1] == pytest.approx(abs(factor) * log.iloc[1])
+    assert other["p_loo"] == pytest.approx(log["p_loo"]) and other["loo_scale" if "loo_scale" in other else "scale"] == scale
+
+
+def test_bad_observations_are_counted(conjugate):
+    with pytest.warns(UnreliableWeightsWarning, match="k-hat of .* of 30 observations is above 0.70"):
+        found = pymc3_vi.loo(conjugate.gaussian(scale=0.4), draws=10000, random_seed=1)
+    assert found["warning"]
+
+
+def test_what_has_no_weights_is_refused(conjugate, biased, rng):
+    values = rng.normal(size=(20, 3)).astype(theano.config.floatX)
+    with pytest.raises(VariationalInferenceError, match="For particles and for NUTS"):
+        pymc3_vi.loo(pymc3_vi.Empirical(trace={"mu": values}, model=conjugate.model))
+    with pytest.raises(VariationalInferenceError, match="needs the log-likelihood of every observation"):
+        pymc3_vi.loo(biased.to_inference_data(100, log_likelihood=False, random_seed=1))
+    idata = biased.to_inference_data(100, random_seed=1)
+    with pytest.raises(UnknownNameError, match="no log-likelihood of 'Y'.* Known: y"):
+        pymc3_vi.loo(idata, var_name="Y")
+    with pytest.raises(ValueError, match="'scale' parameter of loo must be one of"):
+        pymc3_vi.loo(idata, scale="loog")
+    with pytest.raises(TypeError, match="'data' parameter of loo must be an Approximation or InferenceData"):
+        pymc3_vi.loo({"mu": values})
