@@ -94,6 +94,8 @@ def _data_digest(tensors):
 
 def _value(leaf):
     """Array of a constant or shared variable, None for anything else (random states, free variables)."""
+    if getattr(leaf, "default_update", None) is not None:  # the random state that minibatches are drawn with
+        return None
     value = leaf.get_value(borrow=True) if isinstance(leaf, theano.compile.SharedVariable) else getattr(leaf, "data", None)
     return value if isinstance(value, np.ndarray) and not value.dtype.hasobject else None
 

@@ -5,6 +5,7 @@ import theano
 from ..core import FAMILIES, Approximation
 from ..errors import FileFormatError
 from ._options import describe, is_opaque, rebuild
+from ._tree import pack, unpack
 
 __all__ = ["approximation_state", "make_approximation", "put_approximation_state"]
 
@@ -26,7 +27,7 @@ def approximation_state(approx):
         "groups": groups,
         "cost_part_grad_scale": describe(approx.cost_part_grad_scale),
         "scale_cost_to_minibatch": approx.scale_cost_to_minibatch,
-        "generator": None if generator is None else generator_state(generator.bit_generator.state),
+        "generator": None if generator is None else pack(generator.bit_generator.state, arrays, "generator"),
     }
     return description, arrays
 
@@ -71,24 +72,6 @@ def _entropy(entropy):
     return [int(n) for n in entropy] if isinstance(entropy, (list, tuple, np.ndarray)) else int(entropy)
 
 
-def generator_state(state):
-    """JSON form of a NumPy generator's state."""
-    if isinstance(state, dict):
-        return {key: generator_state(value) for key, value in state.items()}
-    if isinstance(state, np.ndarray):
-        return {"array": [int(n) for n in state.ravel()], "dtype": str(state.dtype)}
-    return state.item() if isinstance(state, np.generic) else state
-
-
-def restored_generator_state(state):
-    """State of a NumPy generator from :func:`generator_state`."""
-    if isinstance(state, dict) and set(state) == {"array", "dtype"}:
-        return np.array(state["array"], dtype=state["dtype"])
-    if isinstance(state, dict):
-        return {key: restored_generator_state(value) for key, value in state.items()}
-    return state
-
-
 # ---------------------------------------------------------------------------------------------------- putting together
 def make_approximation(description, arrays, model):
     """Approximation from what :func:`approximation_state` gave.
@@ -130,7 +113,7 @@ def put_approximation_state(approx, description, arrays):
     approx._sample_generator = None
     if description["generator"] is not None:
         generator = approx.generator()
-        generator.bit_generator.state = restored_generator_state(description["generator"])
+        generator.bit_generator.state = unpack(description["generator"], arrays)
 
 
 def _matched_params(group, entry, arrays, prefix):

@@ -54,7 +54,7 @@ def write_container(path, header, arrays):
 def _archive(header, arrays):
     """Bytes of the zip archive, its end prepared for a seal."""
     buffer = io.BytesIO()
-    text = json.dumps(header, allow_nan=False, sort_keys=True).encode()
+    text = json.dumps(header, allow_nan=False).encode()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         _write_member(archive, _HEADER, np.frombuffer(text, dtype="uint8"))
         for name in sorted(arrays):

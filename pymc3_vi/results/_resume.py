@@ -6,25 +6,20 @@ from collections import namedtuple
 import numpy as np
 
 from ..core import Operator
-from ..engines import Snapshot, put_snapshot, take_snapshot
 from ..errors import FileFormatError
 from ..model import ModelView, is_streamed
 from ..test_functions import KERNELS
-from ._approximation_state import (
-    generator_state,
-    make_approximation,
-    put_approximation_state,
-    restored_generator_state,
-)
+from ._approximation_state import make_approximation, put_approximation_state
 from ._options import describe, is_opaque, opaque_names, rebuild
-from ._save import check_model, read_file, reading, write_file
+from ._save import check_model, read_file, read_report, reading, write_file
+from ._tree import pack, unpack
 
 __all__ = ["ResumePoint", "save_inference", "load_parts", "restore_point", "resume_step", "rebuilt_options"]
 
 KIND = "inference"
 
 
-class ResumePoint(namedtuple("ResumePoint", "path, i, planned, options, snapshot, history")):
+class ResumePoint(namedtuple("ResumePoint", "path, i, planned, options, snapshot, rule, history, report")):
     """Where a saved fit stood.
 
     Attributes
@@ -34,9 +29,13 @@ class ResumePoint(namedtuple("ResumePoint", "path, i, planned, options, snapshot
         Steps done, and steps that were to be done.
     options : dict
         Descriptions of the options of the step (see ``_options``), or None before the first fit.
-    snapshot : Snapshot or None
+    snapshot : dict or None
+        State of the step.
+    rule : dict or None
+        State of the default rule.
     history : ndarray
         Losses so far.
+    report : FitReport or None
     """
 
     __slots__ = ()
@@ -63,14 +62,15 @@ def save_inference(inference, path, i=None):
         "i": (0 if state is None else state.i) if i is None else i,
         "planned": inference.planned,
         "options": {name: describe(value) for name, value in inference.options.items()},
-        "snapshot": None,
     }
     arrays = {"inference/history": np.asarray(inference.history.array)}
-    if step is not None:
-        described["snapshot"] = _snapshot_state(take_snapshot(step), arrays)
-    elif inference.resume_point is not None:  # loaded and not run since
-        described["options"] = inference.resume_point.options
-        described["snapshot"] = _snapshot_state(inference.resume_point.snapshot, arrays)
+    if i is not None:
+        inference.report.stepped(i - state.i)
+    snapshot = None if step is None else step.snapshot()
+    rule = inference.rule_snapshot()
+    if step is None and inference.resume_point is not None:  # loaded and not run since
+        described["options"], snapshot, rule = inference.resume_point[3:6]
+    described["snapshot"], described["rule"] = pack(snapshot, arrays, "step"), pack(rule, arrays, "rule")
     write_file(path, KIND, inference.approx, {"inference": described}, arrays)
 
 
@@ -87,26 +87,6 @@ def _kernel_name(objective):
         if kernel is objective.tf:
             return name
     return describe(objective.tf)
-
-
-def _snapshot_state(snapshot, arrays):
-    if snapshot is None:
-        return None
-    values = []
-    for position, value in enumerate(snapshot.values):
-        if isinstance(value, dict):
-            values.append(generator_state(value))
-        else:
-            values.append(None)
-            arrays[f"step/state{position}"] = value
-    for position, rows in enumerate(snapshot.noise):
-        arrays[f"step/noise{position}"] = rows
-    return {
-        "names": snapshot.names,
-        "values": values,
-        "generators": [generator_state(g) for g in snapshot.generators],
-        "steps_done": snapshot.steps_done,
-    }
 
 
 # ---------------------------------------------------------------------------------------------------- loading
@@ -164,7 +144,9 @@ def restore_point(inference, path, same_data=True):
             raise FileFormatError(f"the file holds a {described['class']}, not a {type(inference).__name__}.", "kind")
         point = ResumePoint(
             path=str(path), i=int(described["i"]), planned=int(described["planned"]),
-            options=dict(described["options"]), snapshot=_read_snapshot(described["snapshot"], arrays), history=arrays["inference/history"],
+            options=dict(described["options"]), snapshot=unpack(described["snapshot"], arrays),
+            rule=unpack(described["rule"], arrays), history=arrays["inference/history"],
+            report=read_report(header),
         )
         put_approximation_state(inference.approx, header["approximation"], arrays)
     if is_streamed(inference.approx.view):
@@ -174,21 +156,6 @@ def restore_point(inference, path, same_data=True):
             stacklevel=4,
         )
     return point
-
-
-def _read_snapshot(described, arrays):
-    if described is None:
-        return None
-    values = [
-        arrays[f"step/state{position}"] if value is None else restored_generator_state(value)
-        for position, value in enumerate(described["values"])
-    ]
-    generators = [restored_generator_state(g) for g in described["generators"]]
-    return Snapshot(
-        names=described["names"], values=values,
-        noise=[arrays[f"step/noise{position}"] for position in range(len(generators))],
-        generators=generators, steps_done=int(described["steps_done"]),
-    )
 
 
 def rebuilt_options(point):
@@ -203,16 +170,16 @@ def rebuilt_options(point):
     if missing:
         words = ", ".join(f"{name} ({point.options[name]['opaque']})" for name in missing)
         raise FileFormatError(
-            f"{point.path} cannot hold these options of the saved fit: {words}. Call "
-            f"fit({point.planned - point.i}, {', '.join(f'{name}=...' for name in missing)}, ...) with the options of "
-            "the saved fit to go on.",
+            f"{point.path} cannot hold these options of the saved fit: {words}. To go on, call "
+            f"fit({point.planned - point.i}, {', '.join(f'{name}=...' for name in missing)}, resume=True) with the "
+            "options of the saved fit.",
             "options",
         )
     with reading(point.path):
         return {name: rebuild(value) for name, value in point.options.items()}
 
 
-def resume_step(point, step, options):
+def resume_step(point, step, options, rule=None):
     """Make a freshly compiled `step` go on where the saved one stood, if it has the same options.
 
     Parameters
@@ -221,6 +188,8 @@ def resume_step(point, step, options):
     step : Step
     options : dict
         Options with which `step` was made.
+    rule : object, optional
+        The default rule, if it has a state of its own.
 
     Warns
     -----
@@ -240,8 +209,10 @@ def resume_step(point, step, options):
         )
         return
     try:
-        put_snapshot(step, point.snapshot)
-    except ValueError as error:
+        step.restore(point.snapshot)
+        if point.rule is not None and rule is not None:
+            rule.restore(point.rule)
+    except (ValueError, TypeError, KeyError) as error:
         raise FileFormatError(
             f"{point.path} does not fit this step: {error}. Use the options of the saved fit, and the same version of "
             "the package.",

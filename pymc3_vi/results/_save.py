@@ -6,7 +6,7 @@ from ._container import read_container, write_container
 from ._fit_report import FitReport
 from ._versions import package_versions
 
-__all__ = ["save_approximation", "load", "write_file", "read_file", "check_model", "reading"]
+__all__ = ["save_approximation", "load", "write_file", "read_file", "read_report", "check_model", "reading"]
 
 
 def write_file(path, kind, approx, more_header=None, more_arrays=None):
@@ -71,6 +71,11 @@ def read_file(path, kinds):
     return header, arrays
 
 
+def read_report(header):
+    """FitReport in a header, None when the approximation was not fitted."""
+    return None if header["report"] is None else FitReport.from_json(header["report"])
+
+
 def check_model(path, header, view, same_data=True):
     """Raise FileFormatError unless the file is of the model of `view`."""
     current = model_fingerprint(view)
@@ -122,5 +127,5 @@ def load(path, model=None, into=None, same_data=True):
         else:
             approx = into
             put_approximation_state(into, header["approximation"], arrays)
-        approx.report = None if header["report"] is None else FitReport.from_json(header["report"])
+        approx.report = read_report(header)
         return approx
