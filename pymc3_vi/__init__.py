@@ -25,7 +25,7 @@ from .engines import fast_build
 from .inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
 from .install import install, uninstall
 from .operators import KL, KSD
-from .results import load, loo
+from .results import Checkpoint, load, loo
 from .stein import Stein
 from .test_functions import TestFunction, rbf
 from .updates import (
@@ -100,6 +100,7 @@ __all__ = [
     "Callback",
     "CheckParametersConvergence",
     "Tracker",
+    "Checkpoint",
     "fast_build",
     "install",
     "uninstall",

@@ -19,6 +19,9 @@ class Callback:
     def __call__(self, approx, losses, i):
         raise NotImplementedError(f"{type(self).__name__} must implement __call__(approx, losses, i).")
 
+    def bind(self, inference):
+        """Called with the inference before the first step of each fit."""
+
     def next_call(self, i):
         """Index of the next step after `i` at which the callback has something to do.
 

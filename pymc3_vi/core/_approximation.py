@@ -168,6 +168,7 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         return self._side_by_side("std")
 
     @property
+    @without_test_values
     def cov(self):
         """Covariance (d, d) of q; groups are independent of each other."""
         blocks = self.collect("cov")

@@ -7,6 +7,7 @@ import theano.tensor as tt
 
 from ..graph import without_test_values
 from ._function import compile_function, run_steps
+from ._snapshot import Snapshot, put_snapshot, take_snapshot
 
 __all__ = ["StepGraph", "Step", "StepDiverged"]
 
@@ -202,6 +203,14 @@ class Step:
         """Say that the next step is number `steps_done` and reads row `position` of the noise blocks."""
         self._position, self.steps_done = position, steps_done
         self.graph.noise.counter.set_value(np.int64(position))
+
+    def snapshot(self):
+        """Everything that the coming steps depend on, as a dict of arrays, numbers and lists."""
+        return take_snapshot(self)._asdict()
+
+    def restore(self, snapshot):
+        """Go on where the step stood that `snapshot` was taken of; ValueError if it was of another graph."""
+        put_snapshot(self, Snapshot(**snapshot))
 
     def state(self):
         """Copies of everything that the steps change (parameters, optimizer state, random states)."""

@@ -56,10 +56,33 @@ class AnnealedAdam:
 
     def begin(self, n):
         """Spread the schedule over the next `n` steps."""
+        self.last_iterate = {}
         now = int(self._step.get_value())
         self._begin.set_value(np.int64(now))
         self._length.set_value(np.float64(max(n, 1)))
         self._average_from.set_value(np.int64(now + n - math.ceil(self.tail * n)))
+
+    def reopen(self):
+        """Go on with the steps of an interrupted fit: undo its :meth:`finish`, keep the schedule."""
+        for param, value in self.last_iterate.items():
+            param.set_value(value)
+        self.last_iterate = {}
+
+    def snapshot(self):
+        """Where the schedule began, how long it is, and the last iterate if :meth:`finish` replaced it."""
+        last = [self.last_iterate[p] for p in self.averages] if self.last_iterate else None
+        return {
+            "begin": int(self._begin.get_value()), "length": float(self._length.get_value()),
+            "average_from": int(self._average_from.get_value()), "last_iterate": last,
+        }
+
+    def restore(self, snapshot):
+        """Take over a :meth:`snapshot`."""
+        self._begin.set_value(np.int64(snapshot["begin"]))
+        self._length.set_value(np.float64(snapshot["length"]))
+        self._average_from.set_value(np.int64(snapshot["average_from"]))
+        last = snapshot["last_iterate"]
+        self.last_iterate = {} if last is None else dict(zip(self.averages, last))
 
     def finish(self):
         """Put the average of the tail into the parameters; the last iterate stays in `last_iterate`."""

@@ -1,25 +1,25 @@
 """Inference: an operator, an approximation and a test function, fitted step by step."""
+import time
 import warnings
-from collections import namedtuple
 
 import numpy as np
 
+from ..callbacks import Callback
 from ..core import StepOptions
 from ..engines import Step, StepDiverged
-from ..errors import VariationalInferenceError
+from ..results import FitReport, rebuilt_options, resume_step
+from ..updates import PartialOptimizer, Schedule
 from ..validation import accepted_keywords, check_callable, check_positive_int, reject_unknown_keywords
 from ._annealing import AnnealedAdam
+from ._files import FitState, NotFittedError, SavedInference
 from ._history import History
 from ._loop import run_loop
 from ._non_finite import non_finite_error
 
 __all__ = ["Inference", "FitState"]
 
-#: Where a fit stands: steps done `i`, the compiled `step`, the `callbacks` and whether losses are computed.
-FitState = namedtuple("FitState", "i, step, callbacks, score")
 
-
-class Inference:
+class Inference(SavedInference):
     """Base class of variational inference: fits an approximation by stochastic optimization.
 
     Parameters
@@ -37,14 +37,27 @@ class Inference:
     objective : ObjectiveFunction
     state : FitState or None
         Where the last fit stands; None before the first.
+    planned : int
+        Step at which the last fit was to end.
+    report : FitReport
+        What was run; ``approx.report`` after a fit.
     """
 
     def __init__(self, op, approx, tf, **kwargs):
         reject_unknown_keywords(kwargs, accepted_keywords(op.__init__), type(self).__name__)
+        self._set_up(op, approx, tf, **kwargs)
+
+    def _set_up(self, op, approx, tf, **kwargs):
+        """What `__init__` and :meth:`load` have in common."""
         self.objective = op(approx, **kwargs)(tf)
         self.history = History()
+        self.report = FitReport(type(self).__name__, str(self.objective.op))
         self.state = None
+        self.planned = 0
+        #: Where the fit stood that was loaded from a file, until the first step is made.
+        self.resume_point = None
         self._compiled = None
+        self._rule = None
         #: Rule of fits without an explicit optimizer.
         self.default_rule = AnnealedAdam()
 
@@ -62,7 +75,7 @@ class Inference:
     def fit(
         self, n=10000, score=None, callbacks=None, progressbar=True, obj_n_mc=1, tf_n_mc=None, obj_optimizer=None,
         test_optimizer=None, more_obj_params=None, more_tf_params=None, more_updates=None, more_replacements=None,
-        total_grad_norm_constraint=None, fn_kwargs=None, **kwargs,
+        total_grad_norm_constraint=None, fn_kwargs=None, resume=False, **kwargs,
     ):
         """Run `n` optimization steps.
 
@@ -95,6 +108,9 @@ class Inference:
             Largest allowed norm of the gradient of all parameters together.
         fn_kwargs : dict, optional
             Passed to the Theano function.
+        resume : bool
+            Take the `n` steps as the rest of the fit before, whose schedule goes on, instead of as a new fit; see
+            :meth:`resume`.
 
         Returns
         -------
@@ -117,11 +133,12 @@ class Inference:
             more_obj_params=more_obj_params, more_tf_params=more_tf_params, more_updates=more_updates,
             more_replacements=more_replacements, total_grad_norm_constraint=total_grad_norm_constraint,
         )
-        self._rule = None
-        if obj_optimizer is None:
-            self._rule = options["obj_optimizer"] = self.default_rule
-        step = self._step(score, options, fn_kwargs)
-        self._run(step, n, callbacks, score, progressbar)
+        with self.report.recording(n):
+            self._rule = None
+            if obj_optimizer is None:
+                self._rule = options["obj_optimizer"] = self.default_rule
+            step = self._step(score, options, fn_kwargs)
+            self._run(step, n, callbacks, score, progressbar, resume)
         return self.approx
 
     def refine(self, n, progressbar=True):
@@ -133,9 +150,13 @@ class Inference:
             Before the first fit.
         """
         if self.state is None:
-            raise _NotFittedError("Need to call `.fit` first: there is no fit to refine yet.")
+            raise NotFittedError("Need to call `.fit` first: there is no fit to refine yet.")
         n = check_positive_int(n, "n", "refine", minimum=0)
-        self._run(self.state.step, n, self.state.callbacks, self.state.score, progressbar)
+        if self.state.step is None:  # loaded from a file
+            self.fit(n, callbacks=self.state.callbacks, progressbar=progressbar, **rebuilt_options(self.resume_point))
+            return
+        with self.report.recording(n):
+            self._run(self.state.step, n, self.state.callbacks, self.state.score, progressbar)
 
     def run_profiling(self, n=1000, score=None, **kwargs):
         """Run `n` steps under Theano's profiler (on Theano's own engine) and return its profile."""
@@ -169,46 +190,49 @@ class Inference:
         key = (score, options, fn_kwargs)
         if self._compiled is not None and _same(self._compiled[0], key):
             return self._compiled[1]
+        begin = time.perf_counter()
         step = Step(self.objective.build_step(score=score, **options), fn_kwargs=fn_kwargs)
         step.recorded_losses = lambda: self.history.array
         self._compiled = (key, step)
+        self.report.compiled(begin)
+        if self.resume_point is not None:
+            resume_step(self.resume_point, step, self.options, self._rule)
+            self.resume_point = None
         return step
 
-    def _run(self, step, n, callbacks, score, progressbar):
-        first = self.state.i if self.state is not None else 0
-        recorded = len(self.history)
-        done = 0
+    def _run(self, step, n, callbacks, score, progressbar, resume=False):
+        first, before = self.state.i if self.state is not None else 0, step.steps_done
+        self.state, self.planned = FitState(first, step, callbacks, score), first + n
+        self.approx.report = self.report
+        self.report.stepping(self.options, self._rule)
+        for callback in callbacks:
+            if isinstance(callback, Callback):
+                callback.bind(self)
         rule = self._rule
         if rule is not None:
-            rule.begin(n)
+            rule.reopen() if resume else rule.begin(n)
         try:
             end = run_loop(self.approx, step, n, self.history, first, callbacks, progressbar)
-            done = end.steps
+            self.report.ended(end.reason, end.message)
             if rule is not None:
                 rule.finish()
         except StepDiverged as stop:
-            done = stop.steps
-            raise non_finite_error(self.approx, step, stop, first + done + 1) from None
-        except BaseException:
-            done = len(self.history) - recorded
-            raise
+            raise non_finite_error(self.approx, step, stop, first + stop.steps + 1) from None
         finally:
+            done = step.steps_done - before
             self.approx.hist = np.array(self.history.array)
             self.state = FitState(first + done, step, callbacks, score)
-
-
-class _NotFittedError(VariationalInferenceError, TypeError):
-    """`refine` before `fit`."""
+            self.report.stepped(done)
 
 
 def _same(a, b):
-    """Equality of nested options that treats graphs and functions by identity."""
+    """Equality of nested options: optimizers by name and hyperparameters, graphs and functions by identity."""
     if a is b:
         return True
     if isinstance(a, (tuple, list)) and type(a) is type(b):
         return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b))
     if isinstance(a, dict) and isinstance(b, dict):
         return len(a) == len(b) and all(k in b and _same(v, b[k]) for k, v in a.items())
-    return isinstance(a, (int, float, str, bool)) and type(a) is type(b) and a == b
-
-
+    if isinstance(a, PartialOptimizer) and isinstance(b, PartialOptimizer):
+        return a.func is b.func and _same(a.args, b.args) and _same(a.keywords, b.keywords)
+    return isinstance(a, (int, float, str, bool, Schedule)) and type(a) is type(b) and a == b

@@ -97,6 +97,11 @@ class History:
         self._data[self._size : need] = values
         self._size = need
 
+    def replace(self, values):
+        """Forget all losses and take `values` instead."""
+        self._data, self._size = np.empty(0), 0
+        self.extend(values)
+
     @property
     def array(self):
         """Losses so far, a read-only view."""

@@ -56,18 +56,20 @@ class SVGD(ImplicitGradient):
     Collapse of SVGD in High Dimensions, ICLR 2022.
     """
 
+    #: Whether the warning has been given.
+    _collapse_warned = False
+
     def __init__(
         self, n_particles=100, jitter=1e-6, model=None, start=None, random_seed=None, estimator=KSD, kernel=rbf, **kwargs
     ):
         if kwargs.pop("local_rv", None) is not None:
             raise AEVBInferenceError("SVGD does not support local variables (local_rv); use ADVI or FullRankADVI.")
         approx = Empirical(size=n_particles, jitter=jitter, start=start, model=model, random_seed=random_seed)
-        self._collapse_warned = False
         super().__init__(approx, estimator, kernel, **kwargs)
 
-    def _run(self, step, n, callbacks, score, progressbar):
+    def _run(self, *args, **kwargs):
         self._warn_of_collapse()
-        super()._run(step, n, callbacks, score, progressbar)
+        super()._run(*args, **kwargs)
 
     def _warn_of_collapse(self):
         particles, d = self.approx.histogram.get_value(borrow=True).shape

@@ -66,8 +66,9 @@ def run_loop(approx, step, n, history, first, callbacks=(), progressbar=True):
                 for callback in callbacks:
                     callback.call(approx, view, first + done)
     except StopIteration as stop:
-        logger.info("Stopped after %d steps: %s", done, stop)
-        return LoopEnd("stopped", str(stop), done)
+        message = _stop_message(stop, first + done)
+        logger.info("After %d steps %s", done, message)
+        return LoopEnd("stopped", message, done)
     except KeyboardInterrupt as stop:
         partial = getattr(stop, "losses", None)
         done += getattr(stop, "steps", 0)
@@ -82,7 +83,7 @@ def run_loop(approx, step, n, history, first, callbacks=(), progressbar=True):
         raise
     finally:
         progress.close(done)
-    return LoopEnd("done", f"ran all {n} steps", done)
+    return LoopEnd("done", f"ran all {n:,} steps", done)
 
 
 def _next_chunk(chunk, size, elapsed):
@@ -95,6 +96,12 @@ def _next_chunk(chunk, size, elapsed):
 
 def _comment(history, losses):
     return "" if losses is None else f"Average Loss = {history.running_mean():,.5g}"
+
+
+def _stop_message(stop, i):
+    who = getattr(stop, "callback", None)
+    reason = f": {stop}" if str(stop) else ""
+    return f"stopped by {'the data' if who is None else who} at step {i:,}{reason}"
 
 
 class _Scheduled:
@@ -112,5 +119,8 @@ class _Scheduled:
         if i >= self.due:
             try:
                 self.callback(approx, losses, i)
+            except StopIteration as stop:
+                stop.callback = getattr(self.callback, "__name__", type(self.callback).__name__)
+                raise
             finally:
                 self.due = self._after(i)

@@ -3,21 +3,29 @@
 Importing this package gives ``Approximation`` the methods listed at its end.
 """
 from ..core import Approximation
+from ._checkpoint import Checkpoint
 from ._fit_report import FitReport, FitRun
 from ._inference_data import to_inference_data
 from ._loo import loo
+from ._resume import load_parts, rebuilt_options, restore_point, resume_step, save_inference
 from ._save import load, save_approximation
 from ._summary import Summary, summary
 
 __all__ = [
+    "Checkpoint",
     "FitReport",
     "FitRun",
-    "load",
-    "save_approximation",
-    "to_inference_data",
-    "loo",
     "Summary",
+    "load",
+    "load_parts",
+    "loo",
+    "rebuilt_options",
+    "restore_point",
+    "resume_step",
+    "save_approximation",
+    "save_inference",
     "summary",
+    "to_inference_data",
 ]
 
 # The methods belong to this layer, so the class below does not know of them.

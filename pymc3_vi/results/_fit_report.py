@@ -4,6 +4,7 @@ import time
 import warnings
 from contextlib import contextmanager
 
+from ..errors import NonFiniteError
 from ._options import describe
 from ._versions import package_versions
 
@@ -18,7 +19,8 @@ class FitRun:
     asked, steps : int
         Steps asked for and done.
     reason : str
-        'done', 'stopped' (by a callback), 'interrupted', 'failed', or 'running'.
+        'done', 'stopped' (by a callback), 'interrupted' (Ctrl-C), 'non-finite', 'failed' (any other error), 'running',
+        or 'saved' (comes from a file that was written while it ran).
     message : str
         The same in words.
     compile_seconds, step_seconds : float
@@ -46,6 +48,8 @@ class FitRun:
         run.steps, run.reason, run.message = int(values["steps"]), str(values["reason"]), str(values["message"])
         run.compile_seconds, run.step_seconds = float(values["compile_seconds"]), float(values["step_seconds"])
         run.options = dict(values["options"])
+        if run.reason == "running":
+            run.reason, run.message = "saved", f"saved at step {run.steps:,} of {run.asked:,}"
         run.warnings = [str(w) for w in values["warnings"]]
         return run
 
@@ -68,6 +72,7 @@ class FitReport:
         self.method = method
         self.operator = operator
         self.runs = []
+        self._begin = 0.0
         self.versions = package_versions() if versions is None else versions
 
     # ------------------------------------------------------------------------------------------------ recording
@@ -76,35 +81,49 @@ class FitReport:
         """Context of one run: collects its warnings (which are shown as ever), and what ended it if it fails."""
         run = FitRun(asked)
         self.runs.append(run)
-        show = warnings.showwarning
+        # Inside of it Python forgets what it has warned of, so a second run has its warnings too.
+        with warnings.catch_warnings():
+            warnings.showwarning = self._collecting(run, warnings.showwarning)
+            try:
+                yield run
+            except BaseException as error:
+                first = (str(error).splitlines() or [""])[0]
+                reasons = {NonFiniteError: "non-finite", KeyboardInterrupt: "interrupted"}
+                run.reason = next((r for kind, r in reasons.items() if isinstance(error, kind)), "failed")
+                run.message = f"{type(error).__name__}: {first}"
+                raise
 
+    @staticmethod
+    def _collecting(run, show):
         def collect(message, category, *args, **kwargs):
             run.warnings.append(f"{category.__name__}: {message}")
             show(message, category, *args, **kwargs)
 
-        warnings.showwarning = collect
-        try:
-            yield run
-        except BaseException as error:
-            first = (str(error).splitlines() or [""])[0]
-            run.reason, run.message = "failed", f"{type(error).__name__}: {first}"
-            raise
-        finally:
-            warnings.showwarning = show
+        return collect
 
-    def compiled(self, begin, options):
+    def compiled(self, begin):
         """Note that the step was made between the time `begin` (of ``perf_counter``) and now."""
         self.runs[-1].compile_seconds += time.perf_counter() - begin
-        self.set_options(options)
 
-    def set_options(self, options):
-        """Note the options of the current run; those that are None are left out."""
+    def stepping(self, options, rule=None):
+        """Note that steps begin now, with these options.
+
+        Parameters
+        ----------
+        options : dict
+            Those that are None are left out.
+        rule : object, optional
+            What decides the steps when ``obj_optimizer`` is None.
+        """
+        self._begin = time.perf_counter()
         described = {name: describe(value) for name, value in options.items()}
         self.runs[-1].options = {name: _words(d) for name, d in described.items() if d not in (None, [])}
+        if rule is not None:
+            self.runs[-1].options["obj_optimizer"] = f"{rule!r} (default)"
 
-    def stepped(self, begin, steps):
-        """Note that `steps` steps were run between `begin` and now."""
-        self.runs[-1].step_seconds += time.perf_counter() - begin
+    def stepped(self, steps):
+        """Note that the current run has done `steps` steps by now."""
+        self.runs[-1].step_seconds = time.perf_counter() - self._begin
         self.runs[-1].steps = steps
 
     def ended(self, reason, message):
@@ -129,7 +148,7 @@ class FitReport:
 
     @property
     def reason(self):
-        """Why the last run ended: 'done', 'stopped', 'interrupted', 'failed' or 'running'; None before the first."""
+        """Why the last run ended, see :class:`FitRun`; None before the first."""
         return self.runs[-1].reason if self.runs else None
 
     @property

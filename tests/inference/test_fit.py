@@ -1,4 +1,5 @@
 """Fits from the front door: options that act, errors that speak, ways out that lose nothing."""
+import copy
 import logging
 import pickle
 
@@ -11,6 +12,7 @@ import theano.tensor as tt
 import pymc3_vi
 from pymc3_vi.engines import compile_count
 from pymc3_vi.errors import GroupError, NonFiniteError, ParametrizationError, StartError, UnknownNameError
+from pymc3_vi.updates import cosine
 
 SGD = pymc3_vi.sgd(learning_rate=1e-3)
 
@@ -141,6 +143,18 @@ def test_second_fit_with_the_same_options_compiles_nothing(conjugate):
     inference.fit(5, progressbar=False, obj_optimizer=SGD)
     assert inference.state.step is step
     inference.fit(5, progressbar=False, obj_optimizer=SGD, obj_n_mc=2)
+    assert inference.state.step is not step
+
+
+@pytest.mark.parametrize("rate", [1e-3, cosine(1e-3, 100)], ids=["float", "schedule"])
+def test_equal_optimizers_are_the_same_option(conjugate, rate):
+    inference = pymc3_vi.ADVI(model=conjugate, random_seed=1)
+    inference.fit(5, progressbar=False, obj_optimizer=pymc3_vi.adam(learning_rate=rate))
+    step = inference.state.step
+    again = copy.copy(rate)
+    inference.fit(5, progressbar=False, obj_optimizer=pymc3_vi.adam(learning_rate=again))
+    assert inference.state.step is step
+    inference.fit(5, progressbar=False, obj_optimizer=pymc3_vi.adam(learning_rate=again, beta1=0.8))
     assert inference.state.step is not step
 
 
