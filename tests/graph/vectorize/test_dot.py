@@ -19,7 +19,7 @@ def _values(rng, *shapes):
     return [rng.standard_normal(shape) for shape in shapes]
 
 
-@pytest.mark.parametrize("left, right", itertools.product([(3,), (2, 3)], [(3,), (3, 4)]))
+@pytest.mark.parametrize("left, right", list(itertools.product([(3,), (2, 3)], [(3,), (3, 4)])))
 def test_dot(rng, left, right):
     check_against_loop(tt.dot, _values(rng, left, right))
 

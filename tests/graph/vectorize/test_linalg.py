@@ -143,7 +143,7 @@ def test_own_diagonal_matrix_and_gradient_of_a_factor(rng, square):
     check_against_loop(lambda f, g: CholeskyGrad()(tt.tril(f), g), [square, rng.standard_normal((3, 3))])
 
 
-@pytest.mark.parametrize("lower, transposed", itertools.product([True, False], [True, False]))
+@pytest.mark.parametrize("lower, transposed", list(itertools.product([True, False], [True, False])))
 @pytest.mark.parametrize("right", [(3,), (3, 2)])
 def test_own_triangular_systems(square, rng, lower, transposed, right):
     check_against_loop(TriangularSolve(lower, transposed), [square, rng.standard_normal(right)])
