@@ -3,7 +3,7 @@ import theano
 import theano.tensor as tt
 
 from ..core import Group, register_family
-from ..errors import ParametrizationError
+from ..errors import ExplicitInferenceError, ParametrizationError
 from ..graph import ParamSpec, create_shared, floatx, node_property
 from ..model import draws_from_trace
 from ..validation import check_number, check_positive_int
@@ -96,6 +96,12 @@ class EmpiricalGroup(Group):
     def transform(self, eps):
         """The 'base noise' of this family already is a particle."""
         return tt.as_tensor_variable(eps)
+
+    def log_density(self, eps):
+        """Always an error: particles have no density."""
+        raise ExplicitInferenceError(
+            "EmpiricalGroup does not define log q: particles have no density. Use MeanField, FullRank or NormalizingFlow."
+        )
 
     @node_property
     def mean(self):

@@ -4,7 +4,7 @@ import theano.tensor as tt
 
 from ..core import Group, register_family
 from ..graph import ParamSpec, create_shared, node_property
-from ..graph.ops import batch_matmul, tril_matvec
+from ..graph.ops import TriangularSolve, batch_matmul, tril_matvec
 from ._gaussian import standard_normal_logp
 
 __all__ = ["FullRankGroup"]
@@ -110,8 +110,11 @@ class FullRankGroup(Group):
 
     def score(self, eps):
         """Gradient of log q: -L^{-T} eps."""
-        if not self.batched:
-            right = eps if eps.ndim == 1 else eps.T
-            solved = tt.slinalg.solve_upper_triangular(self.L.T, right)
-            return -solved if eps.ndim == 1 else -solved.T
-        return super().score(eps)
+        if self.batched:
+            solve = TriangularSolve(lower=True, transposed=True)
+            if eps.ndim == 2:
+                return -solve(self.L, eps.dimshuffle(0, 1, "x"))[:, :, 0]
+            return -solve(self.L, eps.dimshuffle(1, 2, 0)).dimshuffle(2, 0, 1)
+        right = eps if eps.ndim == 1 else eps.T
+        solved = tt.slinalg.solve_upper_triangular(self.L.T, right)
+        return -solved if eps.ndim == 1 else -solved.T

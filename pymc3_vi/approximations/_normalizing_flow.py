@@ -12,13 +12,16 @@ from ..flows import (
     seems_like_flow_params,
     seems_like_formula,
 )
-from ..graph import SeedStream, check_param_names, node_property
+from ..graph import SeedStream, balance, check_param_names, floatx, node_property
+from ..graph.ops import batch_matmul
 from ._gaussian import standard_normal_logp
 
 __all__ = ["NormalizingFlowGroup"]
 
 #: Standard deviation with which the affine head starts: that of the mean-field family.
 _START_RHO = 0.0
+#: Draws behind `mean`, `std` and `cov`, and the most numbers that they may hold together.
+MOMENT_DRAWS, MOMENT_NUMBERS = 10_000, 4_000_000
 
 
 @register_family
@@ -40,6 +43,9 @@ class NormalizingFlowGroup(Group):
     -----
     A formula with neither a location nor a scale step gets a trainable scale-loc head behind it, so that any
     formula is at least as rich as the mean-field family.
+
+    Moments have no closed form: `mean`, `std` and `cov` are those of fixed draws whose base noise has the exact mean
+    and covariance.
 
     References
     ----------
@@ -152,6 +158,34 @@ class NormalizingFlowGroup(Group):
         if self.local:
             return tt.as_tensor_variable(next(iter(self.user_params[0].values()))).shape[0]
         return int(self.group[0].dshape[0]) if self.batched else 1
+
+    @node_property
+    def _moment_draws(self):
+        """Fixed draws behind the moments, (s, d) or (s, b, d)."""
+        if self.local:
+            raise NotImplementedError("A local NormalizingFlowGroup has no moments of its own; average draws from sample().")
+        size = int(np.clip(MOMENT_NUMBERS // self.ndim, 100, MOMENT_DRAWS)) // 2 * 2
+        eps = self.noise_array(size, self.seeds.generator("moments:" + self._stream))
+        balance(eps)
+        return self.transform(tt.constant(eps))
+
+    @node_property
+    def mean(self):
+        """Mean over 10,000 fixed draws, (d,) or (b, d); exact for chains of loc, scale and hh."""
+        return self._moment_draws.mean(0)
+
+    @node_property
+    def std(self):
+        """Standard deviation over the same draws."""
+        return self._moment_draws.std(0)
+
+    @node_property
+    def cov(self):
+        """Covariance over the same draws, (d, d) or (b, d, d)."""
+        centered = self._moment_draws - self.mean
+        if self.batched:
+            return batch_matmul(centered.dimshuffle(1, 2, 0), centered.dimshuffle(1, 0, 2)) / floatx(centered.shape[0])
+        return tt.dot(centered.T, centered) / floatx(centered.shape[0])
 
     def transform(self, eps):
         """The whole chain at base noise `eps`."""

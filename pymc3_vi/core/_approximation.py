@@ -7,7 +7,7 @@ import theano
 import theano.tensor as tt
 
 from ..errors import GroupError, VariationalInferenceError
-from ..graph import Memoised, floatx, node_property, substitute, without_test_values
+from ..graph import FlatBijection, Memoised, floatx, node_property, substitute, without_test_values
 from ..graph.vectorize import vectorize_graph
 from ..model import ModelView, transformed
 from ..validation import check_positive_int, did_you_mean
@@ -170,19 +170,44 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
     @property
     @without_test_values
     def cov(self):
-        """Covariance (d, d) of q; groups are independent of each other."""
-        blocks = self.collect("cov")
-        if len(blocks) == 1:
-            return blocks[0]
-        sizes = np.cumsum([0] + self.collect("ddim"))
-        cov = tt.zeros((int(sizes[-1]), int(sizes[-1])))
-        for block, a, b in zip(blocks, sizes[:-1], sizes[1:]):
-            cov = tt.set_subtensor(cov[a:b, a:b], block)
+        """Covariance (d, d) of q; groups, and rows of a group, are independent of each other."""
+        if len(self.groups) == 1:
+            return self.groups[0].cov
+        cov, begin = tt.zeros((self.ndim, self.ndim)), 0
+        for group in self.groups:
+            end = begin + group.ndim
+            cov = tt.set_subtensor(cov[begin:end, begin:end], self._block(group))
+            begin = end
         return cov
 
+    @staticmethod
+    def _block(group):
+        """Covariance (b * d, b * d) of all values of a group."""
+        if not group.batched:
+            return group.cov
+        rows = tt.eye(group.bdim).dimshuffle(0, "x", 1, "x")  # (b, 1, b, 1)
+        return tt.reshape(rows * group.cov.dimshuffle(0, 1, "x", 2), (group.ndim, group.ndim))
+
+    @without_test_values
     def _side_by_side(self, name):
         parts = self.collect(name)
         return parts[0] if len(parts) == 1 else tt.concatenate([p.flatten() for p in parts])
+
+    # ---------------------------------------------------------------- the flat vector and the parameters
+    @property
+    def shared_params(self):
+        """Parameters of every group, {position of the group: {name: shared variable}}."""
+        return dict(enumerate(self.collect("shared_params")))
+
+    @property
+    def ordering(self):
+        """Layout of the flat vector, group after group, as `mean` has it."""
+        return self.view.layout([v for group in self.groups for v in group.group])
+
+    @property
+    def bij(self):
+        """Point (dict of arrays) to flat vector and back: ``approx.bij.rmap(approx.mean.eval())``."""
+        return FlatBijection(self.ordering)
 
     # ---------------------------------------------------------------- log densities at draws
     @without_test_values

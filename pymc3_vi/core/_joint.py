@@ -6,7 +6,7 @@ import theano
 import theano.tensor as tt
 
 from ..errors import UnknownNameError
-from ..graph import floatx, node_property, substitute, without_test_values
+from ..graph import floatx, graph_property, node_property, substitute, without_test_values
 from ..graph.vectorize import vectorize_graph
 from ..validation import did_you_mean
 from ._placeholders import copy_test_value
@@ -76,15 +76,15 @@ class JointPlaceholders:
     # Monte Carlo means; the sized versions have shape (s,).
     sized_symbolic_varlogp = property(lambda self: self.placeholder_terms.sized_varlogp)
     sized_symbolic_datalogp = property(lambda self: self.placeholder_terms.sized_datalogp)
-    sized_symbolic_logp = property(lambda self: self.sized_symbolic_varlogp + self.sized_symbolic_datalogp)
+    sized_symbolic_logp = graph_property(lambda self: self.sized_symbolic_varlogp + self.sized_symbolic_datalogp)
     single_symbolic_varlogp = property(lambda self: self._single_terms[0])
     single_symbolic_datalogp = property(lambda self: self._single_terms[1])
-    single_symbolic_logp = property(lambda self: self.single_symbolic_varlogp + self.single_symbolic_datalogp)
+    single_symbolic_logp = graph_property(lambda self: self.single_symbolic_varlogp + self.single_symbolic_datalogp)
 
     @node_property
     def logq(self):
         """E_q log q, a scalar on placeholders."""
-        return self.placeholder_terms.logq
+        return self.symbolic_logq.mean(0)
 
     @node_property
     def datalogp(self):
@@ -96,25 +96,28 @@ class JointPlaceholders:
         """E_q of the prior terms, a scalar on placeholders."""
         return self.placeholder_terms.varlogp
 
-    @property
+    @node_property
     def logp(self):
         """E_q log p, a scalar on placeholders."""
         return self.datalogp + self.varlogp
 
-    logp_norm = property(lambda self: self.logp / self.symbolic_normalizing_constant)
-    varlogp_norm = property(lambda self: self.varlogp / self.symbolic_normalizing_constant)
-    datalogp_norm = property(lambda self: self.datalogp / self.symbolic_normalizing_constant)
-    logq_norm = property(lambda self: self.logq / self.symbolic_normalizing_constant)
+    logp_norm = graph_property(lambda self: self.logp / self.symbolic_normalizing_constant)
+    varlogp_norm = graph_property(lambda self: self.varlogp / self.symbolic_normalizing_constant)
+    datalogp_norm = graph_property(lambda self: self.datalogp / self.symbolic_normalizing_constant)
+    logq_norm = graph_property(lambda self: self.logq / self.symbolic_normalizing_constant)
 
     # ---------------------------------------------------------------- putting draws into nodes
+    @without_test_values
     def to_flat_input(self, node):
         """`node` with the model's variables replaced by views of the groups' `input` placeholders."""
         return substitute(node, self.replacements)
 
+    @without_test_values
     def symbolic_single_sample(self, node):
         """`node` at the first placeholder draw."""
         return substitute(node, self.split([draw[0] for draw in self._draws()]))
 
+    @without_test_values
     def symbolic_sample_over_posterior(self, node):
         """`node` at every placeholder draw, with a leading sample axis; one batched graph, no scan."""
         return vectorize_graph(node, self.split(self._draws()))
@@ -147,6 +150,7 @@ class JointPlaceholders:
         copy_test_value(node if test_values is None else test_values, out, s)
         return out
 
+    @without_test_values
     def rslice(self, name):
         """Placeholder draws of the variable called `name`, with a leading sample axis."""
         for group, draw in zip(self.groups, self._draws()):

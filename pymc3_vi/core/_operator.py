@@ -3,6 +3,7 @@ import copy
 import warnings
 
 from ..errors import AEVBInferenceError, ExplicitInferenceError, ParametrizationError
+from ..graph import graph_property
 from ..test_functions import TestFunction
 from ._objective import ObjectiveFunction
 
@@ -77,19 +78,19 @@ class Operator:
 
     inputs = property(lambda self: self.approx.inputs, doc="Flat input placeholders of the groups.")
     model = property(lambda self: self.approx.model, doc="The PyMC3 model.")
-    logp = property(lambda self: self.terms.logp)
-    varlogp = property(lambda self: self.terms.varlogp)
-    datalogp = property(lambda self: self.terms.datalogp)
-    logq = property(lambda self: self.terms.logq)
+    logp = graph_property(lambda self: self.terms.logp)
+    varlogp = graph_property(lambda self: self.terms.varlogp)
+    datalogp = graph_property(lambda self: self.terms.datalogp)
+    logq = graph_property(lambda self: self.terms.logq)
 
     def _norm(self, node):
         constant = self.terms.normalizing_constant
         return node if constant is None else node / constant
 
-    logp_norm = property(lambda self: self._norm(self.logp))
-    varlogp_norm = property(lambda self: self._norm(self.varlogp))
-    datalogp_norm = property(lambda self: self._norm(self.datalogp))
-    logq_norm = property(lambda self: self._norm(self.logq))
+    logp_norm = graph_property(lambda self: self._norm(self.logp))
+    varlogp_norm = graph_property(lambda self: self._norm(self.varlogp))
+    datalogp_norm = graph_property(lambda self: self._norm(self.datalogp))
+    logq_norm = graph_property(lambda self: self._norm(self.logq))
 
     def T(self, node):  # noqa: N802  (PyMC3's name)
         """Outer transform of the expectation, the identity by default."""

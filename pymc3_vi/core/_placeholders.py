@@ -91,14 +91,17 @@ class PlaceholderAPI:
     def _as_draws(self, random):
         return match_pattern(floatx(random), self.symbolic_initial)
 
+    @without_test_values
     def to_flat_input(self, node):
         """`node` with the model's variables replaced by views of the placeholder `input`."""
         return substitute(node, self.replacements)
 
+    @without_test_values
     def symbolic_single_sample(self, node):
         """`node` at the first placeholder draw."""
         return substitute(node, self.split(self._single_draw()))
 
+    @without_test_values
     def symbolic_sample_over_posterior(self, node):
         """`node` at every placeholder draw, with a leading sample axis; one batched graph, no scan."""
         return vectorize_graph(node, self.split(self._as_draws(self.symbolic_random)))

@@ -42,7 +42,7 @@ class Sampling:
             self._sample_generator = self.groups[0].seeds.generator("sample")
         return self._sample_generator
 
-    def sample_arrays(self, draws=500, include_transformed=True, random_seed=None, correct=None):
+    def sample_arrays(self, draws=1000, include_transformed=True, random_seed=None, correct=None):
         """Draws as a dict name -> array (draws, ...), with deterministics and untransformed variables.
 
         Parameters are those of :meth:`sample`.
@@ -71,7 +71,7 @@ class Sampling:
         bytes_per_draw = max(width, 1) * np.dtype(theano.config.floatX).itemsize
         return int(np.clip(DRAW_BUDGET // bytes_per_draw, 1, draws))
 
-    def sample(self, draws=500, include_transformed=True, random_seed=None, correct=None):
+    def sample(self, draws=1000, include_transformed=True, random_seed=None, correct=None):
         """Draws from the approximation.
 
         Parameters

@@ -1,7 +1,7 @@
 """Theano graph work that knows nothing of inference: layout, parameters, noise, substitution."""
 from ._layout import FlatBijection, FlatLayout, VarMap
-from ._memo import Memoised, append_name, node_property, without_test_values
-from ._noise import NoiseBlock, SeedStream, StepNoise
+from ._memo import Memoised, append_name, graph_property, node_property, without_test_values
+from ._noise import NoiseBlock, SeedStream, StepNoise, balance
 from ._params import ParamSpec, check_param_names, collect_shared, create_param, create_shared, param_shapes
 from ._substitute import floatx, match_pattern, shared_inputs, substitute
 
@@ -11,6 +11,8 @@ __all__ = [
     "VarMap",
     "Memoised",
     "append_name",
+    "balance",
+    "graph_property",
     "node_property",
     "without_test_values",
     "NoiseBlock",

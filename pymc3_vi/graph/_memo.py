@@ -3,7 +3,7 @@ import functools
 
 import theano
 
-__all__ = ["Memoised", "node_property", "append_name", "without_test_values"]
+__all__ = ["Memoised", "graph_property", "node_property", "append_name", "without_test_values"]
 
 
 def without_test_values(function):
@@ -18,6 +18,11 @@ def without_test_values(function):
             return function(*args, **kwargs)
 
     return wrapper
+
+
+def graph_property(function):
+    """Property that builds a small graph at every access, with test values off."""
+    return property(without_test_values(function))
 
 
 def append_name(name):
