@@ -83,7 +83,7 @@ def test_graphs_on_placeholders_are_those_of_the_model(kind, model, demanding):
     assert a[0] == pytest.approx(center["a"]) and c[1] == pytest.approx(center["c"])
     with theano.config.change_flags(compute_test_value="off"):
         logp = theano.function(model.free_RVs, model.logpt, mode=PYTHON_MODE)
-    expected = logp(*[center[v.name] for v in model.free_RVs])
+    expected = float(logp(*[center[v.name] for v in model.free_RVs]))
     assert plain["logp"] == pytest.approx(expected, rel=1e-6)
     assert single == pytest.approx(expected, rel=1e-6) and sized == pytest.approx([expected] * 2, rel=1e-6)
     assert plain["varlogp"] + plain["datalogp"] == pytest.approx(expected, rel=1e-6)
