@@ -1,5 +1,6 @@
 """Settings that must act before Theano is imported, and the fixtures that every test may use."""
 import os
+import signal
 import zlib
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def _own_compiledir():
 
 _own_compiledir()
 os.environ.setdefault("MPLBACKEND", "Agg")
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with the signal ignored
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # the workers use the cores; BLAS threads would only spin
 
