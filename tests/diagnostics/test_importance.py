@@ -25,6 +25,14 @@ def test_khat_of_exponential_pairs(rng, khat):
     assert weights.khat == pytest.approx(khat, abs=0.06)
 
 
+def test_error_of_khat(rng):
+    """Spread over repetitions of an exact Pareto tail with shape 0.5."""
+    found = [_weights(rng, stats.expon(), stats.expon(scale=0.5), 4000)[1] for _ in range(100)]
+    errors = [weights.khat_error for weights in found]
+    assert np.std([weights.khat for weights in found]) == pytest.approx(np.mean(errors), rel=4 / np.sqrt(200) + 0.1)
+    assert ImportanceWeights(np.full(100, -3.0)).khat_error == 0
+
+
 def test_bounded_weights_have_a_negative_khat(rng):
     _, weights = _weights(rng, stats.norm(), stats.norm(scale=3), 20000)
     assert weights.khat < 0 and weights.reliable
