@@ -1,0 +1,22 @@
+"""Code of the documentation's pages."""
+import re
+from pathlib import Path
+
+import pymc3_vi
+import theano
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+
+
+def python_blocks(page):
+    """Python blocks of the page with this path below docs/, in order."""
+    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.S)
+
+
+def run_page(page, **namespace):
+    """Namespace after running all Python blocks of a page in turn."""
+    with pymc3_vi.fast_build():
+        for number, block in enumerate(python_blocks(page), 1):
+            exec(compile(block, f"{page}, block {number}", "exec"), namespace)  # noqa: S102
+    theano.config.compute_test_value = "off"  # PyMC3 leaves them on after a model's context
+    return namespace
