@@ -83,6 +83,8 @@ class CheckParametersConvergence(Callback):
         if i < self.every or i % self.every:
             return
         current = self.flatten_shared(approx.params)
+        if np.array_equal(current, self.prev):
+            return  # a rule that moves after batches of steps has not moved yet
         change = np.linalg.norm(self._difference(current, self.prev), self.ord)
         self.prev = current
         if change < self.tolerance:

@@ -98,6 +98,12 @@ class ObjectiveFunction:
         return self.tf.params
 
     # ---------------------------------------------------------------- the step that fits run
+    def check_start(self):
+        """See :meth:`Approximation.check_start`; looked at once."""
+        if not self._start_checked:
+            self.approx.check_start()
+            self._start_checked = True
+
     @without_test_values
     def build_step(self, score=True, **options):
         """Graph of one optimization step on block noise.
@@ -114,9 +120,7 @@ class ObjectiveFunction:
         StepGraph
         """
         options = StepOptions.create(**options)
-        if not self._start_checked:
-            self.approx.check_start()
-            self._start_checked = True
+        self.check_start()
         noise = StepNoise(balanced=getattr(options.obj_optimizer, "balanced_noise", False))
         schedules = []
         updates = OrderedDict()

@@ -15,6 +15,7 @@ from ._files import FitState, NotFittedError, SavedInference
 from ._history import History
 from ._loop import run_loop
 from ._non_finite import non_finite_error
+from .newton import NewtonStep, newton_step
 
 __all__ = ["Inference", "FitState"]
 
@@ -71,6 +72,13 @@ class Inference(SavedInference):
         """Losses so far."""
         return self.history.array
 
+    @property
+    def last_iterate(self):
+        """Parameters as the last step left them, by shared variable; a fit's result may be an average instead."""
+        values = {param: param.get_value() for param in self.approx.params}
+        values.update(getattr(self._rule, "last_iterate", {}))
+        return values
+
     # ---------------------------------------------------------------- fitting
     def fit(
         self, n=10000, score=None, callbacks=None, progressbar=True, obj_n_mc=1, tf_n_mc=None, obj_optimizer=None,
@@ -96,8 +104,9 @@ class Inference(SavedInference):
         tf_n_mc : int, optional
             The same for a trainable test function.
         obj_optimizer, test_optimizer : callable, optional
-            ``(loss_or_grads, params) -> updates``, e.g. ``pymc3_vi.adam(learning_rate=0.01)``.  By default Adam with
-            a rate that falls over the `n` steps, and the average of the last two fifths of the iterates as the result.
+            ``(loss_or_grads, params) -> updates``, e.g. ``pymc3_vi.adam(learning_rate=0.01)``.  By default Gaussian
+            families on whole data are fitted by :class:`~pymc3_vi.inference.newton.NewtonStep`, everything else by
+            :class:`~pymc3_vi.inference.AnnealedAdam`; both return an average of the iterates.
         more_obj_params, more_tf_params : list of shared variables, optional
             Further parameters to train, e.g. an encoder's weights.
         more_updates : dict, optional
@@ -138,6 +147,8 @@ class Inference(SavedInference):
             if obj_optimizer is None:
                 self._rule = options["obj_optimizer"] = self.default_rule
             step = self._step(score, options, fn_kwargs)
+            if isinstance(step, NewtonStep):
+                self._rule = step
             self._run(step, n, callbacks, score, progressbar, resume)
         return self.approx
 
@@ -191,7 +202,9 @@ class Inference(SavedInference):
         if self._compiled is not None and _same(self._compiled[0], key):
             return self._compiled[1]
         begin = time.perf_counter()
-        step = Step(self.objective.build_step(score=score, **options), fn_kwargs=fn_kwargs)
+        step = newton_step(self.objective, options, score, fn_kwargs) if self._rule is not None else None
+        if step is None:
+            step = Step(self.objective.build_step(score=score, **options), fn_kwargs=fn_kwargs)
         step.recorded_losses = lambda: self.history.array
         self._compiled = (key, step)
         self.report.compiled(begin)

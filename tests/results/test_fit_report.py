@@ -57,7 +57,7 @@ def test_all_steps(inference):
 
 
 def test_the_default_rule_is_named(inference):
-    assert "AnnealedAdam(learning_rate=" in _fit(inference, obj_optimizer=None).report.options["obj_optimizer"]
+    assert _fit(inference, obj_optimizer=None).report.options["obj_optimizer"] == "NewtonStep() (default)"
 
 
 @pytest.mark.parametrize("error, reason, words", [

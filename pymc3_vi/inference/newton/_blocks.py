@@ -1,0 +1,117 @@
+"""Parameters of Gaussian groups as one mean vector and one scale."""
+import numpy as np
+
+from ...approximations import FullRankGroup, MeanFieldGroup
+
+__all__ = ["GaussianBlocks"]
+
+
+def _softplus_inverse(sigma):
+    """rho with log(1 + exp(rho)) = sigma, without overflow or cancellation."""
+    with np.errstate(over="ignore", under="ignore"):
+        return sigma + np.log(-np.expm1(-sigma))
+
+
+class GaussianBlocks:
+    r"""Joins mean-field and full-rank groups into :math:`q = N(\mu, S S^\top)` over all latent values.
+
+    The scale S is a vector of standard deviations when all groups are mean field, otherwise a lower triangular
+    matrix with a diagonal or a full block per group.
+
+    Parameters
+    ----------
+    groups : list of Group
+        See :meth:`fits`.
+
+    Attributes
+    ----------
+    d : int
+    is_diagonal : bool
+    rows, columns : int arrays
+        Free entries of a triangular scale.
+    """
+
+    def __init__(self, groups):
+        self.groups = groups
+        ends = np.cumsum([g.ddim for g in groups])
+        self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(groups, ends)]
+        self.d = int(ends[-1])
+        self.is_diagonal = all(isinstance(g, MeanFieldGroup) for g in groups)
+        block = np.concatenate(
+            [np.full(g.ddim, i) if isinstance(g, FullRankGroup) else -1 - np.arange(s.start, s.stop)
+             for i, (g, s) in enumerate(zip(groups, self.slices))]
+        )
+        self.block = block
+        if not self.is_diagonal:
+            rows, columns = np.tril_indices(self.d)
+            free = block[rows] == block[columns]
+            self.rows, self.columns = rows[free], columns[free]
+
+    @staticmethod
+    def fits(group):
+        """Whether a group is a plain Gaussian with parameters of its own."""
+        return type(group) in (MeanFieldGroup, FullRankGroup) and not group.batched and group.user_params is None
+
+    def same_block(self):
+        """(d, d) mask of pairs that may be correlated under q."""
+        return self.block[:, None] == self.block[None, :]
+
+    def read(self):
+        """(mu, scale) that the groups' shared variables hold."""
+        mu, scale = np.empty(self.d), np.zeros(self.d if self.is_diagonal else (self.d, self.d))
+        for group, part in zip(self.groups, self.slices):
+            params = {k: v.get_value(borrow=True).astype("float64") for k, v in group.shared_params.items()}
+            mu[part] = params["mu"]
+            if "rho" in params:
+                sigma = np.logaddexp(0, params["rho"])
+                if self.is_diagonal:
+                    scale[part] = sigma
+                else:
+                    scale[part, part] = np.diag(sigma)
+            else:
+                block = np.zeros((group.ddim, group.ddim))
+                block[group.tril_indices] = params["L_tril"]
+                # The signs of columns say nothing about q.
+                scale[part, part] = block * np.where(np.diag(block) < 0, -1.0, 1.0)
+        return mu, scale
+
+    def write(self, mu, scale):
+        """Set the groups' shared variables."""
+        for group, part in zip(self.groups, self.slices):
+            values = {"mu": mu[part]}
+            if isinstance(group, FullRankGroup):
+                values["L_tril"] = scale[part, part][group.tril_indices]
+            else:
+                values["rho"] = _softplus_inverse(scale[part] if self.is_diagonal else np.diag(scale[part, part]))
+            for name, value in values.items():
+                shared = group.shared_params[name]
+                shared.set_value(value.astype(shared.dtype))
+
+    # ---------------------------------------------------------------- arithmetic of scales
+    @staticmethod
+    def diagonal(scale):
+        """Diagonal of a scale, as a vector."""
+        return scale if scale.ndim == 1 else np.diag(scale)
+
+    def log_det(self, scale):
+        """log |det S|."""
+        return float(np.sum(np.log(self.diagonal(scale))))
+
+    @staticmethod
+    def stretch(eps, scale):
+        """S eps for every row of `eps`."""
+        return eps * scale if scale.ndim == 1 else eps.dot(scale.T)
+
+    @staticmethod
+    def pull_back(grad, scale):
+        """S^T g for every row of `grad`."""
+        return grad * scale if scale.ndim == 1 else grad.dot(scale)
+
+    def spread(self, scale):
+        """A scale from a vector of standard deviations or another scale."""
+        return np.array(scale) if self.is_diagonal or np.ndim(scale) == 2 else np.diag(scale)
+
+    @staticmethod
+    def std(scale):
+        """Standard deviations (d,)."""
+        return scale if scale.ndim == 1 else np.sqrt(np.sum(scale ** 2, axis=1))

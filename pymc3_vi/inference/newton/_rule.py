@@ -1,0 +1,63 @@
+"""Which fits the Newton rule can run."""
+import numpy as np
+import theano
+
+from ...operators import KL
+from ._blocks import GaussianBlocks
+from ._curvature import LARGEST_DENSE_DIMENSION
+from ._step import NewtonStep
+from ._target import DrawTarget, changes_between_calls
+
+__all__ = ["newton_step"]
+
+
+_UNUSED = ("test_optimizer", "more_obj_params", "more_tf_params", "more_updates", "total_grad_norm_constraint")
+
+
+def newton_step(objective, options, score=True, fn_kwargs=None):
+    """:class:`NewtonStep` for a fit, or None when the rule does not cover it.
+
+    Covered are Gaussian groups of their own parameters under the operator KL, on data that stay the same from one
+    evaluation to the next.
+
+    Parameters
+    ----------
+    objective : ObjectiveFunction
+    options : dict
+        Options of the step, by name.
+    score : bool
+    fn_kwargs : dict, optional
+    """
+    if not _covers(objective, options):
+        return None
+    approx = objective.approx
+    objective.check_start()
+    blocks = GaussianBlocks(approx.groups)
+    target = DrawTarget(objective, blocks, options.get("obj_n_mc") or 1, options.get("more_replacements"), fn_kwargs)
+    seed = int(approx.groups[0].seeds.generator("draws of the default rule").integers(2 ** 31))
+    return NewtonStep(target, seed, score, jitter=_starts_at_test_point(approx, blocks))
+
+
+def _covers(objective, options):
+    approx, op = objective.approx, objective.op
+    if type(op) is not KL or op.beta <= 0 or objective.test_params:
+        return False
+    if any(options.get(name) for name in _UNUSED):
+        return False
+    if not all(GaussianBlocks.fits(group) for group in approx.groups):
+        return False
+    if approx.ddim > LARGEST_DENSE_DIMENSION and not GaussianBlocks(approx.groups).is_diagonal:
+        return False  # fewer draws than dimensions would leave directions in which the scale grows without end
+    if approx.scale_cost_to_minibatch and approx.view.is_scaled():
+        return False
+    replaced = (options.get("more_replacements") or {}).values()
+    nodes = [term.node for term in approx.view.logp_terms()]
+    nodes += [value for value in replaced if isinstance(value, theano.graph.basic.Variable)]
+    return not changes_between_calls(nodes)
+
+
+def _starts_at_test_point(approx, blocks):
+    """Whether nobody chose the start, so that others may be tried."""
+    point = approx.view.start()
+    parts = [np.ravel(approx.view.layout(g.group).flatten(point)) for g in approx.groups]
+    return bool(np.allclose(np.concatenate(parts), blocks.read()[0]))

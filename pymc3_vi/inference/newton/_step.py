@@ -1,0 +1,248 @@
+"""The step of the default rule: compiled draws, and a Newton step after every batch of them."""
+from collections import namedtuple
+
+import numpy as np
+
+from ...engines import StepDiverged
+from ._draws import Draws, matched_pairs
+from ._state import restore_step, step_snapshot
+from ._warm_start import NoFiniteStart, WarmStart, settling_draws
+
+__all__ = ["NewtonStep"]
+
+#: Batches that a fit is divided into, and the sizes that a batch may have.
+BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 48, 32, 512
+#: Most numbers in the noise of a batch.
+LARGEST_BLOCK = 2 ** 21
+#: The gain of batch k is (1 + k)^-DECAY.
+DECAY = 0.6
+#: Weight of late iterates in the average (Shamir, Zhang 2013, section 4); 0 is the plain average.
+LATE = 2.0
+#: Largest root mean square of a step's coordinates, and of the mean's move in standard deviations of q.
+LONGEST_STEP, LONGEST_MOVE = 0.3, 1.0
+#: ELBO (nats) by which the average may lie below the warm start, at the same fresh draws, and be believed.
+LOST = 0.1
+#: Relative change of the ELBO at fixed draws by which another log density is recognised.
+CHANGED = 1e-4
+
+_Noise = namedtuple("_Noise", "blocks")
+_Block = namedtuple("_Block", "shared")
+_Graph = namedtuple("_Graph", "noise, params")
+
+
+def _size(vector):
+    return np.sqrt(np.mean(vector ** 2))
+
+
+class NewtonStep:
+    r"""Steps of :math:`x_{k+1} = x_k - \gamma_k H \hat g_k(x_k)` with one batch of fresh draws each.
+
+    One step of a fit is one row of draws and one loss, as with any optimizer; the parameters change after each batch
+    of rows.  Coordinates, H and the control variate of :math:`\hat g` come from a :class:`WarmStart`, which runs
+    before the first step.  The result is a weighted average of the iterates.
+
+    Parameters
+    ----------
+    target : DrawTarget
+    seed : int
+    score : bool
+        Whether :meth:`run` returns losses.
+    jitter : bool
+        Whether the warm start may try other start points.
+
+    References
+    ----------
+    Polyak, Juditsky: Acceleration of stochastic approximation by averaging, SIAM J. Control Optim. 30(4), 1992.
+    Shamir, Zhang: Stochastic gradient descent for non-smooth optimization, ICML 2013, section 4.
+    """
+
+    def __init__(self, target, seed, score=True, jitter=True):
+        self.target, self.blocks = target, target.blocks
+        self.score, self.jitter, self.seed = score, jitter, int(seed)
+        self.draws = Draws(self.blocks.d, self.seed + 1)
+        self.recorded_losses = lambda: None
+        self.steps_done = 0
+        self.budget = 0
+        self.batch = SMALLEST_BATCH
+        self.batches_done = 0
+        #: Where the warm start ended; None before it.
+        self.arrival = None
+        self.warm_evaluations = 0
+        #: Coordinates of the iterate and of the average.
+        self.x = self.average = None
+        #: Rows in the current batch, and the next of them to run.
+        self.rows = self.position = 0
+        #: Parameters as this step last set them.
+        self.written = None
+        #: Parameters before averaging, by shared variable, after a fit.
+        self.last_iterate = {}
+        self._loaded = False
+        params = [p for group in self.blocks.groups for p in group.params]
+        noise = _Noise([_Block(shared) for shared in target.noise_blocks])
+        #: What reports of failures read.
+        self.graph = _Graph(noise, params)
+
+    def __repr__(self):
+        return "NewtonStep()"
+
+    @property
+    def profile(self):
+        """Theano's profile, when compiled with ``profile=True``."""
+        return self.target.profile
+
+    # ---------------------------------------------------------------- a fit's frame
+    def begin(self, n):
+        """Prepare for `n` steps."""
+        d = self.blocks.d
+        largest = max(LARGEST_BLOCK // (d * self.target.n_mc), 2)
+        size = np.clip(max(n, 1) / BATCHES, SMALLEST_BATCH, LARGEST_BATCH)
+        self.batch = int(2 ** np.floor(np.log2(min(size, largest))))
+        # A short fit may not spend much more on its start than on its steps.
+        self.budget = max(n, min(2000 + 60 * min(d, 100), 200 * n))
+        if self.arrival is not None and not (self._untouched() and self._same_target(n)):
+            self.arrival = None  # start from the parameters as they are
+        self.reopen()
+
+    def reopen(self):
+        """Go on with the steps of an interrupted fit: undo its :meth:`finish`."""
+        self.last_iterate = {}
+        if self.arrival is not None:
+            self.write(self.x)
+
+    def finish(self):
+        """Set the parameters to the average of the iterates; the last one stays in `last_iterate`."""
+        if self.arrival is None:
+            return
+        best = self.average
+        try:
+            if self.batches_done > 1 and self._is_lost():
+                best = self.arrival.x
+        finally:
+            self.write(self.x)
+            self.last_iterate = dict(zip(self.graph.params, self.written))
+            self.write(best)
+
+    def _untouched(self):
+        return all(np.array_equal(a, b.get_value(borrow=True)) for a, b in zip(self.written, self.graph.params))
+
+    def _same_target(self, n):
+        """Whether the log density is still that of the warm start: data may have been changed meanwhile."""
+        eps = settling_draws(self.target, self.seed)
+        if n < len(eps):
+            return True  # looking would cost more than the steps
+        elbo = self._elbo(self.arrival.x, eps)
+        return bool(abs(elbo - self.arrival.elbo) <= CHANGED * max(abs(elbo), abs(self.arrival.elbo), 1.0))
+
+    def _is_lost(self):
+        """Whether the average is clearly worse than the warm start, as it may be where no curvature fits."""
+        count = len(settling_draws(self.target, self.seed)) // 2
+        if self.batches_done * self.batch < 8 * count:
+            return False
+        eps = matched_pairs(self.draws.peek(count))
+        return not self._elbo(self.average, eps) > self._elbo(self.arrival.x, eps) - LOST
+
+    def _elbo(self, x, eps):
+        self._loaded = False
+        return self.target.evaluate(*self.arrival.chart.place(x), eps).elbo
+
+    def write(self, x):
+        """Set the parameters to those of coordinates `x`."""
+        self.blocks.write(*self.arrival.chart.place(x))
+        self.written = [p.get_value() for p in self.graph.params]
+
+    # ---------------------------------------------------------------- running
+    def run(self, k):
+        """Run `k` steps; see :meth:`pymc3_vi.engines.Step.run`."""
+        losses, before = [np.empty(0)], self.steps_done
+        try:
+            if self.arrival is None and k > 0:
+                self._warm_start()
+            while self.steps_done < before + k:
+                if self.position >= self.rows:
+                    self._next_batch()
+                elif not self._loaded:
+                    self.reload()
+                self._run_rows(min(before + k - self.steps_done, self.rows - self.position), losses)
+                if self.position == self.rows:
+                    self._update()
+        except (KeyboardInterrupt, StepDiverged) as stop:
+            stop.losses = np.concatenate(losses) if self.score else np.empty(0)
+            stop.steps = self.steps_done - before
+            raise
+        return np.concatenate(losses) if self.score else None
+
+    def _run_rows(self, count, losses):
+        begin = self.position
+        try:
+            self.target.advance(count)
+        finally:
+            chunk = self.target.losses(begin, self.target.position)
+            good = int(np.argmin(np.append(np.isfinite(chunk), False)))
+            losses.append(chunk[:good])
+            self.position += good
+            self.steps_done += good
+        if good < len(chunk):
+            self._fail(begin + good, float(chunk[good]))
+
+    def _fail(self, row, loss=None):
+        """Raise StepDiverged for a row; a run after this one begins with new draws."""
+        self.position = self.rows = row
+        raise StepDiverged(np.empty(0), loss)
+
+    def _warm_start(self):
+        before = self.target.evaluations
+        warm = WarmStart(self.target, self.seed, before + self.budget, self.jitter)
+        self._loaded, self.position, self.rows = False, 0, 0
+        try:
+            self.arrival = warm.run()
+        except NoFiniteStart as failure:
+            self._fail(failure.row, None if np.isfinite(failure.loss) else failure.loss)
+        finally:
+            self.warm_evaluations = self.target.evaluations - before
+            if self.arrival is None:
+                self.blocks.write(*warm.best)
+        self.x = self.average = self.arrival.x
+        self.batches_done = 0
+        self.write(self.x)
+
+    def _next_batch(self):
+        self._eps = self.draws.pairs(self.batch * self.target.n_mc // 2)
+        self.target.load(self._eps)
+        self.rows, self.position, self._loaded = self.batch, 0, True
+
+    def reload(self):
+        """Make the target hold the current batch again, up to the present row."""
+        pairs = self.rows * self.target.n_mc // 2
+        self.draws.go_to(self.draws.taken - pairs)
+        self._eps = self.draws.pairs(pairs)
+        self.target.load(self._eps)
+        self.write(self.x)
+        self.target.advance(self.position)
+        self._loaded = True
+
+    def _update(self):
+        """One Newton step from the batch that is complete, and the average with it."""
+        chart, inverse = self.arrival.chart, self.arrival.inverse
+        grad = self.target.gradients()
+        broken = np.flatnonzero(~np.isfinite(grad).all(axis=1))
+        if len(broken):
+            self._fail(int(broken[0]) // self.target.n_mc)
+        step = -((1.0 + self.batches_done) ** -DECAY) * inverse.times(chart.slope(self.x, self._eps, grad))
+        x = self.x + step * min(1.0, LONGEST_STEP / max(_size(step), 1e-300))
+        (before, scale), (after, _) = chart.place(self.x), chart.place(x)
+        move = _size((after - before) / self.blocks.std(scale))
+        x = self.x + (x - self.x) * min(1.0, LONGEST_MOVE / max(move, 1e-300))
+        weight = min((1 + LATE) / (self.batches_done + 1 + LATE), 1.0)
+        self.x, self.average = x, self.average + weight * (x - self.average)
+        self.batches_done += 1
+        self.write(self.x)
+
+    # ---------------------------------------------------------------- state
+    def snapshot(self):
+        """Everything that the coming steps depend on, as a dict of arrays, numbers and lists."""
+        return step_snapshot(self)
+
+    def restore(self, snapshot):
+        """Go on where the step stood that `snapshot` was taken of; ValueError if it was of another graph."""
+        restore_step(self, snapshot)
+        self._loaded = False
