@@ -18,6 +18,7 @@ __all__ = [
     "NonFiniteError",
     "EngineError",
     "FileFormatError",
+    "MissingExtraError",
     "ConvergenceWarning",
     "VarianceCollapseWarning",
     "OverflowStartWarning",
@@ -106,6 +107,10 @@ class FileFormatError(VariationalInferenceError, ValueError):
 
     def __reduce__(self):
         return type(self), (self.args[0], self.reason)
+
+
+class MissingExtraError(VariationalInferenceError, ImportError):
+    """Something needs a package that is not installed; the message names the extra that brings it."""
 
 
 class ConvergenceWarning(UserWarning):

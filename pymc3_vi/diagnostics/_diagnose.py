@@ -14,6 +14,9 @@ from ._verdict import REJECT, USE, judge_density, judge_particles
 
 __all__ = ["Diagnosis", "diagnose"]
 
+#: Draws with which k-hat is known well enough near its threshold.
+MANY_DRAWS = 100_000
+
 
 class Diagnosis:
     """Report on a fit; ``print`` it, or show it in a notebook.
@@ -30,8 +33,9 @@ class Diagnosis:
         Whether the fit can be used, corrected or not.
     draws, d : int
         Draws looked at and dimensions.
-    khat, threshold : float
-        Shape of the tail of the importance weights, and the largest with which they can be relied on.
+    khat, khat_error, threshold : float
+        Shape of the tail of the importance weights, its standard error, and the largest with which they can be relied
+        on.
     ess : float
         Effective number of importance-weighted draws.
     elbo, elbo_error : float
@@ -48,7 +52,7 @@ class Diagnosis:
         Raw log importance weights, for plots.
     """
 
-    khat = threshold = ess = elbo = elbo_error = log_z = log_z_error = mean_shift = sd_ratio = None
+    khat = khat_error = threshold = ess = elbo = elbo_error = log_z = log_z_error = mean_shift = sd_ratio = None
     particles = log_weights = None
     undefined = 0
 
@@ -85,7 +89,8 @@ class Diagnosis:
             rows.append(("variance / posterior's", _range(check.variance_ratios)))
             rows.append(("mean offset", f"{check.offsets.max():.2f} posterior sd at most"))
         else:
-            rows.append(("k-hat", f"{self.khat:.2f} (usable below {self.threshold:.2f})"))
+            error = f" +- {self.khat_error:.2f}" if self.khat_error else ""
+            rows.append(("k-hat", f"{self.khat:.2f}{error} (usable below {self.threshold:.2f})"))
             rows.append(("effective draws", f"{self.ess:,.0f} ({100 * self.ess / self.draws:.0f} %)"))
             rows.append(("ELBO", f"{self.elbo:.3f} +- {self.elbo_error:.3f}"))
             rows.append(("log evidence", f"{self.log_z:.3f} +- {self.log_z_error:.3f}"))
@@ -178,12 +183,17 @@ def diagnose(approx, draws=4000, random_seed=None):
     source = DensityDraws(approx, draws, approx.generator(random_seed))
     weights = ImportanceWeights(source.log_weights)
     differences = source.logp - source.logq
-    report.khat, report.threshold, report.ess = weights.khat, weights.threshold, weights.ess
+    report.khat, report.khat_error, report.threshold = weights.khat, weights.khat_error, weights.threshold
+    report.ess = weights.ess
     report.elbo, report.elbo_error = float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(draws))
     report.log_z, report.log_z_error = weights.log_z, weights.log_z_error
     report.mean_shift, report.sd_ratio = moment_changes(source, weights.weights, report.labels)
     report.undefined = source.undefined
     report.log_weights = weights.raw
+    if draws < MANY_DRAWS and abs(report.khat - report.threshold) < 2 * report.khat_error:
+        report.notes.append(
+            f"k-hat is close to its limit for {draws:,} draws; approx.diagnose(draws={MANY_DRAWS:_}) tells more surely"
+        )
     if source.streamed:
         report.notes.append("data come from a generator: log p is that of the last batch, scaled, not of all data")
     report._conclude(judge_density(report))

@@ -82,6 +82,19 @@ class ImportanceWeights:
         return normalised + special.logsumexp(finite), float(khat)
 
     @property
+    def khat_error(self):
+        r"""Standard error of k-hat, :math:`(1 + \hat k) / \sqrt M` with M weights in the tail; 0 where there is none.
+
+        References
+        ----------
+        Smith: Estimating Tails of Probability Distributions, Annals of Statistics 15(3), 1987, section 3.
+        """
+        if not np.isfinite(self.khat):
+            return 0.0
+        tail = min(len(self.raw) / 5, 3 * np.sqrt(len(self.raw)))
+        return float(max(1.0 + self.khat, 0.5) / np.sqrt(tail))
+
+    @property
     def threshold(self):
         """:func:`khat_threshold` for this number of draws."""
         return khat_threshold(len(self.weights))

@@ -1,5 +1,5 @@
 """Normalizing flows: invertible steps from base noise to draws, and formulas that chain them."""
-from ._base import AbstractFlow
+from ._base import AbstractFlow, column, inner, zero_log_det
 from ._chain import FlowChain
 from ._formula import Formula, needs_affine_head, seems_like_formula
 from ._householder import HouseholderFlow
@@ -22,6 +22,9 @@ __all__ = [
     "register_flow",
     "flow_for_params",
     "flow_for_short_name",
+    "column",
+    "inner",
+    "zero_log_det",
     "needs_affine_head",
     "seems_like_formula",
     "seems_like_flow_params",
