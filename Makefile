@@ -28,6 +28,7 @@ demo: venv  ## fit the radon model by ADVI, compare with a stored NUTS run, writ
 
 references: venv  ## repeat the long NUTS runs behind tests/references/ (about an hour)
 	$(PY) scripts/make_references.py
+	$(PY) scripts/make_loo_references.py
 
 parity: venv  ## PyMC3's own tests of its variational module, run against this package
 	$(PY) tests/parity/run_pymc3_tests.py $(ARGS)

@@ -8,6 +8,7 @@ extensions = ["sphinx.ext.autodoc", "sphinx.ext.mathjax", "numpydoc", "myst_pars
 source_suffix = {".rst": "restructuredtext", ".md": "markdown"}
 exclude_patterns = ["_build"]
 myst_heading_anchors = 3
+myst_enable_extensions = ["dollarmath"]
 suppress_warnings = ["myst.xref_missing", "myst.header"]  # README's links lead to files of the repository
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"

@@ -38,16 +38,16 @@ def to_inference_data(
     Returns
     -------
     arviz.InferenceData
-        ``posterior`` : (1, draws, ...)
-            Free variables and deterministics.  Attributes: ``method``, ``approximation``, ``n`` (steps), ``seed`` (of
-            the fit), ``draws_seed``, ``correct``, ``khat``, ``khat_threshold``, and the versions of all packages.
-        ``sample_stats`` : (1, draws)
-            ``logp`` and ``logq``, the log densities at the draws, and ``weights``, Pareto-smoothed importance weights
-            with sum 1 (all equal for corrected draws and for particles, which have no ``logq``).
-        ``log_likelihood`` : (1, draws, ...)
-            Not scaled by ``total_size``; all rows of minibatches.
-        ``observed_data``, ``constant_data``
-        ``posterior_predictive`` : (1, draws, ...)
+        With the groups
+
+        - ``posterior`` (1, draws, ...): free variables and deterministics.  Attributes: ``method``, ``approximation``,
+          ``n`` (steps), ``seed`` (of the fit), ``draws_seed``, ``correct``, ``khat``, ``khat_threshold``, and the
+          versions of all packages;
+        - ``sample_stats`` (1, draws): ``logp`` and ``logq``, the log densities at the draws, and ``weights``,
+          Pareto-smoothed importance weights with sum 1 (all equal for corrected draws and for particles, which have no
+          ``logq``);
+        - ``log_likelihood`` (1, draws, ...): not scaled by ``total_size``; all rows of minibatches;
+        - ``observed_data``, ``constant_data``, and ``posterior_predictive`` (1, draws, ...) where asked for.
 
     Raises
     ------
