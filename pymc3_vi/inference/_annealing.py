@@ -28,13 +28,15 @@ class AnnealedAdam:
         Fraction :math:`\varphi` of it that is left in the end.
     tail : float
         Fraction :math:`\tau` of the steps that is averaged; 0 keeps the last iterate.
+    beta2 : float
+        Decay of Adam's mean square; smaller forgets large early gradients sooner.
     """
 
     #: The average over the tail gains most from noise whose moments match within a block.
     balanced_noise = True
 
-    def __init__(self, learning_rate=0.05, final=0.02, tail=0.4):
-        self.learning_rate, self.final, self.tail = learning_rate, final, tail
+    def __init__(self, learning_rate=0.05, final=0.02, tail=0.4, beta2=0.999):
+        self.learning_rate, self.final, self.tail, self.beta2 = learning_rate, final, tail, beta2
         self._step = theano.shared(np.int64(0), "annealing_step")
         self._begin = theano.shared(np.int64(0), "annealing_begin")
         self._length = theano.shared(np.float64(1.0), "annealing_length")
@@ -47,7 +49,7 @@ class AnnealedAdam:
         wave = np.float64(0.5) * (np.float64(1.0) + tt.cos(np.float64(math.pi) * done))
         final = np.float64(self.final)
         rate = np.float64(self.learning_rate) * (final + (np.float64(1.0) - final) * wave)
-        updates = adam(loss_or_grads, params, learning_rate=rate)
+        updates = adam(loss_or_grads, params, learning_rate=rate, beta2=self.beta2)
         if self.tail:
             updates = tail_average(updates, params, self._average_from, self._step)
             self.averages = dict(updates.averages)
@@ -95,4 +97,5 @@ class AnnealedAdam:
                 param.set_value(value)
 
     def __repr__(self):
-        return f"AnnealedAdam(learning_rate={self.learning_rate}, final={self.final}, tail={self.tail})"
+        values = f"learning_rate={self.learning_rate}, final={self.final}, tail={self.tail}, beta2={self.beta2}"
+        return f"AnnealedAdam({values})"

@@ -5,6 +5,7 @@ from ..approximations import Empirical, FullRank
 from ..errors import AEVBInferenceError, VarianceCollapseWarning
 from ..operators import KSD
 from ..test_functions import rbf
+from ._annealing import AnnealedAdam
 from ._base import Inference
 
 __all__ = ["ImplicitGradient", "SVGD", "ASVGD"]
@@ -25,6 +26,9 @@ class ImplicitGradient(Inference):
 
     def __init__(self, approx, estimator=KSD, kernel=rbf, **kwargs):
         super().__init__(estimator, approx, kernel, **kwargs)
+        if approx.all_histograms:
+            # Close particles repel each other by the inverse of their distance: Adam's long memory would freeze them.
+            self.default_rule = AnnealedAdam(beta2=0.9)
 
 
 class SVGD(ImplicitGradient):
@@ -34,7 +38,9 @@ class SVGD(ImplicitGradient):
     ----------
     n_particles : int
     jitter : float
-        Standard deviation of the initial particles around the start point.
+        Standard deviation of the initial particles around the start point.  The default rule spreads them from any
+        distance.  ``adam`` and ``adagrad`` remember the strong repulsion at the start for a thousand steps and more:
+        with those, use a jitter of the posterior's scale.
     model : pymc3.Model, optional
     start : dict, optional
         Start point by variable name.
