@@ -21,7 +21,7 @@ from . import (
 from .approximations import Empirical, FullRank, MeanField, NormalizingFlow, sample_approx
 from .callbacks import Callback, CheckParametersConvergence, Tracker
 from .core import Approximation, Group, ObjectiveFunction, Operator
-
+from .diagnostics import Converged
 from .engines import fast_build
 from .inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
 from .install import install, uninstall
@@ -101,6 +101,7 @@ __all__ = [
     "total_norm_constraint",
     "Callback",
     "CheckParametersConvergence",
+    "Converged",
     "Tracker",
     "Checkpoint",
     "fast_build",

@@ -1,5 +1,6 @@
 """Verdicts on fitted approximations; importing this package gives ``Approximation`` the methods listed at its end."""
 from ..core import Approximation
+from ._converged import Converged, IterateCheck, check_iterates
 from ._convergence import LossTrend, batch_means_error, loss_trend
 from ._diagnose import Diagnosis, diagnose
 from ._draws import DensityDraws, draws_in_memory, noise_of
@@ -10,6 +11,9 @@ from ._resample import psis_noise, psis_resample, warn_if_unreliable
 from ._verdict import CORRECT, REJECT, USE
 
 __all__ = [
+    "Converged",
+    "IterateCheck",
+    "check_iterates",
     "Diagnosis",
     "diagnose",
     "Expectation",

@@ -6,7 +6,9 @@ import numpy as np
 
 from ..callbacks import Callback
 from ..core import StepOptions
+from ..diagnostics import Converged
 from ..engines import Step, StepDiverged
+from ..errors import ConvergenceWarning
 from ..results import FitReport, rebuilt_options, resume_step
 from ..updates import PartialOptimizer, Schedule
 from ..validation import accepted_keywords, check_callable, check_positive_int, reject_unknown_keywords
@@ -83,7 +85,7 @@ class Inference(SavedInference):
     def fit(
         self, n=10000, score=None, callbacks=None, progressbar=True, obj_n_mc=1, tf_n_mc=None, obj_optimizer=None,
         test_optimizer=None, more_obj_params=None, more_tf_params=None, more_updates=None, more_replacements=None,
-        total_grad_norm_constraint=None, fn_kwargs=None, resume=False, **kwargs,
+        total_grad_norm_constraint=None, fn_kwargs=None, resume=False, tol=None, **kwargs,
     ):
         """Run `n` optimization steps.
 
@@ -120,6 +122,9 @@ class Inference(SavedInference):
         resume : bool
             Take the `n` steps as the rest of the fit before, whose schedule goes on, instead of as a new fit; see
             :meth:`resume`.
+        tol : float, optional
+            Stop before `n` steps when the average of the iterates is known to this many standard deviations, and warn
+            when it is not by then; see :class:`~pymc3_vi.Converged`.
 
         Returns
         -------
@@ -136,6 +141,9 @@ class Inference(SavedInference):
         reject_unknown_keywords(kwargs, accepted_keywords(Inference.fit), "fit")
         n = check_positive_int(n, "n", "fit", minimum=0)
         callbacks = self._check_callbacks(callbacks)
+        converged = None if tol is None else Converged(tol)
+        if converged is not None:
+            callbacks = callbacks + [converged]
         score = self._maybe_score(score)
         options = dict(
             obj_n_mc=obj_n_mc, tf_n_mc=tf_n_mc, obj_optimizer=obj_optimizer, test_optimizer=test_optimizer,
@@ -150,6 +158,8 @@ class Inference(SavedInference):
             if isinstance(step, NewtonStep):
                 self._rule = step
             self._run(step, n, callbacks, score, progressbar, resume)
+            if converged is not None and not converged.converged and self.report.reason == "done":
+                warnings.warn(converged.advice(), ConvergenceWarning, stacklevel=2)
         return self.approx
 
     def refine(self, n, progressbar=True):
