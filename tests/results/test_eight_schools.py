@@ -51,7 +51,8 @@ def test_khat_elbo_and_verdict(method, centred):
     assert np.mean(usable) == 0 if centred else np.mean(usable) > 0.5
     if not centred:
         log_z = np.mean([report.log_z for report in reports])
-        assert log_z == pytest.approx(integrals()[1], abs=0.02)
+        # weights with k-hat 0.65 have no variance: the error of their mean falls as S^(k - 1), 0.018 at 1e5 draws
+        assert log_z == pytest.approx(integrals()[1], abs=0.04)
 
 
 @pytest.mark.slow
