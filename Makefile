@@ -7,7 +7,7 @@ PYTEST := $(PY) -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv test test-fast test-slow demo references parity bench docs clean
+.PHONY: help venv test test-fast test-slow demo references parity bench accuracy development-set docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -35,6 +35,13 @@ parity: venv  ## PyMC3's own tests of its variational module, run against this p
 
 bench: venv  ## step times against pymc3.variational
 	$(PY) -m benchmarks
+
+accuracy: venv  ## default fits against the optimum of their family over the development set, into docs/accuracy.md
+	$(PY) -m benchmarks.accuracy
+
+development-set: venv  ## repeat the NUTS runs and the family optima behind tests/references/dev_*.json (hours)
+	$(PY) -m benchmarks.development_nuts
+	$(PY) -m benchmarks.development_optima
 
 docs: venv  ## HTML documentation into docs/_build/html
 	$(PY) -m pip --disable-pip-version-check install --quiet --no-build-isolation -c requirements/$$($(PY) -c 'import sys; print("py%d%d" % sys.version_info[:2])').txt -e '.[docs]'
