@@ -15,8 +15,8 @@ __all__ = ["EmpiricalGroup"]
 class EmpiricalGroup(Group):
     r"""Equally weighted particles :math:`q = \frac1n \sum_i \delta_{x_i}`; it has no log density.
 
-    Keywords
-    --------
+    Other Parameters
+    ----------------
     trace : MultiTrace, InferenceData or dict of arrays
         Particles to hold.
     size : int

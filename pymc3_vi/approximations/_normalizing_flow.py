@@ -30,8 +30,8 @@ class NormalizingFlowGroup(Group):
 
     .. math:: \log q(z) = \log N(\epsilon) - \sum_k \log |\det J_k|
 
-    Keywords
-    --------
+    Other Parameters
+    ----------------
     flow : str or Formula
         Flow formula; default ``'planar'``.
     jitter : float
