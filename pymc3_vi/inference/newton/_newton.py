@@ -4,7 +4,7 @@ from collections import namedtuple
 import numpy as np
 from scipy import linalg
 
-from ._curvature import Curvature
+from ...approximations.gaussian import Curvature
 
 __all__ = ["Place", "variational_newton"]
 

@@ -2,9 +2,8 @@
 import numpy as np
 import theano
 
+from ...approximations.gaussian import LARGEST_DENSE_DIMENSION, GaussianBlocks
 from ...operators import KL
-from ._blocks import GaussianBlocks
-from ._curvature import LARGEST_DENSE_DIMENSION
 from ._step import NewtonStep
 from ._target import DrawTarget, changes_between_calls
 

@@ -1,8 +1,7 @@
 """Everything that the coming steps of the default rule depend on, taken out of one step and put into another."""
 import numpy as np
 
-from ._chart import Chart
-from ._curvature import Curvature
+from ...approximations.gaussian import Chart, Curvature
 from ._lbfgs import InverseHessian
 from ._warm_start import Arrival
 

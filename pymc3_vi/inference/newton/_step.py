@@ -3,8 +3,8 @@ from collections import namedtuple
 
 import numpy as np
 
+from ...approximations.gaussian import Draws, matched_pairs
 from ...engines import StepDiverged
-from ._draws import Draws, matched_pairs
 from ._state import restore_step, step_snapshot
 from ._warm_start import NoFiniteStart, WarmStart, settling_draws
 

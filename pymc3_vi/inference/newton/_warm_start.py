@@ -5,9 +5,7 @@ from collections import namedtuple
 import numpy as np
 import theano
 
-from ._chart import Chart
-from ._curvature import LARGEST_DENSE_DIMENSION, Curvature
-from ._draws import Draws, matched_pairs
+from ...approximations.gaussian import LARGEST_DENSE_DIMENSION, Chart, Curvature, Draws, matched_pairs
 from ._lbfgs import minimise
 from ._newton import variational_newton
 

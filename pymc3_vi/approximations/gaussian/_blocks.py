@@ -1,7 +1,7 @@
 """Parameters of Gaussian groups as one mean vector and one scale."""
 import numpy as np
 
-from ...approximations import FullRankGroup, MeanFieldGroup
+from .. import FullRankGroup, MeanFieldGroup
 
 __all__ = ["GaussianBlocks"]
 

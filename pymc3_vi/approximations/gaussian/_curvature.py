@@ -101,6 +101,14 @@ class Curvature:
         values, vectors = np.linalg.eigh(scaled)
         return widths, np.maximum(np.abs(values), FLOOR), vectors
 
+    def is_positive(self):
+        """Whether A is positive definite."""
+        diagonal = self.diagonal
+        if not np.all(diagonal > 0):
+            return False
+        widths = 1 / np.sqrt(diagonal)
+        return not self.is_dense or bool(np.linalg.eigvalsh(self.values * widths[:, None] * widths)[0] > 0)
+
     def solve(self, grad):
         """Newton direction |A|^{-1} grad, with directions of negative curvature turned round."""
         widths, values, vectors = self._decomposed()

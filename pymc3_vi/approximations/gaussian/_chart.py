@@ -100,3 +100,42 @@ class Chart:
             diagonal = np.exp(x[self.d :][self._on_diagonal] / ROOT_2)
             second[self._on_diagonal] = (second[self._on_diagonal] * diagonal + 1) / ROOT_2
         return -np.concatenate([first, second])
+
+    def tangent(self, x, p):
+        """Derivatives of mu and of the scale at `x` along `p`."""
+        step = self.root * p[: self.d] if self.root.ndim == 1 else self.root.dot(p[: self.d])
+        if self.blocks.is_diagonal:
+            return step, self.scale * np.exp(x[self.d :] / ROOT_2) * p[self.d :] / ROOT_2
+        entries = p[self.d :].copy()
+        entries[self._on_diagonal] *= np.exp(x[self.d :][self._on_diagonal] / ROOT_2) / ROOT_2
+        factor = np.zeros((self.d, self.d))
+        factor[self.blocks.rows, self.blocks.columns] = entries
+        return step, self.scale.dot(factor)
+
+    def slope_change(self, x, p, eps, grad, product):
+        """Derivative along `p` of :meth:`slope` without control: the Hessian of the negative ELBO times `p`.
+
+        Parameters
+        ----------
+        x, p : ndarray
+        eps, grad : ndarray (s, d)
+            Noise, and gradients of log p at the draws.
+        product : ndarray (s, d)
+            Hessians of log p at the draws, times the derivatives of the draws along `p`.
+        """
+        first = product.mean(axis=0)
+        first = self.root * first if self.root.ndim == 1 else self.root.T.dot(first)
+        if self.blocks.is_diagonal:
+            sigma = self.scale * np.exp(x[self.d :] / ROOT_2)
+            bend = np.mean(grad * eps, axis=0) * p[self.d :] / ROOT_2
+            second = sigma * (np.mean(product * eps, axis=0) + bend) / ROOT_2
+        else:
+            on = self._on_diagonal
+            second = self._pull_back(product, eps)
+            slope = self._pull_back(grad, eps)[on]
+            second[on] = np.exp(x[self.d :][on] / ROOT_2) * (second[on] + slope * p[self.d :][on] / ROOT_2) / ROOT_2
+        return -np.concatenate([first, second])
+
+    def _pull_back(self, rows, eps):
+        """Free entries of S_0^T E[rows eps^T]."""
+        return self.scale.T.dot(rows.T.dot(eps) / len(eps))[self.blocks.rows, self.blocks.columns]
