@@ -23,7 +23,7 @@ from .callbacks import Callback, CheckParametersConvergence, Tracker
 from .core import Approximation, Group, ObjectiveFunction, Operator
 from .diagnostics import Converged
 from .engines import fast_build
-from .inference import ADVI, ASVGD, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
+from .inference import ADVI, ASVGD, DADVI, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
 from .install import install, uninstall
 from .operators import KL, KSD
 from .results import Checkpoint, load, loo
@@ -68,6 +68,7 @@ __all__ = [
     "ADVI",
     "FullRankADVI",
     "NFVI",
+    "DADVI",
     "SVGD",
     "ASVGD",
     "KLqp",

@@ -16,6 +16,7 @@ __all__ = [
     "UnknownNameError",
     "StartError",
     "NonFiniteError",
+    "HessianError",
     "EngineError",
     "FileFormatError",
     "MissingExtraError",
@@ -84,6 +85,10 @@ class NonFiniteError(VariationalInferenceError, FloatingPointError):
 
     def __reduce__(self):
         return type(self), (self.args[0], self.step, self.variables)
+
+
+class HessianError(VariationalInferenceError, ArithmeticError):
+    """Second derivatives at a fit's parameters are not those of an optimum, so that nothing can be solved with them."""
 
 
 class EngineError(VariationalInferenceError, RuntimeError):

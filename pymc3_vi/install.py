@@ -18,8 +18,8 @@ _NAMES = (
     "adadelta", "adagrad", "adagrad_window", "adam", "adamax", "apply_momentum", "apply_nesterov_momentum",
     "momentum", "nesterov_momentum", "norm_constraint", "rmsprop", "sgd", "total_norm_constraint",
 )  # fmt: skip
-#: Names of this package that PyMC3 does not have at its top level but its tutorials use there.
-_EXTRA_NAMES = ("Tracker", "CheckParametersConvergence")
+#: Names of this package that PyMC3 does not have at its top level: its tutorials use them there, or they are new.
+_EXTRA_NAMES = ("Tracker", "CheckParametersConvergence", "DADVI")
 
 _MISSING = object()
 _saved = None

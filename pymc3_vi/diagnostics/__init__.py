@@ -2,10 +2,14 @@
 from ..core import Approximation
 from ._converged import Converged, IterateCheck, check_iterates
 from ._convergence import LossTrend, batch_means_error, loss_trend
+from ._density import PointDensity
 from ._diagnose import Diagnosis, diagnose
 from ._draws import DensityDraws, draws_in_memory, noise_of
 from ._expectation import Expectation, expectation
+from ._fixed_draws import KINDS, REPLICATES, FixedDrawELBO, FixedDraws
 from ._importance import ImportanceWeights, khat_threshold
+from ._linear_response import frequentist_se, gaussian_blocks, lrvb_cov, point_density, replicate_errors
+from ._moments import coordinate_labels
 from ._particles import ParticleCheck, check_particles, stein_discrepancy, variance_ratios
 from ._resample import psis_noise, psis_resample, warn_if_unreliable
 from ._verdict import CORRECT, REJECT, USE
@@ -19,6 +23,17 @@ __all__ = [
     "Expectation",
     "expectation",
     "DensityDraws",
+    "PointDensity",
+    "FixedDraws",
+    "FixedDrawELBO",
+    "REPLICATES",
+    "KINDS",
+    "lrvb_cov",
+    "frequentist_se",
+    "gaussian_blocks",
+    "coordinate_labels",
+    "point_density",
+    "replicate_errors",
     "ImportanceWeights",
     "khat_threshold",
     "LossTrend",
@@ -41,3 +56,7 @@ __all__ = [
 # The methods belong to this layer, so the class below does not know of them.
 Approximation.diagnose = diagnose
 Approximation.expectation = expectation
+Approximation.lrvb_cov = lrvb_cov
+Approximation.frequentist_se = frequentist_se
+#: Recipe of the draws of a DADVI fit.
+Approximation.fixed_draws = None

@@ -4,6 +4,7 @@ from ._fit import METHODS, fit
 from ._history import History, LossView
 from ._implicit import ASVGD, SVGD, ImplicitGradient
 from ._klqp import ADVI, NFVI, FullRankADVI, KLqp
+from .dadvi import DADVI
 
 __all__ = [
     "ADVI",
@@ -11,6 +12,7 @@ __all__ = [
     "SVGD",
     "ASVGD",
     "NFVI",
+    "DADVI",
     "Inference",
     "ImplicitGradient",
     "KLqp",

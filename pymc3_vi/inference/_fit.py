@@ -8,12 +8,15 @@ from ..validation import accepted_keywords, did_you_mean, reject_unknown_keyword
 from ._base import Inference
 from ._implicit import ASVGD, SVGD
 from ._klqp import ADVI, NFVI, FullRankADVI
+from .dadvi import DADVI
 
 __all__ = ["fit", "METHODS"]
 
 #: Inference classes by the name that ``fit(method=...)`` takes.
 METHODS = Registry("inference method")
-for _name, _cls in [("advi", ADVI), ("fullrank_advi", FullRankADVI), ("svgd", SVGD), ("asvgd", ASVGD), ("nfvi", NFVI)]:
+for _name, _cls in [
+    ("advi", ADVI), ("fullrank_advi", FullRankADVI), ("svgd", SVGD), ("asvgd", ASVGD), ("nfvi", NFVI), ("dadvi", DADVI),
+]:
     METHODS.register(_name, _cls)
 
 
@@ -27,7 +30,8 @@ def fit(
     n : int
         Number of optimization steps.
     method : str, Inference class or Inference instance
-        ``'advi'``, ``'fullrank_advi'``, ``'svgd'``, ``'asvgd'``, ``'nfvi'`` or ``'nfvi=<formula>'``, in any case.
+        ``'advi'``, ``'fullrank_advi'``, ``'svgd'``, ``'asvgd'``, ``'dadvi'``, ``'nfvi'`` or ``'nfvi=<formula>'``, in
+        any case.
     model : pymc3.Model, optional
         Default is the model of the ``with`` context.
     random_seed : int, optional

@@ -7,7 +7,7 @@ from ..engines import StepDiverged
 from ._history import LossView
 from ._progress import Progress
 
-__all__ = ["run_loop", "LoopEnd"]
+__all__ = ["run_loop", "LoopEnd", "Scheduled", "stop_message"]
 
 logger = logging.getLogger("pymc3_vi")
 
@@ -44,7 +44,7 @@ def run_loop(approx, step, n, history, first, callbacks=(), progressbar=True):
     StepDiverged
         See :class:`Step`.
     """
-    callbacks = [_Scheduled(callback, first) for callback in callbacks]
+    callbacks = [Scheduled(callback, first) for callback in callbacks]
     progress = Progress(n, progressbar)
     done, chunk = 0, 1
     try:
@@ -66,7 +66,7 @@ def run_loop(approx, step, n, history, first, callbacks=(), progressbar=True):
                 for callback in callbacks:
                     callback.call(approx, view, first + done)
     except StopIteration as stop:
-        message = _stop_message(stop, first + done)
+        message = stop_message(stop, first + done)
         logger.info("After %d steps %s", done, message)
         return LoopEnd("stopped", message, done)
     except KeyboardInterrupt as stop:
@@ -98,13 +98,14 @@ def _comment(history, losses):
     return "" if losses is None else f"Average Loss = {history.running_mean():,.5g}"
 
 
-def _stop_message(stop, i):
+def stop_message(stop, i):
+    """Who stopped a fit at step `i`, from the StopIteration that did it."""
     who = getattr(stop, "callback", None)
     reason = f": {stop}" if str(stop) else ""
     return f"stopped by {'the data' if who is None else who} at step {i:,}{reason}"
 
 
-class _Scheduled:
+class Scheduled:
     """A callback and the step at which it is due next."""
 
     def __init__(self, callback, done):
@@ -116,6 +117,7 @@ class _Scheduled:
         return i + 1 if self._next is None else max(int(self._next(i)), i + 1)
 
     def call(self, approx, losses, i):
+        """Call it if it is due."""
         if i >= self.due:
             try:
                 self.callback(approx, losses, i)

@@ -1,0 +1,140 @@
+"""log p at given points: values, gradients and Hessian products of many points in one compiled call."""
+import numpy as np
+import theano
+import theano.tensor as tt
+
+from ..engines import compile_function
+from ..errors import ParametrizationError
+from ..graph import substitute, without_test_values
+from ..graph.vectorize import bytes_per_row
+from ..model import full_data, is_streamed
+
+__all__ = ["PointDensity"]
+
+#: Bytes that the temporaries of one compiled call may take.
+CALL_BUDGET = 128 * 1024 * 1024
+
+
+class PointDensity:
+    r"""Evaluates :math:`\log p`, :math:`\nabla \log p` and :math:`\nabla^2 \log p \, v` at points z (s, d).
+
+    Points are flat on the unconstrained scale, group after group, and the whole data stand in for minibatches.
+    All points of a call are one batched graph; more points than fit into memory are evaluated in several calls.
+    Hessian products are gradients of directional derivatives and are compiled when they are first asked for.
+
+    Parameters
+    ----------
+    approx : Approximation
+
+    Attributes
+    ----------
+    evaluations, products : int
+        Points evaluated and Hessian products made so far.
+
+    Raises
+    ------
+    ParametrizationError
+        For amortised or rowwise groups, and for data that come from a generator.
+    """
+
+    def __init__(self, approx):
+        batched = [g for g in approx.groups if g.batched]
+        if batched:
+            raise ParametrizationError(
+                f"Fixed draws need groups without a row axis. Got {batched[0]} for the variable "
+                f"{batched[0].group[0].name!r}; use a plain mean-field or full-rank group, or ADVI."
+            )
+        if is_streamed(approx.view):
+            raise ParametrizationError(
+                "Fixed draws need all data at once, but the model reads some from a Python generator. "
+                "Give the model the whole data (or a pm.Minibatch of them), or use ADVI."
+            )
+        self.approx = approx
+        self.evaluations = self.products = 0
+        ends = np.cumsum([g.ddim for g in approx.groups])
+        self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(approx.groups, ends)]
+        self.d = int(ends[-1])
+        self._functions = {}
+        self._rows = None
+
+    # ---------------------------------------------------------------- compiled parts
+    @without_test_values
+    def _placeholders(self, name):
+        return [tt.matrix(f"{name}_{i}", dtype=theano.config.floatX) for i in range(len(self.slices))]
+
+    def _values_and_slopes(self, points):
+        logp = self._logp(points)
+        return logp, tt.grad(tt.sum(logp), points, disconnected_inputs="ignore")
+
+    def _logp(self, points):
+        view = self.approx.view
+        terms = substitute([view.varlogp(), view.datalogp()], full_data(view))
+        return tt.add(*self.approx.evaluate(terms, points, batched=True))
+
+    @without_test_values
+    def _function(self, what):
+        if what not in self._functions:
+            points = self._placeholders("z")
+            logp, slopes = self._values_and_slopes(points)
+            if what == "slopes":
+                compiled = compile_function(points, [logp] + slopes, name="log density")
+            else:
+                directions = self._placeholders("v")
+                along = tt.add(*[tt.sum(g * v) for g, v in zip(slopes, directions)])
+                products = tt.grad(along, points, consider_constant=directions, disconnected_inputs="ignore")
+                compiled = compile_function(points + directions, products, name="Hessian product")
+            self._functions[what] = compiled
+        return self._functions[what]
+
+    def compile(self):
+        """Compile both functions now instead of when they are first needed."""
+        self._function("slopes")
+        self._function("products")
+
+    def _chunks(self, count):
+        """Slices of points that fit into memory."""
+        if self._rows is None:
+            self._rows = self._rows_per_call()
+        return [slice(begin, min(begin + self._rows, count)) for begin in range(0, count, self._rows)]
+
+    @without_test_values
+    def _rows_per_call(self):
+        view = self.approx.view
+        start = view.start()
+        point = {v: start[v.name] for v in view.free}
+        terms = substitute([view.varlogp(), view.datalogp()], full_data(view))
+        return int(np.clip(CALL_BUDGET // max(bytes_per_row(terms, point), 1), 1, 2 ** 20))
+
+    def split(self, array):
+        """Rows (s, d) as a list of arrays, one per group."""
+        return [np.ascontiguousarray(array[:, part], dtype=theano.config.floatX) for part in self.slices]
+
+    @staticmethod
+    def join(parts):
+        """The opposite of :meth:`split`, float64."""
+        return np.concatenate([np.asarray(p, dtype="float64") for p in parts], axis=1)
+
+    # ---------------------------------------------------------------- what it gives
+    def slopes(self, z):
+        """log p (s,) and its gradients (s, d) at the points `z` (s, d), float64; NaN where an Op has no value."""
+        function = self._function("slopes")
+        logp, grad = np.empty(len(z)), np.empty((len(z), self.d))
+        with np.errstate(all="ignore"):
+            for rows in self._chunks(len(z)):
+                try:
+                    value, *parts = function(*self.split(z[rows]))
+                except (np.linalg.LinAlgError, ArithmeticError):  # Cholesky factors where there are none
+                    value, parts = np.nan, [np.full(np.shape(z[rows]), np.nan)]
+                logp[rows], grad[rows] = value, self.join(parts)
+        self.evaluations += len(z)
+        return logp, grad
+
+    def hessian_products(self, z, v):
+        """Products (s, d) of the Hessian of log p at each point of `z` with the vector in the same row of `v`."""
+        function = self._function("products")
+        out = np.empty((len(z), self.d))
+        with np.errstate(all="ignore"):
+            for rows in self._chunks(len(z)):
+                out[rows] = self.join(function(*self.split(z[rows]), *self.split(v[rows])))
+        self.products += len(z)
+        return out

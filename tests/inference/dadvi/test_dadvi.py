@@ -1,0 +1,261 @@
+"""DADVI: exact on Gaussian posteriors, accurate elsewhere, and with the same ways out as every fit."""
+import numpy as np
+import pymc3 as pm
+import pytest
+import theano
+import theano.tensor as tt
+
+import pymc3_vi
+from pymc3_vi.diagnostics import point_density
+from pymc3_vi.errors import (
+    AEVBInferenceError,
+    ConvergenceWarning,
+    ParametrizationError,
+    StartError,
+    VariationalInferenceError,
+)
+from pymc3_vi.inference.dadvi._map import find_map
+from tests.fixed_draw_models import GaussianTarget, gamma_regression, python_functions
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_compiler():
+    with python_functions():
+        yield
+
+
+@pytest.fixture(scope="module")
+def target():
+    return GaussianTarget()
+
+
+@pytest.fixture(scope="module")
+def skewed():
+    return gamma_regression()
+
+
+@pytest.fixture(scope="module")
+def compiled(skewed):
+    """An approximation whose compiled functions others borrow."""
+    approx = pymc3_vi.MeanField(model=skewed, random_seed=1)
+    point_density(approx).compile()
+    return approx
+
+
+def _approx(compiled, seed=1):
+    approx = pymc3_vi.MeanField(model=compiled.model, random_seed=seed)
+    approx.__dict__.setdefault("_cache", {})["point_density"] = compiled._cache["point_density"]
+    return approx
+
+
+def _fit(approx, **kwargs):
+    kwargs.setdefault("progressbar", False)
+    inference = pymc3_vi.DADVI(approx=approx)
+    inference.fit(**kwargs)
+    return inference
+
+
+# -------------------------------------------------------------------- truths
+def test_a_gaussian_posterior_is_found_exactly(target):
+    approx = pymc3_vi.fit(method="dadvi", model=target.model, random_seed=1, progressbar=False)
+    assert np.allclose(approx.mean.eval() / target.sd, target.mean / target.sd, rtol=0, atol=1e-7)
+    assert np.allclose(approx.std.eval(), target.mean_field_sd, rtol=1e-7)
+    cov = approx.lrvb_cov()
+    assert np.allclose(cov / np.outer(target.sd, target.sd), target.cov / np.outer(target.sd, target.sd), atol=1e-7)
+    assert np.all(approx.frequentist_se() < 1e-7 * target.sd)
+    loss = 0.5 * (np.linalg.slogdet(target.precision)[1] - np.log(np.diag(target.precision)).sum())
+    log_z = 0.5 * (4 * np.log(2 * np.pi) + np.linalg.slogdet(target.cov)[1])
+    assert approx.hist[-1] == pytest.approx(-log_z - loss, abs=1e-6)
+    assert approx.report.reason == "done" and "solved after" in approx.report.message
+
+
+def test_blocks_of_a_gaussian_posterior_are_found_exactly(target):
+    model = target.model
+    groups = [pymc3_vi.Group([model["b"]], vfam="full_rank", model=model, random_seed=1),
+              pymc3_vi.Group(None, vfam="mean_field", model=model, random_seed=1)]
+    approx = _fit(pymc3_vi.Approximation(groups, model=model)).approx
+    order = [1, 2, 3, 0]
+    sd = target.sd[order]
+    assert np.allclose(approx.mean.eval() / sd, target.mean[order] / sd, rtol=0, atol=1e-7)
+    block = np.linalg.inv(target.precision[1:, 1:])
+    assert np.allclose(approx.cov.eval()[:3, :3] / np.outer(sd[:3], sd[:3]), block / np.outer(sd[:3], sd[:3]), atol=1e-7)
+    expected = target.cov[np.ix_(order, order)]
+    assert np.allclose(approx.lrvb_cov() / np.outer(sd, sd), expected / np.outer(sd, sd), atol=1e-7)
+
+
+@pytest.mark.parametrize("optimizer", ["trust-krylov", "l-bfgs-b"])
+def test_optimizers_agree(compiled, optimizer):
+    first = _fit(_approx(compiled), tol=None, n_draws=64).approx
+    other = _fit(_approx(compiled), tol=None, n_draws=64, optimizer=optimizer).approx
+    assert np.allclose(first.mean.eval(), other.mean.eval(), atol=1e-5)
+    assert np.allclose(first.std.eval(), other.std.eval(), atol=1e-5)
+
+
+def test_the_gradient_vanishes_at_the_solution(compiled):
+    """Of a Monte Carlo estimate with many other draws: zero up to its error."""
+    approx = _fit(_approx(compiled), tol=0.005).approx
+    mu, sd = approx.mean.eval(), approx.std.eval()
+    eps = np.random.RandomState(1).normal(size=(40000, 3))
+    _, grad = point_density(approx).slopes(mu + sd * eps)
+    for rows in (grad * sd, grad * eps * sd + 1):
+        assert np.all(np.abs(rows.mean(axis=0)) < 4 * rows.std(axis=0) / np.sqrt(len(eps)) + 0.02)
+
+
+def test_standard_errors_cover_the_spread_over_seeds(compiled):
+    means, errors = [], []
+    for seed in range(16):
+        approx = _fit(_approx(compiled, seed), tol=None, n_draws=128).approx
+        means.append(approx.mean.eval())
+        errors.append(approx.frequentist_se())
+    ratio = np.std(means, axis=0, ddof=1) / np.sqrt(np.mean(np.square(errors), axis=0))
+    # 15 and some 100 degrees of freedom: the ratio itself is known to 20 %.
+    assert np.all(ratio > 0.4) and np.all(ratio < 1.8)
+
+
+def test_draws_are_doubled_until_the_means_are_accurate(compiled):
+    rough = _fit(_approx(compiled), tol=0.5, n_draws=16)
+    fine = _fit(_approx(compiled), tol=0.01, n_draws=16)
+    assert rough.solution.draws.count == 16
+    assert fine.solution.draws.count > 16 and fine.solution.error <= 0.01
+
+
+def test_the_same_seed_gives_the_same_fit(compiled):
+    a, b, c = (_fit(_approx(compiled, seed), tol=None).approx for seed in (1, 1, 2))
+    assert np.array_equal(a.hist, b.hist) and np.array_equal(a.mean.eval(), b.mean.eval())
+    assert not np.array_equal(a.mean.eval(), c.mean.eval())
+
+
+def test_minibatches_are_replaced_by_all_data():
+    y = np.random.RandomState(1).normal(1.0, 1.0, 40)
+    with pm.Model() as model:
+        mu = pm.Normal("mu", 0.0, 1.0)
+        pm.Normal("y", mu, 1.0, observed=pm.Minibatch(y, 5), total_size=40)
+    approx = pymc3_vi.fit(method="dadvi", model=model, random_seed=1, progressbar=False)
+    assert approx.mean.eval() == pytest.approx(y.sum() / 41, abs=1e-8)
+    assert approx.std.eval() == pytest.approx(41 ** -0.5, abs=1e-8)
+
+
+# -------------------------------------------------------------------- start
+def test_the_mode_is_found(target):
+    density = point_density(pymc3_vi.MeanField(model=target.model))
+    assert np.allclose(find_map(density, np.zeros(4)) / target.sd, target.mean / target.sd, atol=1e-5)
+
+
+def test_a_posterior_without_mode_is_fitted_all_the_same():
+    """Two means with a common scale: the density grows without bound as the scale goes to zero."""
+    with pm.Model() as model:
+        tau = pm.HalfCauchy("tau", 5.0)
+        theta = pm.Normal("theta", 0.0, tau, shape=4)
+        pm.Normal("y", theta, 1.0, observed=np.array([1.0, -2.0, 0.5, 3.0]))
+    approx = pymc3_vi.MeanField(model=model, random_seed=1)
+    assert find_map(point_density(approx), np.zeros(5)) is None
+    inference = _fit(approx, tol=0.1)
+    assert inference.solution.solved
+    assert np.all(approx.std.eval() > 0.05)
+
+
+def test_a_start_without_density_is_named():
+    with pm.Model() as model:
+        a = pm.Normal("a", 0.0, 1.0)
+        pm.Potential("never", tt.log(-1.0 - a ** 2))
+    with pytest.raises(StartError, match="never"):
+        pymc3_vi.fit(method="dadvi", model=model, random_seed=1, progressbar=False)
+
+
+# -------------------------------------------------------------------- ways out
+class _Stop:
+    def __init__(self, at, error):
+        self.at, self.error, self.seen = at, error, []
+
+    def __call__(self, approx, losses, i):
+        self.seen.append((i, float(losses), len(approx.hist)))
+        if i == self.at:
+            raise self.error
+
+
+def test_callbacks_see_every_iteration(compiled):
+    watch = _Stop(-1, None)
+    approx = _fit(_approx(compiled), callbacks=[watch]).approx
+    assert [i for i, _, _ in watch.seen] == list(range(1, len(approx.hist) + 1))
+    assert [loss for _, loss, _ in watch.seen] == list(approx.hist)
+    assert watch.seen[-1][2] == len(approx.hist)
+
+
+@pytest.mark.parametrize("error, reason", [(StopIteration("enough"), "stopped"), (KeyboardInterrupt(), "interrupted")])
+def test_an_interrupted_fit_loses_nothing_and_goes_on(compiled, error, reason):
+    whole = _fit(_approx(compiled)).approx
+    stop = _Stop(1, error)
+    inference = _fit(_approx(compiled), callbacks=[stop])
+    assert inference.approx.report.reason == reason
+    assert len(inference.approx.hist) == 1 and inference.state.i == 1
+    stop.at = -1
+    inference.refine(100, progressbar=False)
+    assert inference.approx.report.reason == "done"
+    assert len(inference.approx.hist) == inference.state.i > 1
+    assert np.allclose(inference.approx.mean.eval(), whole.mean.eval(), atol=1e-6)
+
+
+def test_another_fit_of_a_solved_problem_has_nothing_to_do(compiled):
+    inference = _fit(_approx(compiled))
+    before, steps = inference.approx.mean.eval(), len(inference.hist)
+    inference.refine(100, progressbar=False)
+    assert len(inference.hist) == steps + 1
+    assert np.allclose(before, inference.approx.mean.eval(), rtol=0, atol=1e-8)
+
+
+def test_too_few_iterations_and_draws_are_told(compiled):
+    with pytest.warns(ConvergenceWarning, match="not converged after 1 iterations"):
+        inference = _fit(_approx(compiled), n=1)
+    assert not inference.solution.solved
+    assert any("not converged" in text for text in inference.approx.report.warnings)
+    with pytest.warns(ConvergenceWarning, match=r"standard error of .* sd with 16 draws, tol is 1e-06"):
+        _fit(_approx(compiled), n_draws=16, max_draws=16, tol=1e-6)
+
+
+# -------------------------------------------------------------------- errors
+@pytest.mark.parametrize("options, error, text", [
+    ({"optimiser": "trust-ncg"}, TypeError, "Did you mean 'optimizer'"),
+    ({"obj_optimizer": pymc3_vi.adam}, TypeError, "DADVI.fit got an unknown keyword 'obj_optimizer'"),
+    ({"optimizer": "trust-ngc"}, ValueError, "'optimizer' parameter of DADVI.fit must be one of .* Did you mean 'trust-ncg'"),
+    ({"optimizer_options": {"gtoll": 1}}, TypeError, "Did you mean 'gtol'"),
+    ({"draws": "halton"}, ValueError, "'draws' parameter of fit must be one of"),
+    ({"tol": -1.0}, ValueError, "'tol' parameter of fit must be a finite number greater than 0"),
+    ({"n_draws": 1}, ValueError, "'n_draws' parameter of fit must be an integer of at least 2"),
+    ({"n_draws": 64, "max_draws": 32}, ValueError, r"'max_draws' parameter of fit must be at least n_draws \(64\)"),
+    ({"callbacks": [3]}, TypeError, "'callbacks' parameter"),
+], ids=["keyword", "other_method", "optimizer", "scipy_option", "draws", "tol", "n_draws", "max_draws", "callbacks"])
+def test_wrong_options_are_named(compiled, options, error, text):
+    with pytest.raises(error, match=text):
+        pymc3_vi.fit(method=pymc3_vi.DADVI(approx=_approx(compiled)), progressbar=False, **options)
+
+
+def test_wrong_families_are_named(target):
+    flow = pymc3_vi.NormalizingFlow("scale-loc", model=target.model)
+    with pytest.raises(ParametrizationError, match="DADVI needs mean-field or full-rank groups"):
+        pymc3_vi.DADVI(approx=flow)
+    rows = [pymc3_vi.Group([target.model["b"]], vfam="mf", rowwise=True, model=target.model),
+            pymc3_vi.Group(None, vfam="mf", model=target.model)]
+    with pytest.raises(ParametrizationError, match="DADVI needs mean-field or full-rank groups"):
+        pymc3_vi.DADVI(approx=pymc3_vi.Approximation(rows, model=target.model))
+    with pytest.raises(AEVBInferenceError, match="DADVI does not support local variables"):
+        pymc3_vi.DADVI(model=target.model, local_rv={target.model["a"]: {}})
+    with pytest.raises(TypeError, match="'approx' together with 'start'"):
+        pymc3_vi.DADVI(approx=pymc3_vi.MeanField(model=target.model), start={"a": 1.0})
+
+
+def test_what_is_not_offered_says_so(compiled, tmp_path):
+    inference = pymc3_vi.DADVI(approx=_approx(compiled))
+    with pytest.raises(VariationalInferenceError, match="Need to call `.fit` first"):
+        inference.refine(10)
+    with pytest.raises(VariationalInferenceError, match="Need to call `.fit` first"):
+        inference.resume()
+    with pytest.raises(VariationalInferenceError, match="approx.save"):
+        inference.save(tmp_path / "x")
+    with pytest.raises(VariationalInferenceError, match="no step to profile"):
+        inference.run_profiling()
+
+
+def test_it_is_installed_with_the_rest():
+    with pymc3_vi.install():
+        assert pm.DADVI is pymc3_vi.DADVI
+    assert not hasattr(pm, "DADVI")
