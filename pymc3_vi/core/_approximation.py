@@ -38,6 +38,8 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         Loss (negative ELBO) of every step of every fit so far.
     report : FitReport or None
         What was run and why it stopped; None before the first fit.
+    starts : list of TriedStart
+        What ``fit(starts=k)`` tried, best first; else empty.
 
     Raises
     ------
@@ -52,6 +54,7 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         self.cost_part_grad_scale = cost_part_grad_scale
         self.hist = np.empty(0)
         self.report = None
+        self.starts = []
         self._sample_generator = None
 
     def _join(self, groups):

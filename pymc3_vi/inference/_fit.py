@@ -2,12 +2,14 @@
 import inspect
 
 from ..errors import UnknownNameError
-from ..model import model_context
+from ..graph import SeedStream
+from ..model import ModelView, model_context
 from ..registry import Registry
-from ..validation import accepted_keywords, did_you_mean, reject_unknown_keywords
+from ..validation import accepted_keywords, check_positive_int, did_you_mean, reject_unknown_keywords
 from ._base import Inference
 from ._implicit import ASVGD, SVGD
 from ._klqp import ADVI, NFVI, FullRankADVI
+from ._start import put_laplace_scale, start_point, try_starts
 from .dadvi import DADVI
 
 __all__ = ["fit", "METHODS"]
@@ -21,7 +23,7 @@ for _name, _cls in [
 
 
 def fit(
-    n=10000, method="advi", model=None, random_seed=None, start=None, inf_kwargs=None, local_rv=None, **kwargs
+    n=10000, method="advi", model=None, random_seed=None, start=None, inf_kwargs=None, local_rv=None, starts=1, **kwargs
 ):
     """Fit an approximation to the posterior of a model.
 
@@ -36,13 +38,17 @@ def fit(
         Default is the model of the ``with`` context.
     random_seed : int, optional
         Seed of everything random: same seed, same result.
-    start : dict, optional
-        Start values by variable name.
+    start : dict or str, optional
+        Start values by variable name; or ``'map'``, the largest log density on the unconstrained scale, ``'laplace'``,
+        the same with the scale of the Laplace approximation, or ``'prior'``, a draw from the prior.
     inf_kwargs : dict, optional
         Keywords of the inference class, e.g. ``{'n_particles': 200}`` for SVGD.
     local_rv : dict, optional
         Amortised variables: {variable: dict of parameters}.  PyMC3 has this parameter second, before `method`;
         a dict in that place is taken for it.
+    starts : int
+        With more than one, climb from that many points (`start` and draws from the prior), begin where the ELBO is
+        largest, and list all in ``approx.starts``.
     **kwargs
         Keywords of :meth:`Inference.fit`, e.g. ``callbacks``, ``obj_optimizer``, ``obj_n_mc``.
 
@@ -73,12 +79,34 @@ def fit(
     inference = method if isinstance(method, Inference) else None
     if inference is None:
         options["model"] = model_context(model if model is not None else options.pop("model", None))
-        inference = _create(method, options)
+        inference = _begin(method, options, check_positive_int(starts, "starts", "fit"))
+    elif starts != 1:
+        raise TypeError("fit got method as an instance together with starts. Pass the class, so that it can be started.")
     else:
         _configure(inference, options)
     allowed = accepted_keywords(type(inference).fit, Inference.fit)
     reject_unknown_keywords(kwargs, [a for a in allowed if a != "n"], "fit")
     return inference.fit(n, **kwargs)
+
+
+def _begin(method, options, starts):
+    """Inference object for a method, with its start found."""
+    start, view = options.get("start"), None
+    seed = SeedStream(options.get("random_seed"))
+    curvature, tried = None, None
+    if isinstance(start, str) or starts > 1:
+        view = ModelView(options["model"])
+    if isinstance(start, str):
+        options["start"], curvature = start_point(start, view, seed.generator("start").integers(2 ** 31))
+    if starts > 1:
+        tried = try_starts(view, starts, seed, options.get("start"))
+        options["start"], curvature = tried[0].point, None
+    inference = _create(method, options)
+    if start == "laplace" and tried is None:
+        put_laplace_scale(inference.approx, curvature)
+    if tried is not None:
+        inference.approx.starts = tried
+    return inference
 
 
 def _create(method, options):

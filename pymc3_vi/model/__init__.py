@@ -13,6 +13,7 @@ from ._data import (
 from ._fingerprint import model_differences, model_fingerprint
 from ._minibatch import repair_minibatch
 from ._predictive import predictive_draws
+from ._prior import prior_points
 from ._trace import draws_from_trace, trace_from_arrays
 from ._view import LogpTerm, ModelView, model_context, scaling_of, transformed
 
@@ -32,6 +33,7 @@ __all__ = [
     "observed_arrays",
     "pointwise_logp",
     "predictive_draws",
+    "prior_points",
     "variable_dims",
     "model_differences",
     "model_fingerprint",

@@ -1,0 +1,224 @@
+"""Where a fit begins: ``start='map'``, ``'laplace'`` or ``'prior'``, and the best of several starts."""
+from collections import namedtuple
+
+import numpy as np
+import theano
+import theano.tensor as tt
+
+from ..approximations.gaussian import Curvature, GaussianBlocks, matched_pairs
+from ..engines import compile_function
+from ..errors import StartError
+from ..graph import SeedStream, without_test_values
+from ..graph.vectorize import vectorize_graph
+from ..model import prior_points
+from ..validation import did_you_mean
+from .newton import minimise
+
+__all__ = ["STARTS", "FlatDensity", "TriedStart", "find_map", "start_point", "put_laplace_scale", "try_starts"]
+
+#: Names that ``fit(start=...)`` takes.
+STARTS = ("map", "laplace", "prior")
+
+#: Draws from the prior among which one with a finite log density is looked for.
+PRIOR_DRAWS = 20
+#: Up to this dimension the Hessian is a matrix.
+LARGEST_HESSIAN = 200
+ITERATIONS, TOLERANCE = 100, 1e-12
+LENGTHS = 0.3 ** np.arange(16)
+#: Mirrored pairs of draws for the ELBO of a start.
+ELBO_PAIRS = 32
+
+
+class FlatDensity:
+    """Log density of a model at flat points, many in one vectorised call.
+
+    Parameters
+    ----------
+    view : ModelView
+    """
+
+    @without_test_values
+    def __init__(self, view):
+        self.layout = view.layout()
+        z = tt.matrix("z")
+        values = {v: piece for v, piece in zip(view.free, self.layout.slices(z).values())}
+        logp = vectorize_graph(view.varlogp() + view.datalogp(), values)
+        self._function = compile_function([z], [logp, tt.grad(tt.sum(logp), z)], name="log density")
+
+    def __call__(self, z):
+        """logp (s,) and its gradient (s, d) at `z` (s, d); where one of them raises or is not finite, logp is -inf."""
+        z = np.atleast_2d(np.asarray(z, dtype=theano.config.floatX))
+        try:
+            logp, grad = self._function(z)
+        except (np.linalg.LinAlgError, ArithmeticError):
+            if len(z) > 1:
+                parts = [self(row) for row in z]
+                return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])
+            return np.full(1, -np.inf), np.zeros(z.shape)
+        logp, grad = np.asarray(logp, dtype="float64"), np.asarray(grad, dtype="float64")
+        fine = np.isfinite(logp) & np.isfinite(grad).all(axis=1)
+        return np.where(fine, logp, -np.inf), np.where(fine[:, None], grad, 0.0)
+
+
+def find_map(density, z):
+    """Point of the largest log density on the unconstrained scale, and the curvature there.
+
+    Newton's method with a Hessian from differences of gradients and directions of negative curvature turned round; in
+    more than `LARGEST_HESSIAN` dimensions L-BFGS.  Every step is searched along 16 lengths in one call.
+
+    Parameters
+    ----------
+    density : FlatDensity
+    z : ndarray (d,)
+        Where the log density is finite.
+
+    Returns
+    -------
+    z : ndarray (d,)
+    curvature : Curvature or None
+        The negative Hessian; None where it was not computed.
+    """
+    if len(z) > LARGEST_HESSIAN:
+        def negative(x):
+            logp, grad = density(x)
+            return -logp[0], -grad[0]
+
+        return minimise(negative, z, TOLERANCE, 10 * ITERATIONS, longest=10.0)[0], None
+    widths = None
+    for _ in range(ITERATIONS):
+        logp, grad = density(z)
+        curvature, widths = _curvature(density, z, widths)
+        if curvature is None:
+            break
+        direction = curvature.solve(grad[0])
+        decrement = float(grad[0].dot(direction))
+        if not TOLERANCE < decrement < np.inf:
+            break
+        tried = z + LENGTHS[:, None] * direction
+        values = density(tried)[0]
+        best = int(np.argmax(values))
+        if not values[best] > logp[0]:
+            break
+        z = tried[best]
+    return z, curvature
+
+
+def _curvature(density, z, widths):
+    """Negative Hessian at `z` by differences over a hundredth of `widths`, and the widths that it implies."""
+    small = np.finfo(theano.config.floatX).eps ** (1 / 3) * np.maximum(1.0, np.abs(z))
+    steps = small if widths is None else np.clip(0.01 * widths, 1e-12, 1.0)
+    found = Curvature.of_differences(z, steps, lambda eps: density(z + steps * eps)[1])
+    if not found.finite:
+        return None, widths
+    return found, 1 / np.sqrt(np.maximum(np.abs(found.diagonal), 1e-12))
+
+
+def start_point(kind, view, random_seed):
+    """Complete start point for a name in `STARTS`, and the curvature there if it was computed.
+
+    Raises
+    ------
+    StartError
+        For an unknown name, with the close match; if no draw from the prior has a finite log density.
+    """
+    if kind not in STARTS:
+        raise StartError(
+            f"The 'start' parameter must be a dict of values or one of {list(STARTS)}. Got {kind!r} instead."
+            f"{did_you_mean(kind, STARTS)}"
+        )
+    view.check_continuous()
+    density = FlatDensity(view)
+    if kind == "prior":
+        points = [view.layout().flatten(p) for p in prior_points(view, PRIOR_DRAWS, random_seed)]
+        fine = np.flatnonzero(np.isfinite(density(points)[0]))
+        if not len(fine):
+            raise StartError(
+                f"None of {PRIOR_DRAWS} draws from the prior has a finite log density. Pass start={{'name': value}}."
+            )
+        return view.layout().unflatten(points[fine[0]]), None
+    view.check_start()
+    z, curvature = find_map(density, view.layout().flatten(view.start()).astype("float64"))
+    return view.layout().unflatten(z), curvature
+
+
+def put_laplace_scale(approx, curvature):
+    """Give Gaussian groups the scale of the Laplace approximation: the inverse of their block of the curvature.
+
+    Raises
+    ------
+    StartError
+        For other families, or without a curvature.
+    """
+    if curvature is None or not all(GaussianBlocks.fits(group) for group in approx.groups):
+        raise StartError(
+            "start='laplace' needs mean-field or full-rank groups and at most "
+            f"{LARGEST_HESSIAN} dimensions. Pass start='map' instead."
+        )
+    blocks = GaussianBlocks(approx.groups)
+    marks = approx.view.layout().unflatten(np.arange(blocks.d, dtype="float64"))
+    order = np.concatenate([np.ravel(marks[v.name]) for group in approx.groups for v in group.group]).astype(int)
+    matrix = curvature.values[np.ix_(order, order)]
+    mu, _ = blocks.read()
+    if blocks.is_diagonal:
+        blocks.write(mu, 1 / np.sqrt(np.abs(np.diag(matrix))))
+    else:
+        blocks.write(mu, Curvature(np.where(blocks.same_block(), matrix, 0.0)).root())
+
+
+class TriedStart(namedtuple("TriedStart", "origin, elbo, point")):
+    """One of several starts.
+
+    Attributes
+    ----------
+    origin : str
+        'start', 'prior' or 'jitter'.
+    elbo : float
+        ELBO (nats) of the mean-field Laplace approximation that a climb from there led to.
+    point : dict
+        Where the climb ended, name -> array on the unconstrained scale.
+    """
+
+    __slots__ = ()
+
+
+def try_starts(view, count, random_seed, start=None):
+    """Climb from several start points and compare the ELBOs there.
+
+    The first one is the start as given, the others are drawn from the prior, or around the first where the prior
+    cannot be drawn from.  The ELBOs of all come from one vectorised evaluation.
+
+    Returns
+    -------
+    list of TriedStart
+        Best first.
+    """
+    view.check_continuous()
+    density, layout = FlatDensity(view), view.layout()
+    random = SeedStream(random_seed).generator("starts")
+    first = layout.flatten(view.start(start)).astype("float64")
+    origins, points = ["start"], [first]
+    try:
+        drawn = [layout.flatten(p) for p in prior_points(view, count - 1, random.integers(2 ** 31))] if count > 1 else []
+        origins += ["prior"] * len(drawn)
+    except StartError:
+        drawn = [first + random.uniform(-1, 1, len(first)) for _ in range(count - 1)]
+        origins += ["jitter"] * len(drawn)
+    points = np.array(points + drawn, dtype="float64")
+    fine = np.isfinite(density(points)[0])
+    if not fine.any():
+        view.check_start(start)  # names the term
+    found = [find_map(density, z) for z, good in zip(points, fine) if good]
+    origins = [origin for origin, good in zip(origins, fine) if good]
+    widths = np.array([_mean_field_widths(z, curvature) for z, curvature in found])
+    half = matched_pairs(random.standard_normal((max(ELBO_PAIRS, 1), len(first))))
+    draws = np.array([z for z, _ in found])[:, None, :] + half * widths[:, None, :]  # (k, s, d)
+    logp = density(draws.reshape(-1, len(first)))[0].reshape(len(found), -1)
+    elbo = logp.mean(axis=1) + np.log(widths).sum(axis=1) + 0.5 * len(first) * np.log(2 * np.pi * np.e)
+    tried = [TriedStart(o, float(e), layout.unflatten(z)) for o, e, (z, _) in zip(origins, elbo, found)]
+    return sorted(tried, key=lambda t: -t.elbo)
+
+
+def _mean_field_widths(z, curvature):
+    if curvature is None:
+        return np.full(len(z), 0.1)
+    return 1 / np.sqrt(np.maximum(np.abs(curvature.diagonal), 1e-12))

@@ -1,0 +1,90 @@
+"""Starts by name, and the best of several."""
+import numpy as np
+import pymc3 as pm
+import pytest
+import theano.tensor as tt
+
+import pymc3_vi
+from pymc3_vi.errors import StartError
+
+PLAIN = dict(progressbar=False, random_seed=1)
+
+
+@pytest.fixture(scope="module")
+def skewed():
+    """Log density 3 x - e^x: mode log 3, curvature 3 there; and a Gaussian 500 away with sd 0.01."""
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        x = pm.Flat("x")
+        y = pm.Normal("y", 500.0, 0.01, shape=2)
+        pm.Potential("target", 3.0 * x - tt.exp(x))
+    return model
+
+
+def _begun(model, method="advi", **kwargs):
+    return pymc3_vi.fit(0, method, model=model, **kwargs, **PLAIN)
+
+
+@pytest.mark.parametrize("method", ["advi", "fullrank_advi", "svgd", "nfvi"])
+def test_map_is_the_mode(skewed, method):
+    options = dict(inf_kwargs={"jitter": 1e-9, "n_particles": 5}) if method == "svgd" else {}
+    with pymc3_vi.fast_build():
+        with pm.Model() as model:
+            x = pm.Flat("x")
+            pm.Potential("target", 3.0 * x - tt.exp(x))
+    approx = _begun(model, method, start="map", **options)
+    if method == "nfvi":
+        assert np.isfinite(approx.params[0].get_value()).all()
+        return
+    mean = approx.histogram.get_value().mean(0) if method == "svgd" else approx.mean.eval()
+    assert mean == pytest.approx([np.log(3.0)], abs=1e-5)
+
+
+@pytest.mark.parametrize("method", ["advi", "fullrank_advi"])
+def test_laplace_has_the_curvature_at_the_mode(skewed, method):
+    approx = _begun(skewed, method, start="laplace")
+    np.testing.assert_allclose(approx.mean.eval(), [np.log(3.0), 500, 500], rtol=1e-6)
+    np.testing.assert_allclose(approx.std.eval(), [3 ** -0.5, 0.01, 0.01], rtol=1e-3)
+
+
+def test_laplace_needs_a_gaussian_family(skewed):
+    with pytest.raises(StartError, match="start='laplace' needs mean-field or full-rank groups"):
+        _begun(skewed, "nfvi", start="laplace")
+
+
+def test_prior_draws_come_from_the_seed():
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        pm.Normal("far", 300.0, 1.0)
+        pm.Gamma("positive", 2.0, 1.0)
+    first, again = _begun(model, start="prior").mean.eval(), _begun(model, start="prior").mean.eval()
+    np.testing.assert_array_equal(first, again)
+    assert abs(first[0] - 300) < 6 and np.isfinite(first).all()
+    other = pymc3_vi.fit(0, model=model, start="prior", progressbar=False, random_seed=2).mean.eval()
+    assert (other != first).all()
+
+
+def test_wrong_starts_are_named(skewed):
+    with pytest.raises(StartError, match=r"one of \['map', 'laplace', 'prior'\]. Got 'mapp' instead.*Did you mean 'map'"):
+        _begun(skewed, start="mapp")
+    with pytest.raises(StartError, match="cannot be drawn from the prior"):
+        _begun(skewed, start="prior")
+    with pytest.raises(ValueError, match="'starts' parameter of fit"):
+        _begun(skewed, starts=0)
+    with pytest.raises(TypeError, match="instance together with starts"):
+        pymc3_vi.fit(1, pymc3_vi.ADVI(model=skewed), starts=2)
+
+
+def test_the_best_of_several_modes_wins_and_all_are_listed():
+    """A mode of weight 0.02 at the test point, one of weight 0.98 away from it: the ELBOs are the log weights."""
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        x = pm.Normal("x", 0.0, 20.0)
+        modes = [tt.log(w) - 0.5 * (x - c) ** 2 - 0.5 * np.log(2 * np.pi) for w, c in ((0.02, 0.5), (0.98, 25.0))]
+        pm.Potential("modes", tt.log(tt.exp(modes[0]) + tt.exp(modes[1]) + 1e-300) + 0.5 * (x / 20) ** 2 + np.log(20.0))
+    approx = _begun(model, starts=8)
+    assert len(approx.starts) == 8 and {t.origin for t in approx.starts} == {"start", "prior"}
+    elbos = [t.elbo for t in approx.starts]
+    assert elbos == sorted(elbos, reverse=True)
+    assert approx.mean.eval() == pytest.approx([25.0], abs=1e-3)
+    constant = -0.5 * np.log(2 * np.pi)  # what is left of the prior
+    assert elbos[0] == pytest.approx(np.log(0.98) + constant, abs=1e-3)
+    assert next(t.elbo for t in approx.starts if t.origin == "start") == pytest.approx(np.log(0.02) + constant, abs=1e-3)
+    assert not _begun(model).starts
