@@ -17,12 +17,14 @@ RULES = [("pymc3_vi", {}), ("adagrad_window", {"obj_optimizer": pymc3_vi.adagrad
 
 INTRODUCTION = f"""# Accuracy
 
-Made by `make accuracy`. Every model of `benchmarks/development_set.py` is fitted once with `fit(n={N:,}, random_seed={SEED})`, with this
-package's default rule and with PyMC3's (`obj_optimizer=adagrad_window`, the same step rule, run by this package).
+Made by `make accuracy`. Every model of `benchmarks/development_set.py` is fitted once with
+`fit(n={N}, random_seed={SEED})`, with this package's default rule and with PyMC3's (`obj_optimizer=adagrad_window`, the
+same step rule, run by this package).
 
-The truth here is the *optimum of the family*, not the posterior: the mean-field or full-rank Gaussian with the largest ELBO, found by
-L-BFGS on two sets of 4,096 fixed draws (`benchmarks/development_optima.py`). Errors are those of the unconstrained variables: of means
-in standard deviations of the optimum, of standard deviations relative. A dash means that the fit failed.
+The truth here is the *optimum of the family*, not the posterior: the mean-field or full-rank Gaussian with the largest
+ELBO, found by L-BFGS on two sets of 4,096 fixed draws (`benchmarks/development_optima.py`). Errors are those of the
+unconstrained variables: of means in standard deviations of the optimum, of standard deviations relative. A dash means
+that the fit failed.
 
 """
 
@@ -66,7 +68,8 @@ def summary(found):
 
 def per_model(found):
     """Rows of the largest errors of every model."""
-    lines = ["| model | values | family | mean error | sd error | seconds | adagrad_window: mean error | sd error | seconds |",
+    lines = ["| model | values | family | mean error | sd error | seconds "
+             "| adagrad_window: mean error | sd error | seconds |",
              "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
     for name in _names(found):
         for family, _, title in FAMILIES:
@@ -90,9 +93,10 @@ def main(names):
                 continue
             for rule, options in RULES:
                 found[name, family, rule] = mean, sd, seconds = errors(name, family, method, options)
-                print(f"{name} {family} {rule}: mean {mean.max():.2g} sd, sd {sd.max():.2g}, {seconds:.1f} s", flush=True)
+                print(name, family, rule, f"mean {mean.max():.2g}, sd {sd.max():.2g}, {seconds:.1f} s", flush=True)
     lines = ["Over all values of all models:", ""] + summary(found)
-    lines += ["", "Largest error of each model, and CPU seconds of the fit with its compilation:", ""] + per_model(found)
+    lines += ["", "Largest error of each model, and CPU seconds of the fit with its compilation:", ""]
+    lines += per_model(found)
     print("\n".join(lines))
     if not names:
         DOCUMENT.write_text(INTRODUCTION + "\n".join(lines) + "\n")

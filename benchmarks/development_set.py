@@ -39,7 +39,7 @@ def reference_path(name):
 
 
 def stored(name):
-    """Stored results of model `name`: ``'nuts'``, ``'mean_field'`` and ``'full_rank'``, as far as they were computed."""
+    """Stored results of model `name`, as far as computed: ``'nuts'``, ``'mean_field'`` and ``'full_rank'``."""
     path = reference_path(name)
     return json.loads(path.read_text()) if path.exists() else {}
 

@@ -81,7 +81,7 @@ def fit(
         options["model"] = model_context(model if model is not None else options.pop("model", None))
         inference = _begin(method, options, check_positive_int(starts, "starts", "fit"))
     elif starts != 1:
-        raise TypeError("fit got method as an instance together with starts. Pass the class, so that it can be started.")
+        raise TypeError("fit got method as an instance together with starts. Pass the class instead.")
     else:
         _configure(inference, options)
     allowed = accepted_keywords(type(inference).fit, Inference.fit)

@@ -198,7 +198,7 @@ def try_starts(view, count, random_seed, start=None):
     first = layout.flatten(view.start(start)).astype("float64")
     origins, points = ["start"], [first]
     try:
-        drawn = [layout.flatten(p) for p in prior_points(view, count - 1, random.integers(2 ** 31))] if count > 1 else []
+        drawn = [layout.flatten(p) for p in prior_points(view, count - 1, random.integers(2 ** 31))]
         origins += ["prior"] * len(drawn)
     except StartError:
         drawn = [first + random.uniform(-1, 1, len(first)) for _ in range(count - 1)]
@@ -210,7 +210,7 @@ def try_starts(view, count, random_seed, start=None):
     found = [find_map(density, z) for z, good in zip(points, fine) if good]
     origins = [origin for origin, good in zip(origins, fine) if good]
     widths = np.array([_mean_field_widths(z, curvature) for z, curvature in found])
-    half = matched_pairs(random.standard_normal((max(ELBO_PAIRS, 1), len(first))))
+    half = matched_pairs(random.standard_normal((ELBO_PAIRS, len(first))))
     draws = np.array([z for z, _ in found])[:, None, :] + half * widths[:, None, :]  # (k, s, d)
     logp = density(draws.reshape(-1, len(first)))[0].reshape(len(found), -1)
     elbo = logp.mean(axis=1) + np.log(widths).sum(axis=1) + 0.5 * len(first) * np.log(2 * np.pi * np.e)
