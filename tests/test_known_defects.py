@@ -108,6 +108,65 @@ def test_a_trainable_test_function_gets_its_own_gradients(model):
     np.testing.assert_allclose(mu.get_value(), 4.0 - 0.1 * 2.0 / 3)  # descent along t / 3
 
 
+def test_flow_parameters_are_read_by_name(model):
+    flow = pymc3_vi.NormalizingFlow("scale-planar-radial-loc", model=model, random_seed=1).flow
+    for step in flow.chain:
+        for name, value in step.shared_params.items():
+            assert getattr(step, name) is value
+    scale = next(iter(flow.chain))
+    with theano.config.change_flags(cxx=""):
+        log_scale = scale.log_scale.eval()
+    np.testing.assert_allclose(log_scale, np.log(np.log1p(np.exp(scale.rho.get_value()))), rtol=1e-6)
+
+
+def test_the_flat_vector_has_the_models_order():
+    names = ["zeta", "beta", "alpha", "gamma", "delta", "epsilon"]
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        for name in names:
+            pm.Normal(name, 0.0, 1.0)
+    assert pymc3_vi.MeanField(model=model).ordering.names == names
+
+
+def test_early_stops_refine_and_callback_indices(model):
+    indices = []
+
+    def stop_at_three(approx, losses, i):
+        indices.append(i)
+        if i == 3:
+            raise StopIteration("early")
+
+    inference = pymc3_vi.ADVI(model=model, random_seed=1)
+    approx = inference.fit(5, progressbar=False, obj_optimizer=ADAM, callbacks=[stop_at_three])
+    assert len(approx.hist) == 3
+    inference.refine(3, progressbar=False)
+    assert indices == [1, 2, 3, 4, 5, 6]
+    np.testing.assert_array_equal(approx.hist, inference.hist)
+    assert len(approx.hist) == 6
+
+
+@pytest.mark.parametrize("call, words", [
+    (lambda m: pymc3_vi.MeanField(model=m, strat=3), "'strat'.*Did you mean 'start'"),
+    (lambda m: pymc3_vi.ADVI(model=m, learning_rat=3), "'learning_rat'"),
+    (lambda m: pymc3_vi.fit(1, model=m, obj_optimiser=ADAM), "fit.*'obj_optimiser'.*Did you mean 'obj_optimizer'"),
+], ids=["approximation", "inference", "fit"])
+def test_misspelt_keywords_are_refused(model, call, words):
+    with pytest.raises(TypeError, match=words):
+        call(model)
+
+
+def test_half_built_objects_and_unknown_parts_are_named(model):
+    with pytest.raises(AttributeError, match="groups"):
+        pymc3_vi.MeanField.__new__(pymc3_vi.MeanField).mean
+    with pytest.raises(ValueError, match="Got 'globl' instead.*Did you mean 'global'"):
+        pymc3_vi.MeanField(model=model).collect("mean", "globl")
+
+
+def test_errors_of_optimizers_name_no_other_library():
+    with pytest.raises(Exception) as caught:
+        pymc3_vi.adam(tt.scalar("loss"), [tt.vector("no_shared_variable")])
+    assert "no_shared_variable" in str(caught.value) and "lasagne" not in str(caught.value).lower()
+
+
 def test_has_batched_is_false_without_rows(model):
     assert not pymc3_vi.MeanField(model=model).has_batched
 

@@ -36,6 +36,10 @@ def zero_log_det(z):
     return over_draws(np.zeros((), dtype=z.dtype), z)
 
 
+def _parameter(name):
+    return property(lambda self: self.shared_params[name], doc=f"Parameter {name!r} of the flow.")
+
+
 def as_generator(random_seed):
     """NumPy Generator from a Generator, a SeedStream, a seed, or None (NumPy's global generator then gives one)."""
     if random_seed is None or isinstance(random_seed, SeedStream):
@@ -92,6 +96,13 @@ class AbstractFlow:
     register = staticmethod(register_flow)
     flow_for_params = staticmethod(flow_for_params)
     flow_for_short_name = staticmethod(flow_for_short_name)
+
+    def __init_subclass__(cls, **kwargs):
+        """Let every parameter be read by its name, as in ``flow.loc``."""
+        super().__init_subclass__(**kwargs)
+        for spec in cls.__dict__.get("param_specs", ()):
+            if not hasattr(cls, spec.name):
+                setattr(cls, spec.name, _parameter(spec.name))
 
     @without_test_values
     def __init__(

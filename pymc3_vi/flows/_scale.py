@@ -1,6 +1,6 @@
 import theano.tensor as tt
 
-from ..graph import ParamSpec
+from ..graph import ParamSpec, node_property
 from ._base import SOFTPLUS_ONE, AbstractFlow, over_draws
 from ._registry import register_flow
 
@@ -24,6 +24,11 @@ class ScaleFlow(AbstractFlow):
     short_name = "scale"
     provides = frozenset(["scale"])
     param_specs = (ParamSpec("rho", lambda d: (d,), constraint="real; the scale is softplus(rho)"),)
+
+    @node_property
+    def log_scale(self):
+        """Logarithm of the scale, (d,)."""
+        return tt.log(tt.nnet.softplus(self.rho))
 
     @classmethod
     def initial_values(cls, d, rng, jitter):
