@@ -46,6 +46,8 @@ class Diagnosis:
         ``name, value, error`` of the coordinate whose mean or sd the correction changes most.
     trend : LossTrend or None
         End of the loss history.
+    ended : str or None
+        Why the last fit ended, in words; None before the first.
     particles : ParticleCheck or None
         For approximations made of particles, which have none of the fields from `khat` to `sd_ratio` (None).
     log_weights : ndarray (draws,) or None
@@ -63,7 +65,10 @@ class Diagnosis:
         self.labels = coordinate_labels(approx)
         self.family = type(approx.groups[0]).__name__ if len(approx.groups) == 1 else None
         self.trend = loss_trend(approx.hist)
+        self.ended = None if approx.report is None else approx.report.message
         self.notes = []
+        if approx.report is not None and approx.report.reason in ("interrupted", "failed"):
+            self.notes.append(f"the last fit did not end by itself: {self.ended}")
 
     @property
     def usable(self):
@@ -97,6 +102,8 @@ class Diagnosis:
             shift, ratio = self.mean_shift, self.sd_ratio
             rows.append(("largest mean shift", f"{shift.value:.2f} +- {shift.error:.2f} sd ({shift.name})"))
             rows.append(("sd / corrected sd", f"{ratio.value:.2f} +- {ratio.error:.2f} ({ratio.name})"))
+        if self.ended is not None:
+            rows.append(("fit", self.ended))
         if self.trend is not None:
             t = self.trend
             state = "still falling" if t.falling else "rising" if t.rising else "steady"

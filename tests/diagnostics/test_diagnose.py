@@ -9,6 +9,7 @@ import pymc3_vi
 from pymc3_vi.diagnostics import DensityDraws, diagnose
 from pymc3_vi.diagnostics import _draws as draws_module
 from pymc3_vi.errors import ExplicitInferenceError
+from pymc3_vi.results import FitReport
 
 from .conftest import Conjugate
 
@@ -129,6 +130,20 @@ def test_trend_of_the_fit_is_reported(conjugate):
     assert "a smaller learning rate" in approx.diagnose(200, random_seed=1).advice[0]
     approx.hist = np.empty(0)
     assert any("too short" in note for note in approx.diagnose(200, random_seed=1).notes)
+
+
+def test_why_the_fit_ended_is_reported(conjugate):
+    approx = conjugate.gaussian()
+    assert approx.diagnose(200, random_seed=1).ended is None
+    approx.report = FitReport("ADVI", "KL")
+    with approx.report.recording(100):
+        approx.report.ended("done", "ran all 100 steps")
+    report = approx.diagnose(200, random_seed=1)
+    assert ("fit", "ran all 100 steps") in report.rows() and not any("by itself" in note for note in report.notes)
+    with approx.report.recording(100):
+        approx.report.ended("interrupted", "interrupted by Ctrl-C at step 7 of 100")
+    report = approx.diagnose(200, random_seed=1)
+    assert "the last fit did not end by itself: interrupted by Ctrl-C at step 7 of 100" in str(report)
 
 
 def test_printing(conjugate):
