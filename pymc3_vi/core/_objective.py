@@ -25,6 +25,11 @@ _OPTION_DEFAULTS = OrderedDict(
 )
 
 
+def _once(params):
+    """Each parameter once: an encoder's output may itself be a shared variable that is also in ``more_obj_params``."""
+    return list(dict.fromkeys(params))
+
+
 class ObjectiveUpdates(OrderedDict):
     """Updates of one step; ``.loss`` is the scalar loss or None."""
 
@@ -125,11 +130,11 @@ class ObjectiveFunction:
         schedules = []
         updates = OrderedDict()
         if self.test_params or options.more_tf_params:
-            params = self.test_params + options.more_tf_params
+            params = _once(self.test_params + options.more_tf_params)
             terms, gradient_terms = self.draw_terms(noise, options.tf_n_mc, schedules, options.more_replacements)
             _, grads = self.loss_and_gradients(terms, gradient_terms, params, options.more_replacements, sign=-1)
             updates.update(self._apply_optimizer(options.test_optimizer, grads, params, options, schedules))
-        params = self.obj_params + options.more_obj_params
+        params = _once(self.obj_params + options.more_obj_params)
         terms, gradient_terms = self.draw_terms(noise, options.obj_n_mc, schedules, options.more_replacements)
         loss, grads = self.loss_and_gradients(terms, gradient_terms, params, options.more_replacements)
         updates.update(self._apply_optimizer(options.obj_optimizer, grads, params, options, schedules))
@@ -212,13 +217,13 @@ class ObjectiveFunction:
         options = StepOptions.create(**options)
         result = ObjectiveUpdates()
         if self.test_params:
-            params = self.test_params + options.more_tf_params
+            params = _once(self.test_params + options.more_tf_params)
             target = self(options.tf_n_mc, more_tf_params=options.more_tf_params, **self._replacements(options))
             grads = get_or_compute_grads(target, params)
             result.update(self._apply_optimizer(options.test_optimizer, grads, params, options, []))
         elif options.tf_n_mc is not None or options.more_tf_params:
             warnings.warn(f"'tf_n_mc' and 'more_tf_params' are ignored: {self.op} has no test function to train.")
-        params = self.obj_params + options.more_obj_params
+        params = _once(self.obj_params + options.more_obj_params)
         target = self(options.obj_n_mc, more_obj_params=options.more_obj_params, **self._replacements(options))
         grads = get_or_compute_grads(target, params)
         result.update(self._apply_optimizer(options.obj_optimizer, grads, params, options, []))

@@ -44,7 +44,7 @@ class KSDObjective(ObjectiveFunction):
         params = self.test_params + kwargs["more_tf_params"] if test_side else (
             self.obj_params + list(kwargs.get("more_obj_params") or [])
         )
-        grads = self._carry_back(self.op, params, -1 if test_side else 1)
+        grads = self._carry_back(self.op, list(dict.fromkeys(params)), -1 if test_side else 1)
         return self.approx.set_size_and_deterministic(grads, nmc, 0, kwargs.get("more_replacements"))
 
 
