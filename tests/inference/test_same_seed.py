@@ -30,7 +30,7 @@ def fingerprints():
 def test_same_history_parameters_and_draws_in_two_processes():
     first = list(fingerprints())
     environment = dict(os.environ, PYTHONHASHSEED="123", PYTHONPATH=str(ROOT))
-    command = "from tests.inference.test_same_seed import fingerprints; print(*fingerprints())"
+    command = "import pymc3_vi; from tests.inference.test_same_seed import fingerprints; print(*fingerprints())"
     out = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", command], env=environment, cwd=ROOT, check=True, stdout=subprocess.PIPE,
         universal_newlines=True,
