@@ -128,7 +128,7 @@ static PyObject* pv_make_program(PyObject* self, PyObject* args) {
 static PyObject* pv_stop(PyObject* status, Py_ssize_t steps, Py_ssize_t item, int code) {
     PyObject *type, *value, *trace;
     PyErr_Fetch(&type, &value, &trace);
-    PyList_SetItem(status, 0, PyLong_FromSsize_t(steps));
+    PyList_SetItem(status, 0, PyLong_FromSsize_t(PyLong_AsSsize_t(PyList_GET_ITEM(status, 0)) + steps));
     PyList_SetItem(status, 1, PyLong_FromSsize_t(item));
     PyList_SetItem(status, 2, PyLong_FromLong(code));
     PyErr_Restore(type, value, trace);
@@ -136,8 +136,8 @@ static PyObject* pv_stop(PyObject* status, Py_ssize_t steps, Py_ssize_t item, in
 }
 
 // run(program, n_calls, release, status) -> outputs of the last call.
-// On an exception, status holds the number of calls that were completed, the item that failed (-1: a signal handler)
-// and the code that the island returned.
+// status holds the number of calls that were ever completed and, after an exception, the item that failed (-1: a
+// signal handler) and the code that the island returned.
 static PyObject* pv_run(PyObject* self, PyObject* args) {
     PyObject *capsule, *status, *result = NULL;
     Py_ssize_t n, i, j;
@@ -170,6 +170,7 @@ static PyObject* pv_run(PyObject* self, PyObject* args) {
         for (j = 0; j < p->n_updates; ++j) pv_put_back(p->targets[j], p->values[j]);
         if (PyErr_CheckSignals()) { Py_XDECREF(result); return pv_stop(status, i + 1, -1, 0); }
     }
+    PyList_SetItem(status, 0, PyLong_FromSsize_t(PyLong_AsSsize_t(PyList_GET_ITEM(status, 0)) + n));
     if (release) {
         for (j = 0; j < p->n_items; ++j) if (p->islands[j]) p->islands[j]->release(p->islands[j]);
         for (j = 0; j < p->n_intermediate; ++j) pv_put_back(p->intermediate[j], NULL);

@@ -13,7 +13,7 @@ from ._compiler import active_cxx
 from ._island_linker import IslandLinker, IslandsUnavailable, IslandVM
 from ._rewrites import REWRITES
 
-__all__ = ["ENGINES", "compile_function", "default_mode_query", "run_steps"]
+__all__ = ["ENGINES", "compile_function", "calls_done", "default_mode_query", "run_steps"]
 
 logger = logging.getLogger("pymc3_vi")
 
@@ -155,6 +155,7 @@ def run_steps(function, k):
     if not _runs_many(virtual_machine):
         for _ in range(k):
             function()
+            virtual_machine.calls_done = calls_done(function, 0) + 1
         return
     try:
         virtual_machine(n_calls=k)
@@ -166,6 +167,11 @@ def run_steps(function, k):
             thunk=virtual_machine.thunks[position],
             storage_map=virtual_machine.storage_map,
         )
+
+
+def calls_done(function, unknown=None):
+    """How many calls of `function` through :func:`run_steps` have been completed; `unknown` where nothing counts them."""
+    return getattr(function.fn, "calls_done", unknown)
 
 
 def _runs_many(virtual_machine):

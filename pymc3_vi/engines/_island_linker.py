@@ -41,8 +41,8 @@ class IslandVM(VM):
 
     Attributes
     ----------
-    steps_done : int
-        How many calls of the last ``fn(n_calls=k)`` were completed when it raised.
+    calls_done : int
+        How many calls have been completed, those of ``fn(n_calls=k)`` before an exception included.
     """
 
     need_update_inputs = False
@@ -53,7 +53,6 @@ class IslandVM(VM):
         self.need_update_inputs = False
         self.allow_gc = allow_gc
         self.position_of_error = 0
-        self.steps_done = 0
         self._program, self._run, self._items = program, run, items
         self._status = [0, 0, 0]
 
@@ -62,12 +61,16 @@ class IslandVM(VM):
             with single_blas_thread():
                 return self._run(self._program, n_calls, int(self.allow_gc), self._status)
         except BaseException:
-            self.steps_done, item, code = self._status
+            _, item, code = self._status
             if item >= 0:
                 owner = self._items[item]
                 node = owner.failed_node(code) if isinstance(owner, Island) else owner
                 self.position_of_error = self.nodes.index(node)
             raise
+
+    @property
+    def calls_done(self):
+        return self._status[0]
 
 
 class IslandLinker(VMLinker):

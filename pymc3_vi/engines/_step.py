@@ -6,7 +6,7 @@ import theano
 import theano.tensor as tt
 
 from ..graph import without_test_values
-from ._function import compile_function, run_steps
+from ._function import calls_done, compile_function, run_steps
 from ._snapshot import Snapshot, put_snapshot, take_snapshot
 
 __all__ = ["StepGraph", "Step", "StepDiverged"]
@@ -37,15 +37,12 @@ class StepDiverged(Exception):
 
     Attributes
     ----------
-    losses : ndarray
-        Losses of the steps of this call before the one that broke (finite ones).
     loss : float or None
         The non-finite loss, or None when a parameter broke.
     """
 
-    def __init__(self, losses, loss):
+    def __init__(self, loss):
         super().__init__("non-finite loss or parameter")
-        self.losses = losses
         self.loss = loss
 
 
@@ -64,7 +61,6 @@ class Step:
     @without_test_values
     def __init__(self, graph, engine="island", fn_kwargs=None):
         self.graph = graph
-        self.steps_done = 0
         noise = graph.noise
         updates = OrderedDict(graph.updates)
         self._losses = None
@@ -79,8 +75,9 @@ class Step:
         )
         #: Function that returns the losses of all steps so far; schedules that watch the loss read it.
         self.recorded_losses = lambda: None
-        self._pending = []
-        self._position = noise.rows  # an exhausted block: the first run fills it
+        self._recent = []
+        self._safe = None
+        self.go_to(noise.rows, 0)  # an exhausted block: the first run fills it
         self._state = [v for v in self._updated() if v is not self._losses and v is not noise.counter]
 
     def _updated(self):
@@ -111,77 +108,108 @@ class Step:
         StepDiverged
             When a loss or parameter is not finite; parameters and optimizer state are then those before that step.
         """
-        losses, total = [], k
-        self._pending = losses  # losses that their owner has not recorded yet
-        while k > 0:
-            if self._position >= self.graph.noise.rows:
-                self.graph.noise.refill()
-                self._position = 0
-            count = min(k, self.graph.noise.rows - self._position)
-            for _, schedule in self.graph.schedules:
-                every = getattr(schedule, "check_every", None) or 1
-                count = min(count, every - self.steps_done % every)
-            before = self.steps_done
+        self._recent = []
+        begin = self.steps_done
+        try:
+            while self.steps_done < begin + k:
+                self._run_segment(self._prepare(begin + k - self.steps_done))
+                self._keep_losses(begin)
+        except BaseException as stop:
+            self._catch_up()
             try:
-                chunk = self._run_segment(count)
-            except (StepDiverged, KeyboardInterrupt) as stop:
-                if self._losses is not None:
-                    stop.losses = np.concatenate(losses + [getattr(stop, "losses", np.empty(0))])
-                stop.steps = total - k + self.steps_done - before
-                raise
-            if chunk is not None:
-                losses.append(chunk)
-            k -= count
+                if not isinstance(stop, StepDiverged) and self._safe is not None:
+                    self._take_back_broken()
+            finally:
+                self._keep_losses(begin)
+            raise
+        finally:
+            self._safe = None
+        return self.recent_losses()
+
+    def recent_losses(self):
+        """Losses of the steps of the last :meth:`run`, those before an exception included; None without losses."""
         if self._losses is None:
             return None
-        return np.concatenate(losses) if losses else np.empty(0)
+        return np.concatenate(self._recent) if self._recent else np.empty(0)
+
+    def _prepare(self, k):
+        """Fresh noise if there is none left; returns how many of `k` steps can be run in one go."""
+        if self._position >= self.graph.noise.rows:
+            self.graph.noise.refill()
+            self._position = 0
+        count = min(k, self.graph.noise.rows - self._position)
+        for _, schedule in self.graph.schedules:
+            every = getattr(schedule, "check_every", None) or 1
+            count = min(count, every - self.steps_done % every)
+        return count
+
+    def _catch_up(self):
+        """Note the steps that the function finished before an exception, which may have come at any point."""
+        finished = int(self.graph.noise.counter.get_value()) - self._position
+        if finished < 0:  # the noise was renewed
+            self._position += finished
+        else:
+            self._advance(finished)
+
+    def _keep_losses(self, begin):
+        """Add the losses that `recent` lacks of the steps from number `begin` on."""
+        if self._losses is not None:
+            missing = self.steps_done - begin - sum(map(len, self._recent))
+            if missing > 0:
+                self._recent.append(self._recorded(self._position - missing))
 
     def _run_segment(self, count):
         for shared, schedule in self.graph.schedules:
             losses = (self._all_losses(),) if hasattr(schedule, "check_every") else ()
             shared.set_value(np.asarray(schedule(self.steps_done, *losses), dtype=shared.dtype))
-        begin, saved = self._position, self.state()
-        chunk = self._execute(count)
-        broken = self._first_broken(chunk, count)
+        self._safe = self._position, self.state()
+        self._execute(count)
+        self._take_back_broken()
+
+    def _take_back_broken(self):
+        """Raise StepDiverged if a step since the last safe state broke; it and those after it are then undone."""
+        begin, saved = self._safe
+        chunk = None if self._losses is None else self._recorded(begin)
+        broken = self._first_broken(chunk, self._position - begin)
+        self._safe = None
         if broken is None:
-            return chunk
-        loss = None if chunk is None else float(chunk[broken])
+            return
         self._go_back(saved, begin)
         if broken:
-            chunk = self._execute(broken)
+            self._execute(broken)
             if not self._params_finite():  # not repeatable (a callback changed something): keep the safe state
                 self._go_back(saved, begin)
-                broken = 0
-        raise StepDiverged(np.empty(0) if chunk is None else chunk[:broken], loss)
+        raise StepDiverged(None if chunk is None else float(chunk[broken]))
 
     def _all_losses(self):
         recorded = self.recorded_losses()
-        parts = ([] if recorded is None else [recorded]) + self._pending
+        parts = ([] if recorded is None else [recorded]) + self._recent
         return np.concatenate(parts) if parts else None
 
     def _execute(self, count):
-        begin = self._position
+        begin, before = self._position, calls_done(self.function, 0)
         try:
             run_steps(self.function, count)
-        except KeyboardInterrupt as stop:  # the counter tells how many steps were finished
-            count = int(self.graph.noise.counter.get_value()) - begin
-            stop.losses = self._advance(begin, count)
+        except BaseException:
+            after = calls_done(self.function)
+            if after is not None:  # an Op that fails may come after its own step was counted in place
+                self.graph.noise.counter.set_value(np.int64(begin + after - before))
             raise
-        return self._advance(begin, count)
+        self._advance(count)
 
-    def _advance(self, begin, count):
-        """Note that `count` steps from row `begin` on are done; returns their losses."""
-        self._position = begin + count
-        self.steps_done += count
-        if self._losses is None:
-            return None
-        return np.array(self._losses.get_value(borrow=True)[begin : begin + count])
+    def _advance(self, count):
+        """Note that `count` more steps are done."""
+        self._position, self.steps_done = self._position + count, self.steps_done + count
+
+    def _recorded(self, begin):
+        """Losses from row `begin` on."""
+        return np.array(self._losses.get_value(borrow=True)[begin : self._position])
 
     def _params_finite(self):
         return all(np.isfinite(p.get_value(borrow=True)).all() for p in self.graph.params)
 
     def _first_broken(self, chunk, count):
-        """Index of the first step of the segment to take back, or None."""
+        """Index of the first of the last `count` steps to take back, or None."""
         if chunk is not None and not np.isfinite(chunk).all():
             return int(np.flatnonzero(~np.isfinite(chunk))[0])
         if self._params_finite():

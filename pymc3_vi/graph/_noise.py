@@ -151,7 +151,14 @@ class StepNoise:
         return {p: b.allocate(self.rows, self.counter) for p, b in zip(self._placeholders, self.blocks)}
 
     def refill(self):
-        """New noise in every block, counter back to 0."""
-        for block in self.blocks:
-            block.refill()
-        self.counter.set_value(np.int64(0))
+        """New noise in every block, counter back to 0; an exception in between (Ctrl-C) leaves the streams as they were."""
+        states = [block.generator.bit_generator.state for block in self.blocks]
+        try:
+            for block in self.blocks:
+                block.refill()
+            self.counter.set_value(np.int64(0))
+        except BaseException:
+            if self.counter.get_value():
+                for block, state in zip(self.blocks, states):
+                    block.generator.bit_generator.state = state
+            raise

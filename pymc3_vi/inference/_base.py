@@ -15,6 +15,7 @@ from ..validation import accepted_keywords, check_callable, check_positive_int, 
 from ._annealing import AnnealedAdam
 from ._files import FitState, NotFittedError, SavedInference
 from ._history import History
+from ._interrupts import Interrupts
 from ._loop import run_loop
 from ._non_finite import non_finite_error
 from .newton import NewtonStep, newton_step
@@ -210,6 +211,7 @@ class Inference(SavedInference):
         """The compiled step for these options, the last one again when they have not changed."""
         key = (score, options, fn_kwargs)
         if self._compiled is not None and _same(self._compiled[0], key):
+            self._take_up(self._compiled[1])
             return self._compiled[1]
         begin = time.perf_counter()
         step = newton_step(self.objective, options, score, fn_kwargs) if self._rule is not None else None
@@ -218,34 +220,39 @@ class Inference(SavedInference):
         step.recorded_losses = lambda: self.history.array
         self._compiled = (key, step)
         self.report.compiled(begin)
+        self._take_up(step)
+        return step
+
+    def _take_up(self, step):
+        """Put the state of a loaded fit into the first step after loading."""
         if self.resume_point is not None:
             resume_step(self.resume_point, step, self.options, self._rule)
             self.resume_point = None
-        return step
 
     def _run(self, step, n, callbacks, score, progressbar, resume=False):
-        first, before = self.state.i if self.state is not None else 0, step.steps_done
-        self.state, self.planned = FitState(first, step, callbacks, score), first + n
-        self.approx.report = self.report
-        self.report.stepping(self.options, self._rule)
-        for callback in callbacks:
-            if isinstance(callback, Callback):
-                callback.bind(self)
-        rule = self._rule
-        if rule is not None:
-            rule.reopen() if resume else rule.begin(n)
-        try:
-            end = run_loop(self.approx, step, n, self.history, first, callbacks, progressbar)
-            self.report.ended(end.reason, end.message)
+        with Interrupts() as interrupts:
+            first, before = self.state.i if self.state is not None else 0, step.steps_done
+            self.state, self.planned = FitState(first, step, callbacks, score), first + n
+            self.approx.report = self.report
+            self.report.stepping(self.options, self._rule)
+            for callback in callbacks:
+                if isinstance(callback, Callback):
+                    callback.bind(self)
+            rule = self._rule
             if rule is not None:
-                rule.finish()
-        except StepDiverged as stop:
-            raise non_finite_error(self.approx, step, stop, first + stop.steps + 1) from None
-        finally:
-            done = step.steps_done - before
-            self.approx.hist = np.array(self.history.array)
-            self.state = FitState(first + done, step, callbacks, score)
-            self.report.stepped(done)
+                rule.reopen() if resume else rule.begin(n)
+            try:
+                end = run_loop(self.approx, step, n, self.history, first, callbacks, progressbar, interrupts)
+                self.report.ended(end.reason, end.message)
+                if rule is not None:
+                    rule.finish()
+            except StepDiverged as stop:
+                raise non_finite_error(self.approx, step, stop, first + step.steps_done - before + 1) from None
+            finally:
+                done = step.steps_done - before
+                self.approx.hist = np.array(self.history.array)
+                self.state = FitState(first + done, step, callbacks, score)
+                self.report.stepped(done)
 
 
 def _same(a, b):

@@ -3,7 +3,6 @@ import logging
 import time
 from collections import namedtuple
 
-from ..engines import StepDiverged
 from ._history import LossView
 from ._progress import Progress
 
@@ -19,7 +18,7 @@ MAX_CHUNK = 100_000
 LoopEnd = namedtuple("LoopEnd", "reason, message, steps")
 
 
-def run_loop(approx, step, n, history, first, callbacks=(), progressbar=True):
+def run_loop(approx, step, n, history, first, callbacks, progressbar, interrupts):
     """Run `n` steps.
 
     Parameters
@@ -34,6 +33,8 @@ def run_loop(approx, step, n, history, first, callbacks=(), progressbar=True):
         Number of steps done before; callback indices go on from there.
     callbacks : list of callables
     progressbar : bool
+    interrupts : Interrupts
+        Context that the loop is run in.
 
     Returns
     -------
@@ -46,15 +47,18 @@ def run_loop(approx, step, n, history, first, callbacks=(), progressbar=True):
     """
     callbacks = [Scheduled(callback, first) for callback in callbacks]
     progress = Progress(n, progressbar)
+    begin, recorded = step.steps_done, len(history)
     done, chunk = 0, 1
+    reason, message = "done", f"ran all {n:,} steps"
     try:
+        interrupts.start()
         while done < n:
             size = min(chunk, n - done)
             for callback in callbacks:
                 size = min(size, max(callback.due - (first + done), 1))
-            begin = time.perf_counter()
+            clock = time.perf_counter()
             losses = step.run(size)
-            elapsed = time.perf_counter() - begin
+            elapsed = time.perf_counter() - clock
             done += size
             if losses is not None:
                 history.extend(losses)
@@ -65,25 +69,21 @@ def run_loop(approx, step, n, history, first, callbacks=(), progressbar=True):
                 view = None if losses is None else LossView(history.array)
                 for callback in callbacks:
                     callback.call(approx, view, first + done)
+        interrupts.stop()
     except StopIteration as stop:
-        message = stop_message(stop, first + done)
-        logger.info("After %d steps %s", done, message)
-        return LoopEnd("stopped", message, done)
-    except KeyboardInterrupt as stop:
-        partial = getattr(stop, "losses", None)
-        done += getattr(stop, "steps", 0)
-        if partial is not None:
-            history.extend(partial)
-        logger.info("Interrupted after %d of %d steps: everything so far is kept.", done, n)
-        return LoopEnd("interrupted", "interrupted by the user", done)
-    except StepDiverged as stop:
-        stop.steps += done
-        if len(stop.losses):
-            history.extend(stop.losses)
-        raise
+        reason, message = "stopped", stop_message(stop, first + step.steps_done - begin)
+    except KeyboardInterrupt:
+        reason, message = "interrupted", "interrupted by the user"
     finally:
+        interrupts.stop()
+        done = step.steps_done - begin
+        missing = done - (len(history) - recorded)
+        losses = step.recent_losses()
+        if losses is not None and missing > 0:  # what ended the loop came before they could be recorded
+            history.extend(losses[-missing:])
         progress.close(done)
-    return LoopEnd("done", f"ran all {n:,} steps", done)
+    logger.info("After %d of %d steps: %s", done, n, message)
+    return LoopEnd(reason, message, done)
 
 
 def _next_chunk(chunk, size, elapsed):
@@ -101,7 +101,8 @@ def _comment(history, losses):
 def stop_message(stop, i):
     """Who stopped a fit at step `i`, from the StopIteration that did it."""
     who = getattr(stop, "callback", None)
-    reason = f": {stop}" if str(stop) else ""
+    words = str(stop).splitlines()
+    reason = f": {words[0]}" if words else ""
     return f"stopped by {'the data' if who is None else who} at step {i:,}{reason}"
 
 

@@ -8,7 +8,7 @@ from ._warm_start import Arrival
 __all__ = ["step_snapshot", "restore_step"]
 
 #: Plain attributes of a step that are its state.
-_NUMBERS = ("seed", "steps_done", "budget", "batch", "batches_done", "warm_evaluations", "rows", "position")
+_NUMBERS = ("seed", "steps_done", "budget", "batch", "batches_done", "warm_evaluations", "rows", "position", "taken")
 
 
 def step_snapshot(step):
@@ -19,8 +19,8 @@ def step_snapshot(step):
     params = step.graph.params
     state = {name: int(getattr(step, name)) for name in _NUMBERS}
     state.update(
-        rule="newton", d=step.blocks.d, diagonal=step.blocks.is_diagonal, taken=int(step.draws.taken),
-        x=step.x, average=step.average,
+        rule="newton", d=step.blocks.d, diagonal=step.blocks.is_diagonal,
+        updated=bool(step.updated), x=step.x, average=step.average,
         written=None if step.written is None else list(step.written),
         last_iterate=[step.last_iterate[p] for p in params] if step.last_iterate else None,
         arrival=None if step.arrival is None else _arrival_state(step.arrival),
@@ -45,7 +45,8 @@ def restore_step(step, state):
     for name in _NUMBERS:
         setattr(step, name, int(state[name]))
     step.draws.seed = step.seed + 1
-    step.draws.go_to(state["taken"])
+    step.draws.go_to(step.taken)
+    step.updated = state["updated"]
     step.x, step.average = state["x"], state["average"]
     step.written = state["written"]
     last = state["last_iterate"]

@@ -76,7 +76,10 @@ class NewtonStep:
         self.written = None
         #: Parameters before averaging, by shared variable, after a fit.
         self.last_iterate = {}
+        #: Whether the current batch has moved the parameters, and draws taken up to its end.
+        self.updated, self.taken = True, 0
         self._loaded = False
+        self._begin, self._recent = 0, []
         params = [p for group in self.blocks.groups for p in group.params]
         noise = _Noise([_Block(shared) for shared in target.noise_blocks])
         #: What reports of failures read.
@@ -153,46 +156,50 @@ class NewtonStep:
     # ---------------------------------------------------------------- running
     def run(self, k):
         """Run `k` steps; see :meth:`pymc3_vi.engines.Step.run`."""
-        losses, before = [np.empty(0)], self.steps_done
+        self._begin, self._recent = self.steps_done, []
         try:
             if self.arrival is None and k > 0:
                 self._warm_start()
-            while self.steps_done < before + k:
+            while True:
+                if not self.updated and self.position == self.rows:
+                    self._update()
+                if self.steps_done >= self._begin + k:
+                    break
                 if self.position >= self.rows:
                     self._next_batch()
-                elif not self._loaded:
-                    self.reload()
-                self._run_rows(min(before + k - self.steps_done, self.rows - self.position), losses)
-                if self.position == self.rows:
-                    self._update()
-        except (KeyboardInterrupt, StepDiverged) as stop:
-            stop.losses = np.concatenate(losses) if self.score else np.empty(0)
-            stop.steps = self.steps_done - before
+                self.reload()
+                self.target.advance(min(self._begin + k - self.steps_done, self.rows - self.position))
+                self._account()
+        except BaseException as stop:
+            if self._loaded and not isinstance(stop, StepDiverged):
+                self._account()
             raise
-        return np.concatenate(losses) if self.score else None
+        return self.recent_losses()
 
-    def _run_rows(self, count, losses):
-        begin = self.position
-        try:
-            self.target.advance(count)
-        finally:
-            chunk = self.target.losses(begin, self.target.position)
-            good = int(np.argmin(np.append(np.isfinite(chunk), False)))
-            losses.append(chunk[:good])
-            self.position += good
-            self.steps_done += good
+    def recent_losses(self):
+        """Losses of the steps of the last :meth:`run`, those before an exception included; None without losses."""
+        return np.concatenate(self._recent + [np.empty(0)]) if self.score else None
+
+    def _account(self):
+        """Note the rows that the target has run; those from the first non-finite one on do not count."""
+        chunk = self.target.losses(self.position, self.target.position)
+        good = int(np.argmin(np.append(np.isfinite(chunk), False)))
+        self.position, self.steps_done = self.position + good, self.steps_done + good
+        missing = self.steps_done - self._begin - sum(map(len, self._recent))
+        self._recent.append(self.target.losses(self.position - missing, self.position))
         if good < len(chunk):
-            self._fail(begin + good, float(chunk[good]))
+            self._fail(self.position, float(chunk[good]))
 
     def _fail(self, row, loss=None):
         """Raise StepDiverged for a row; a run after this one begins with new draws."""
         self.position = self.rows = row
-        raise StepDiverged(np.empty(0), loss)
+        self.updated = True
+        raise StepDiverged(loss)
 
     def _warm_start(self):
         before = self.target.evaluations
         warm = WarmStart(self.target, self.seed, before + self.budget, self.jitter)
-        self._loaded, self.position, self.rows = False, 0, 0
+        self._loaded, self.updated, self.position, self.rows = False, True, 0, 0
         try:
             self.arrival = warm.run()
         except NoFiniteStart as failure:
@@ -205,16 +212,24 @@ class NewtonStep:
         self.batches_done = 0
         self.write(self.x)
 
+    # Ctrl-C may come between any two lines: what a batch consists of is set at once, after all that takes time.
     def _next_batch(self):
-        self._eps = self.draws.pairs(self.batch * self.target.n_mc // 2)
-        self.target.load(self._eps)
-        self.rows, self.position, self._loaded = self.batch, 0, True
+        eps = self._draw(self.batch)
+        self.target.load(eps)
+        self._eps, self._loaded, self.updated = eps, True, False
+        self.rows, self.position, self.taken = self.batch, 0, self.draws.taken
+
+    def _draw(self, rows, back=0):
+        """Draws of `rows` rows, which begin `back` pairs before the end of the current batch."""
+        if self.draws.taken != self.taken - back:
+            self.draws.go_to(self.taken - back)
+        return self.draws.pairs(rows * self.target.n_mc // 2)
 
     def reload(self):
-        """Make the target hold the current batch again, up to the present row."""
-        pairs = self.rows * self.target.n_mc // 2
-        self.draws.go_to(self.draws.taken - pairs)
-        self._eps = self.draws.pairs(pairs)
+        """Make the target hold the current batch, up to the present row, if something else was evaluated meanwhile."""
+        if self._loaded:
+            return
+        self._eps = self._draw(self.rows, self.rows * self.target.n_mc // 2)
         self.target.load(self._eps)
         self.write(self.x)
         self.target.advance(self.position)
@@ -222,6 +237,7 @@ class NewtonStep:
 
     def _update(self):
         """One Newton step from the batch that is complete, and the average with it."""
+        self.reload()
         chart, inverse = self.arrival.chart, self.arrival.inverse
         grad = self.target.gradients()
         broken = np.flatnonzero(~np.isfinite(grad).all(axis=1))
@@ -233,9 +249,9 @@ class NewtonStep:
         move = _size((after - before) / self.blocks.std(scale))
         x = self.x + (x - self.x) * min(1.0, LONGEST_MOVE / max(move, 1e-300))
         weight = min((1 + LATE) / (self.batches_done + 1 + LATE), 1.0)
-        self.x, self.average = x, self.average + weight * (x - self.average)
-        self.batches_done += 1
-        self.write(self.x)
+        average = self.average + weight * (x - self.average)
+        self.x, self.average, self.batches_done, self.updated = x, average, self.batches_done + 1, True
+        self.write(x)
 
     # ---------------------------------------------------------------- state
     def snapshot(self):
