@@ -131,7 +131,6 @@ class SavedInference:
         self.planned = point.planned
         self.state = FitState(point.i, None, [], bool(point.options["score"])) if point.options else None
         self.resume_point = point
-        self._compiled = None
         return self
 
 
