@@ -193,7 +193,7 @@ class DADVI(KLqp):
 
     def _solve(self, n, callbacks, progressbar):
         first = self.state.i if self.state is not None else 0
-        self.planned = first + n
+        self.state, self.planned = FitState(first, None, callbacks, True), first + n
         self.approx.report = self.report
         for callback in callbacks:
             if isinstance(callback, Callback):

@@ -15,6 +15,8 @@ from pymc3_vi.errors import (
     VariationalInferenceError,
 )
 from pymc3_vi.inference.dadvi._map import find_map
+from examples.references import load_reference
+from tests.example_models import EXAMPLES
 from tests.fixed_draw_models import GaussianTarget, gamma_regression, python_functions
 
 
@@ -135,6 +137,21 @@ def test_minibatches_are_replaced_by_all_data():
     assert approx.std.eval() == pytest.approx(41 ** -0.5, abs=1e-8)
 
 
+def test_linear_response_has_the_deviations_of_the_posterior():
+    """Against a long NUTS run of a hierarchical model, whose groups' scale the mean field holds for too certain."""
+    with pymc3_vi.fast_build():
+        model = EXAMPLES["hierarchical"]()
+    reference = load_reference("hierarchical")
+    approx = pymc3_vi.fit(method="dadvi", model=model, random_seed=1, progressbar=False, tol=0.05)
+    sd = np.sqrt(np.diag(approx.lrvb_cov(of=["group_mu", "sigma_mu"])))
+    assert np.allclose(sd[:10], reference["group_mu"]["sd"], rtol=0.02)
+    assert sd[10] == pytest.approx(float(reference["sigma_mu"]["sd"]), rel=0.08)
+    own = np.exp(approx.mean.eval()[1]) * approx.std.eval()[1]
+    assert own < 0.85 * float(reference["sigma_mu"]["sd"])
+    found = approx.mean.eval()[2:]
+    assert np.all(np.abs(found - reference["group_mu"]["mean"]) < 0.03 * reference["group_mu"]["sd"])
+
+
 # -------------------------------------------------------------------- start
 def test_the_mode_is_found(target):
     density = point_density(pymc3_vi.MeanField(model=target.model))
@@ -175,7 +192,7 @@ class _Stop:
 
 def test_callbacks_see_every_iteration(compiled):
     watch = _Stop(-1, None)
-    approx = _fit(_approx(compiled), callbacks=[watch]).approx
+    approx = _fit(_approx(compiled), callbacks=[watch, pymc3_vi.Converged()]).approx
     assert [i for i, _, _ in watch.seen] == list(range(1, len(approx.hist) + 1))
     assert [loss for _, loss, _ in watch.seen] == list(approx.hist)
     assert watch.seen[-1][2] == len(approx.hist)
