@@ -17,6 +17,9 @@ class NotFittedError(VariationalInferenceError, TypeError):
 class SavedInference:
     """Mixin for :class:`Inference`: files, and fits that go on from them."""
 
+    #: Whether there is anything beside the approximation that a fit goes on from.
+    has_steps = True
+
     @property
     def options(self):
         """Options of the last compiled step, `score` and `fn_kwargs` included; empty before the first fit."""

@@ -25,6 +25,7 @@ def minibatches():
 
 CASES = {
     "default": (pymc3_vi.ADVI, hierarchy, {}),
+    "default for minibatches": (pymc3_vi.ADVI, minibatches, {}),
     "adam": (pymc3_vi.ADVI, hierarchy, dict(obj_optimizer=pymc3_vi.adam(learning_rate=0.01))),
     "full rank, several draws, clipped": (
         pymc3_vi.FullRankADVI, hierarchy, dict(obj_n_mc=3, obj_optimizer=updates.adagrad, total_grad_norm_constraint=5.0)
@@ -307,6 +308,13 @@ def test_checkpoint_of_a_second_fit_counts_on(tmp_path):
 def test_wrong_intervals_are_refused(every):
     with pytest.raises((ValueError, TypeError), match="'every' parameter of Checkpoint"):
         Checkpoint(every=every, path="x.npz")
+
+
+def test_a_checkpoint_of_a_fit_without_steps_is_refused_before_it_begins(tmp_path):
+    inference = pymc3_vi.inference.DADVI(model=hierarchy(), random_seed=1)
+    with pytest.raises(VariationalInferenceError, match="Checkpoint cannot be used with DADVI"):
+        inference.fit(10, callbacks=[Checkpoint(every=1, path=tmp_path / "x.npz")], progressbar=False)
+    assert len(inference.hist) == 0 and not list(tmp_path.iterdir())
 
 
 def test_a_checkpoint_without_inference_says_so():

@@ -79,6 +79,8 @@ class DADVI(KLqp):
     ...     sd = np.sqrt(np.diag(approx.lrvb_cov()))
     """
 
+    has_steps = False
+
     def __init__(self, approx=None, model=None, random_seed=None, start=None, local_rv=None):
         if local_rv is not None:
             raise AEVBInferenceError("DADVI does not support local variables (local_rv); use ADVI.")
