@@ -2,6 +2,7 @@
 from ._batch_matmul import BatchMatmul, batch_matmul
 from ._diagonal import Diagonal, DiagonalMatrix
 from ._median import Median, median
+from ._rows import PutRows, SumRows, TakeRows
 from ._triangular import CholeskyFactor, CholeskyGrad, Triangle, TriangularSolve
 from ._tril import TrilMatVec, TrilOuter, tril_matvec, tril_outer
 from ._unpack import Pack, Unpack, pack, unpack
@@ -15,6 +16,9 @@ __all__ = [
     "DiagonalMatrix",
     "Median",
     "median",
+    "PutRows",
+    "SumRows",
+    "TakeRows",
     "Triangle",
     "TriangularSolve",
     "TrilMatVec",

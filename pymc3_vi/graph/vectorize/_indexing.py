@@ -10,7 +10,9 @@ from theano.tensor.subtensor import (
     advanced_subtensor1,
 )
 
-from ._rules import require_unbatched, rule
+from ..ops import PutRows, SumRows, TakeRows
+from ._rules import NoBatchRule, is_tensor, require_unbatched, rule
+from ._shape import merge_axes, split_axes
 
 
 def _batch_last(x):
@@ -41,25 +43,38 @@ def _inc_subtensor(op, node, operands, batch):
     return [shifted(x.filled(batch), y.aligned(indexed_ndim), *_variables(index))]
 
 
+def _row_vectors(x, index):
+    """Vectors of integers that name single elements of leading core axes of `x`, or None if `index` is of another kind.
+
+    They have one shape, of any number of dimensions, and come flattened.
+    """
+    kinds = [is_tensor(i) and i.dtype in tt.integer_dtypes and i.ndim > 0 for i in index]
+    if not all(kinds) or len({i.ndim for i in index}) > 1 or any(any(i.broadcastable) for i in index):
+        return None
+    return [i.flatten() for i in index] if x.dtype in ("float32", "float64") else None
+
+
 @rule.register(AdvancedSubtensor1)
-def _take(op, node, operands, batch):
-    x, index = operands
-    if not index.batched:
-        # The batch moves to the second axis, where the Op's C code and that of its gradient still apply.
-        rest = range(2, x.variable.ndim)
-        return [advanced_subtensor1(x.variable.dimshuffle(1, 0, *rest), index.variable).dimshuffle(1, 0, *rest)]
-    if not x.batched:
-        taken = advanced_subtensor1(x.variable, index.variable.flatten())
-        return [taken.reshape([batch, index.variable.shape[1]] + x.core_shape[1:], ndim=x.core_ndim + 1)]
-    return [x.variable[tt.arange(batch).dimshuffle(0, "x"), index.variable]]
-
-
 @rule.register(AdvancedSubtensor)
-def _advanced_subtensor(op, node, operands, batch):
-    # With the batch last, NumPy's rules for mixed, boolean and separated indices hold as they are.
+def _take(op, node, operands, batch):
     x, *index = operands
-    require_unbatched(index, "index")
-    return [_batch_first(op(_batch_last(x.variable), *_variables(index)))]
+    variables = _variables(index)
+    if not any(operand.batched for operand in index):
+        vectors = _row_vectors(x.variable, variables)
+        if vectors is None:
+            # With the batch last, NumPy's rules for mixed, boolean and separated indices hold as they are.
+            return [_batch_first(op(_batch_last(x.variable), *variables))]
+        rows = TakeRows(len(vectors))(x.variable, *vectors)
+        if variables[0].ndim == 1:
+            return [rows]
+        shape = [batch, *variables[0].shape, *x.core_shape[len(vectors) :]]
+        return [rows.reshape(shape, ndim=variables[0].ndim + rows.ndim - 1)]
+    if not isinstance(op, AdvancedSubtensor1):
+        raise NoBatchRule("its index depends on the batch")
+    if not x.batched:
+        taken = advanced_subtensor1(x.variable, variables[0].flatten())
+        return [taken.reshape([batch, variables[0].shape[1]] + x.core_shape[1:], ndim=x.core_ndim + 1)]
+    return [x.variable[tt.arange(batch).dimshuffle(0, "x"), variables[0]]]
 
 
 @rule.register(AdvancedIncSubtensor1)
@@ -67,6 +82,30 @@ def _advanced_subtensor(op, node, operands, batch):
 def _advanced_inc_subtensor(op, node, operands, batch):
     x, y, *index = operands
     require_unbatched(index, "index")
+    variables = _variables(index)
+    vectors = _row_vectors(x.variable, variables)
+    simple = vectors is not None and variables[0].ndim == 1 and x.variable.dtype == y.variable.dtype
+    if simple and y.core_ndim == x.core_ndim - len(vectors) + 1 and not any(y.variable.broadcastable[-y.core_ndim :]):
+        whole, rows = x.filled(batch), y.filled(batch)
+        if op.set_instead_of_inc:
+            return [PutRows(len(vectors))(whole, rows, *vectors)]
+        return [whole + SumRows(len(vectors))(rows, *vectors, *x.core_shape[: len(vectors)])]
     shifted = type(op)(inplace=False, set_instead_of_inc=op.set_instead_of_inc)
     y = _batch_last(y.aligned(y.core_ndim))
-    return [_batch_first(shifted(_batch_last(x.filled(batch)), y, *_variables(index)))]
+    return [_batch_first(shifted(_batch_last(x.filled(batch)), y, *variables))]
+
+
+@rule.register(TakeRows)
+@rule.register(SumRows)
+def _rows_of_stack(op, node, operands, batch):
+    x, *others = operands
+    require_unbatched(others, "index")
+    return [split_axes(op(merge_axes(x.variable), *_variables(others)), batch, x.variable.shape[1])]
+
+
+@rule.register(PutRows)
+def _put_rows(op, node, operands, batch):
+    x, y, *index = operands
+    require_unbatched(index, "index")
+    whole, rows = x.filled(batch), y.filled(batch)
+    return [split_axes(op(merge_axes(whole), merge_axes(rows), *_variables(index)), batch, whole.shape[1])]

@@ -1,16 +1,14 @@
 """Rules for the package's own Ops on matrices, which work on stacks by themselves."""
 from ..ops import CholeskyFactor, CholeskyGrad, Diagonal, DiagonalMatrix, Triangle, TriangularSolve
 from ._rules import rule
-from ._shape import merge_axes
+from ._shape import merge_axes, split_axes
 
 
 def _on_stack(op, stacks, batch):
     """`op` of arrays with a batch axis, and perhaps an axis over matrices after it."""
     if stacks[0].ndim == 3:
         return [op(*stacks)]
-    n = stacks[0].shape[1]
-    result = op(*[merge_axes(x) for x in stacks])
-    return [result.reshape([batch, n] + [result.shape[i] for i in range(1, result.ndim)], ndim=result.ndim + 1)]
+    return [split_axes(op(*[merge_axes(x) for x in stacks]), batch, stacks[0].shape[1])]
 
 
 @rule.register(CholeskyFactor)

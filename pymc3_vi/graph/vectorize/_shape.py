@@ -11,12 +11,17 @@ from theano.tensor.opt import MakeVector
 from ..ops import Pack, Unpack
 from ._rules import NoBatchRule, Unbatched, constant_int, require_unbatched, rule
 
-__all__ = ["merge_axes"]
+__all__ = ["merge_axes", "split_axes"]
 
 
 def merge_axes(x):
     """`x` with its first two axes made one."""
     return x.reshape([-1] + [x.shape[i] for i in range(2, x.ndim)], ndim=x.ndim - 1)
+
+
+def split_axes(x, batch, n):
+    """The inverse of `merge_axes`: `x` with axes of `batch` and `n` elements in place of its first one."""
+    return x.reshape([batch, n] + [x.shape[i] for i in range(1, x.ndim)], ndim=x.ndim + 1)
 
 
 @rule.register(DimShuffle)
