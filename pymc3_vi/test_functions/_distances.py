@@ -3,7 +3,7 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..graph.ops import median
+from ..graph.ops import MedianDistance, SquaredDistances
 from ..validation import check_number
 
 __all__ = ["squared_distances", "median_bandwidth", "bandwidth_of", "check_bandwidth", "weighted_differences"]
@@ -15,9 +15,7 @@ def centred(X):
 
 
 def squared_distances(X):
-    r"""Squared Euclidean distances between particles.
-
-    .. math:: H_{ij} = |x_i|^2 + |x_j|^2 - 2 x_i^\top x_j
+    r"""Squared Euclidean distances :math:`H_{ij} = |x_i - x_j|^2` between particles.
 
     Parameters
     ----------
@@ -26,20 +24,9 @@ def squared_distances(X):
     Returns
     -------
     matrix (n, n)
-
-    Notes
-    -----
-    The particles are centred first: the sum above would lose all digits of particles that lie close together far from
-    the origin.  What is then left below the rounding error of the sum is set to 0, so that particles that coincide have
-    distance 0 instead of noise, from which a bandwidth could not be told.
+        From differences, so that particles that lie close together far from the origin are told apart.
     """
-    X = centred(X)
-    norms = tt.sum(tt.sqr(X), axis=1)
-    lengths = norms.dimshuffle(0, "x") + norms.dimshuffle("x", 0)
-    H = lengths - 2 * tt.dot(X, X.T)
-    # The rounding errors of d products add up like a random walk; four standard deviations of it.
-    noise = 4 * np.finfo(X.dtype).eps * tt.sqrt(tt.cast(X.shape[1], X.dtype))
-    return tt.switch(H > tt.cast(noise, X.dtype) * lengths, H, tt.zeros_like(H))
+    return SquaredDistances()(X)
 
 
 def median_bandwidth(H):
@@ -65,11 +52,8 @@ def median_bandwidth(H):
     ----------
     Liu, Wang: Stein Variational Gradient Descent, NIPS 2016, section 5.
     """
-    middle = median(H)
-    middle = tt.switch(middle > 0, middle, tt.cast(tt.mean(H), H.dtype))
-    middle = tt.switch(middle > 0, middle, tt.ones_like(middle))
     n = tt.cast(H.shape[0], H.dtype)
-    return theano.gradient.disconnected_grad(middle / (2 * tt.log(n + 1)))
+    return theano.gradient.disconnected_grad(MedianDistance()(H) / (2 * tt.log(n + 1)))
 
 
 def bandwidth_of(H, bandwidth):

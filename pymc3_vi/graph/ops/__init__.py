@@ -1,7 +1,7 @@
 """Ops with C code that the graphs of the package are made of."""
 from ._batch_matmul import BatchMatmul, batch_matmul
 from ._diagonal import Diagonal, DiagonalMatrix
-from ._median import Median, median
+from ._pairwise import MedianDistance, SquaredDistances
 from ._rows import PutRows, SumRows, TakeRows
 from ._triangular import CholeskyFactor, CholeskyGrad, Triangle, TriangularSolve
 from ._tril import TrilMatVec, TrilOuter, tril_matvec, tril_outer
@@ -14,9 +14,9 @@ __all__ = [
     "CholeskyGrad",
     "Diagonal",
     "DiagonalMatrix",
-    "Median",
-    "median",
+    "MedianDistance",
     "PutRows",
+    "SquaredDistances",
     "SumRows",
     "TakeRows",
     "Triangle",
