@@ -2,6 +2,7 @@
 from ._approximation import Approximation
 from ._families import FAMILIES, family_for_name, family_for_params, register_family
 from ._group import Group
+from ._memory import draws_at_once
 from ._objective import ObjectiveFunction, ObjectiveUpdates, StepFunction, StepOptions
 from ._operator import Operator
 from ._placeholders import copy_test_value
@@ -12,6 +13,7 @@ __all__ = [
     "Approximation",
     "FAMILIES",
     "family_for_name",
+    "draws_at_once",
     "family_for_params",
     "register_family",
     "Group",

@@ -6,12 +6,14 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
+from ..engines import compile_function
 from ..errors import GroupError, VariationalInferenceError
 from ..graph import FlatBijection, Memoised, floatx, node_property, substitute, without_test_values
-from ..graph.vectorize import vectorize_graph
+from ..graph.vectorize import vectorize_graph, vectorize_in_slices
 from ..model import ModelView, transformed
 from ..validation import check_positive_int, did_you_mean
 from ._joint import JointPlaceholders
+from ._memory import draws_at_once
 from ._sampling import Sampling
 from ._terms import Terms
 
@@ -214,13 +216,19 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
 
     # ---------------------------------------------------------------- log densities at draws
     @without_test_values
-    def evaluate(self, nodes, z, batched):
+    def evaluate(self, nodes, z, batched, n=None):
         """`nodes` (of the model's variables) at the draws `z`, one entry per group.
 
-        With `batched`, `z` has a leading sample axis and so has the result: one batched graph, no scan.
+        With `batched`, `z` has a leading sample axis and so has the result: one batched graph, no scan.  Where the
+        number of draws `n` is given, batches that would take too much memory are evaluated in slices.
         """
         values = self.split(z)
-        return vectorize_graph(nodes, values) if batched else substitute(nodes, values)
+        if not batched:
+            return substitute(nodes, values)
+        at_once = n if n is None else draws_at_once(self, nodes, n)
+        if at_once == n:
+            return vectorize_graph(nodes, values)
+        return vectorize_in_slices(nodes, values, at_once, compile_function, draws=z)
 
     def split(self, z):
         """Dict variable -> tensor from a list of draws, one per group."""
@@ -230,14 +238,14 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         return values
 
     @without_test_values
-    def terms(self, eps, batched, replacements=None):
+    def terms(self, eps, batched, replacements=None, n=None):
         """Model and approximation log densities at base noise `eps` (a list, one per group) as :class:`Terms`.
 
         `replacements` are made in the model and in the parameters before draws are put in, e.g. the whole data for
-        minibatches.
+        minibatches.  `n` is the number of draws where it is known; see :meth:`evaluate`.
         """
         z = [substitute(group.transform(e), replacements) for group, e in zip(self.groups, eps)]
-        varlogp, datalogp = self.evaluate(substitute(self._model_logp, replacements), z, batched)
+        varlogp, datalogp = self.evaluate(substitute(self._model_logp, replacements), z, batched, n)
         logq = None
         if self.has_logq:
             logqs = [substitute(g.log_density(e), replacements) for g, e in zip(self.groups, eps)]
@@ -278,7 +286,10 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
             raise VariationalInferenceError(
                 f"{self.title} does not consist of empirical groups only; it has no particles."
             )
-        return self.terms([g.transform(g.histogram) for g in self.groups], batched=True, replacements=replacements)
+        particles = [g.transform(g.histogram) for g in self.groups]
+        histogram = self.groups[0].histogram
+        n = len(histogram.get_value(borrow=True)) if isinstance(histogram, theano.compile.SharedVariable) else None
+        return self.terms(particles, batched=True, replacements=replacements, n=n)
 
     @without_test_values
     def draw_terms(self, noise, n_mc=None, schedules=(), force_batch=False, more_replacements=None):
@@ -305,7 +316,7 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         batched = n_mc > 1 or force_batch
         size = n_mc if batched else None
         eps = [group.draw_noise(noise, size, more_replacements) for group in self.groups]
-        terms = self.terms(eps, batched)
+        terms = self.terms(eps, batched, n=size)
         scale = self._score_weight(schedules)
         if scale is None or not self.has_logq:
             return terms, terms

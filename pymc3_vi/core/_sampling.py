@@ -1,20 +1,17 @@
-"""Draws from an approximation as arrays and traces, in one compiled, vectorised call."""
+"""Draws from an approximation as arrays and traces, by compiled, vectorised calls."""
 import numpy as np
-import theano
 
 from ..engines import compile_function
 from ..graph import SeedStream, without_test_values
 from ..model import trace_from_arrays
 from ..registry import Registry
 from ..validation import check_positive_int
+from ._memory import draws_at_once
 
 __all__ = ["Sampling", "CORRECTIONS"]
 
 #: Ways to turn draws from q into draws from p by name: ``(approx, draws, generator) -> base noise``, one array a group.
 CORRECTIONS = Registry("correction of draws")
-
-#: Bytes that the draws of one compiled call may take; more draws are made in several calls.
-DRAW_BUDGET = 64 * 1024 * 1024
 
 
 class Sampling:
@@ -52,7 +49,7 @@ class Sampling:
         names = [v.name for v in self.view.unobserved(include_transformed)]
         function = self._sample_function(names)
         noise = None if correct is None else CORRECTIONS.get(correct)(self, draws, generator)
-        chunk = self.draws_per_call(draws)
+        chunk = self.draws_per_call(draws, [self.view.model.named_vars[name] for name in names])
         parts = []
         for begin in range(0, draws, chunk):
             size = min(chunk, draws - begin)
@@ -64,12 +61,13 @@ class Sampling:
         arrays = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
         return dict(zip(names, arrays))
 
-    def draws_per_call(self, draws):
-        """How many of `draws` draws one compiled call should make, for want of memory."""
-        width = sum(int(np.prod(v.tag.test_value.shape, dtype=int)) for v in self.view.unobserved(True)
-                    if hasattr(v.tag, "test_value"))
-        bytes_per_draw = max(width, 1) * np.dtype(theano.config.floatX).itemsize
-        return int(np.clip(DRAW_BUDGET // bytes_per_draw, 1, draws))
+    def draws_per_call(self, draws, nodes):
+        """How many of `draws` draws of `nodes` (of the model's variables) one compiled call makes, for want of memory."""
+        cached = self.__dict__.setdefault("_cache", {}).setdefault("draws_per_call", {})
+        key = (draws, *nodes)
+        if key not in cached:
+            cached[key] = draws_at_once(self, nodes, draws)
+        return cached[key]
 
     def sample(self, draws=1000, include_transformed=True, random_seed=None, correct=None):
         """Draws from the approximation.

@@ -2,15 +2,13 @@
 import numpy as np
 import theano
 
+from ..core import draws_at_once
 from ..engines import compile_function
 from ..errors import ExplicitInferenceError
 from ..graph import floatx, substitute, without_test_values
-from ..model import data_size, full_data, is_streamed
+from ..model import full_data, is_streamed
 
 __all__ = ["DensityDraws", "draws_in_memory", "noise_of"]
-
-#: Bytes that the intermediate arrays of one compiled call may take.
-CALL_BUDGET = 128 * 1024 * 1024
 
 #: Bytes up to which the draws themselves are kept instead of made again when they are needed a second time.
 KEEP_BUDGET = 512 * 1024 * 1024
@@ -163,10 +161,5 @@ def _compile(approx, replacements):
 
 def draws_in_memory(approx, draws):
     """How many of `draws` draws one compiled call that reads the whole data should make, for want of memory."""
-    values = data_size(approx.view) + sum(
-        int(np.prod(v.tag.test_value.shape, dtype=int))
-        for v in approx.view.unobserved(True) if hasattr(v.tag, "test_value")
-    )
-    # A likelihood takes a handful of arrays of the size of its data at once.
-    bytes_per_draw = 4 * max(values, 1) * np.dtype(theano.config.floatX).itemsize
-    return int(np.clip(CALL_BUDGET // bytes_per_draw, 1, draws))
+    view = approx.view
+    return draws_at_once(approx, substitute([view.varlogp(), view.datalogp()], full_data(view)), draws)

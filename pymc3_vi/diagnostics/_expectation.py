@@ -87,7 +87,7 @@ def _resolve(approx, node):
 
 def _plain(approx, node, draws, generator):
     function = _node_function(approx, node, {})
-    size = min(draws, approx.draws_per_call(draws))
+    size = approx.draws_per_call(draws, [node])
     sizes = [min(size, draws - begin) for begin in range(0, draws, size)]
     values = (function(*[g.noise_array(n, generator) for g in approx.groups]) for n in sizes)
     value, error = _weighted_moments(values, np.full(draws, 1.0 / draws))

@@ -92,7 +92,7 @@ def bytes_per_row(outputs, point):
         return _WITH_GRADIENT * int(own + np.sum(sizes(*known.values())))
 
 
-def rows_per_slice(n_rows, row_bytes, budget_bytes=BATCH_BUDGET_BYTES):
+def rows_per_slice(n_rows, row_bytes, budget_bytes=None):
     """How many elements of a batch to evaluate at once.
 
     Parameters
@@ -101,8 +101,8 @@ def rows_per_slice(n_rows, row_bytes, budget_bytes=BATCH_BUDGET_BYTES):
         Elements of the whole batch.
     row_bytes : int
         Memory for each of them; see `bytes_per_row`.
-    budget_bytes : int
-        What the elements that are evaluated together may take.
+    budget_bytes : int, optional
+        What the elements that are evaluated together may take, by default `BATCH_BUDGET_BYTES`.
 
     Returns
     -------
@@ -111,6 +111,7 @@ def rows_per_slice(n_rows, row_bytes, budget_bytes=BATCH_BUDGET_BYTES):
         least one element each.
     """
     n_rows = check_positive_int(n_rows, "n_rows", "rows_per_slice")
+    budget_bytes = BATCH_BUDGET_BYTES if budget_bytes is None else budget_bytes
     budget = check_positive_int(budget_bytes, "budget_bytes", "rows_per_slice")
     most = max(1, budget // max(1, row_bytes))
     if n_rows <= most:
