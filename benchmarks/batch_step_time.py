@@ -18,7 +18,7 @@ import pymc3_vi
 import pymc3 as pm
 from scipy.stats import gmean
 
-from benchmarks.models import radon_model
+from examples import radon
 from pymc3_vi.errors import VarianceCollapseWarning
 from tests.zoo import ZOO
 
@@ -28,7 +28,7 @@ __all__ = ["METHODS", "MODELS", "compare", "main", "run_in", "time_per_step"]
 MODELS = {
     "schools": ZOO["schools_noncentred"],
     "logistic": lambda: ZOO["logistic"](n=1000, d=20),
-    "radon": radon_model,
+    "radon": lambda: radon.build_model(radon.load_data()),
     "bnn": lambda: ZOO["bnn"](n=1000, d=10, hidden=20, batch=100),
     "walk": lambda: ZOO["random_walk"](n=200),
     "lkj": lambda: ZOO["lkj"](n=100, d=5),

@@ -106,7 +106,7 @@ class BatchMatmul(COp):
         return initialisation(["gemm"])
 
     def c_code_cache_version(self):
-        return (1,)
+        return (2,)
 
     def c_code(self, node, name, inputs, outputs, sub):
         a, b = inputs
@@ -138,8 +138,16 @@ class BatchMatmul(COp):
                 // column-major: z' = b' a'
                 int m = (int)dims[2], n = (int)dims[1], k = (int)inner;
                 T one = 1, zero = 0;
+                // Of few elements, preparing a call of BLAS takes longer than the products of rows.
+                const int few = m * n <= 64 && left.trans == 'N' && right.trans == 'T' && k <= 1024;
                 for (npy_intp s = 0; s < dims[0]; ++s)
-                    pv_{letter}gemm(&right.trans, &left.trans, &m, &n, &k, &one, (T*)(right.data + s * right.step),
+                    if (few)
+                        for (int i = 0; i < n; ++i)
+                            for (int j = 0; j < m; ++j)
+                                ((T*)PyArray_DATA({z}))[s * block + i * m + j] =
+                                    pv_dot<T>(k, (T*)(left.data + s * left.step) + i * (npy_intp)left.ld,
+                                              (T*)(right.data + s * right.step) + j * (npy_intp)right.ld);
+                    else pv_{letter}gemm(&right.trans, &left.trans, &m, &n, &k, &one, (T*)(right.data + s * right.step),
                                     &right.ld, (T*)(left.data + s * left.step), &left.ld, &zero,
                                     (T*)PyArray_DATA({z}) + s * block, &m);
                 Py_DECREF(left.array);

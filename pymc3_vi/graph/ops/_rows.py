@@ -35,33 +35,47 @@ static int pv_positions(int n_axes, PyArrayObject** indices, const npy_intp* siz
     return 1;
 }
 
-template <typename T> static void pv_take_rows(npy_intp S, npy_intp n, npy_intp k, npy_intp m, const npy_intp* at,
+// `a` if the axes after its first one have no gaps, else a copy; a new reference, with the step of the first axis.
+static PyArrayObject* pv_without_gaps(PyArrayObject* a, npy_intp* step) {
+    npy_intp expected = PyArray_ITEMSIZE(a);
+    int fits = PyArray_ISALIGNED(a) && PyArray_STRIDE(a, 0) % expected == 0;
+    for (int i = PyArray_NDIM(a) - 1; i >= 1; --i) {
+        if (PyArray_DIM(a, i) != 1 && PyArray_STRIDE(a, i) != expected) fits = 0;
+        expected *= PyArray_DIM(a, i);
+    }
+    if (fits) Py_INCREF(a);
+    else if (!(a = (PyArrayObject*)PyArray_NewCopy(a, NPY_CORDER))) return NULL;
+    *step = PyArray_STRIDE(a, 0) / PyArray_ITEMSIZE(a);
+    return a;
+}
+
+template <typename T> static void pv_take_rows(npy_intp S, npy_intp step, npy_intp k, npy_intp m, const npy_intp* at,
                                                const T* x, T* z) {
-    for (npy_intp s = 0; s < S; ++s, x += n * m, z += k * m) {
+    for (npy_intp s = 0; s < S; ++s, x += step, z += k * m) {
         if (m == 1) for (npy_intp j = 0; j < k; ++j) z[j] = x[at[j]];
         else for (npy_intp j = 0; j < k; ++j) memcpy(z + j * m, x + at[j] * m, m * sizeof(T));
     }
 }
 
-template <typename T> static void pv_sum_rows(npy_intp S, npy_intp n, npy_intp k, npy_intp m, const npy_intp* at,
-                                              const T* g, T* z) {
+template <typename T> static void pv_sum_rows(npy_intp S, npy_intp step, npy_intp n, npy_intp k, npy_intp m,
+                                              const npy_intp* at, const T* g, T* z) {
     npy_intp s = 0;
     // Four elements of the batch at a time: sums into the same place wait for each other.
-    for (; m == 1 && s + 4 <= S; s += 4, g += 4 * k, z += 4 * n)
+    for (; m == 1 && s + 4 <= S; s += 4, g += 4 * step, z += 4 * n)
         for (npy_intp j = 0; j < k; ++j) {
             T* to = z + at[j];
             to[0] += g[j];
-            to[n] += g[k + j];
-            to[2 * n] += g[2 * k + j];
-            to[3 * n] += g[3 * k + j];
+            to[n] += g[step + j];
+            to[2 * n] += g[2 * step + j];
+            to[3 * n] += g[3 * step + j];
         }
-    for (; s < S; ++s, g += k * m, z += n * m)
+    for (; s < S; ++s, g += step, z += n * m)
         for (npy_intp j = 0; j < k; ++j) for (npy_intp c = 0; c < m; ++c) z[at[j] * m + c] += g[j * m + c];
 }
 
-template <typename T> static void pv_put_rows(npy_intp S, npy_intp n, npy_intp k, npy_intp m, const npy_intp* at,
-                                              const T* y, T* z) {
-    for (npy_intp s = 0; s < S; ++s, y += k * m, z += n * m)
+template <typename T> static void pv_put_rows(npy_intp S, npy_intp step, npy_intp n, npy_intp k, npy_intp m,
+                                              const npy_intp* at, const T* y, T* z) {
+    for (npy_intp s = 0; s < S; ++s, y += step, z += n * m)
         for (npy_intp j = 0; j < k; ++j) memcpy(z + at[j] * m, y + j * m, m * sizeof(T));
 }
 """
@@ -158,9 +172,10 @@ class TakeRows(_RowsOp):
             npy_intp m = 1;
             for (int a = 2; a < {2 + len(rest)}; ++a) m *= dims[a];
             if (!pv_allocate(&{z}, {2 + len(rest)}, dims, PyArray_TYPE({x}))) {fail}
-            PyArrayObject* whole = PyArray_GETCONTIGUOUS({x});
+            npy_intp step;
+            PyArrayObject* whole = pv_without_gaps({x}, &step);
             if (!whole) {fail}
-            pv_take_rows<T>(dims[0], n, k, m, at.data(), (const T*)PyArray_DATA(whole), (T*)PyArray_DATA({z}));
+            pv_take_rows<T>(dims[0], step, k, m, at.data(), (const T*)PyArray_DATA(whole), (T*)PyArray_DATA({z}));
             Py_DECREF(whole);
         }}
         """
@@ -224,10 +239,11 @@ class SumRows(_RowsOp):
                 {fail}
             }}
             if (!pv_allocate(&{z}, {1 + self.n_axes + len(rest)}, dims, PyArray_TYPE({g}))) {fail}
-            PyArrayObject* whole = PyArray_GETCONTIGUOUS({g});
+            npy_intp step;
+            PyArrayObject* whole = pv_without_gaps({g}, &step);
             if (!whole) {fail}
             memset(PyArray_DATA({z}), 0, PyArray_NBYTES({z}));
-            pv_sum_rows<T>(dims[0], n, k, m, at.data(), (const T*)PyArray_DATA(whole), (T*)PyArray_DATA({z}));
+            pv_sum_rows<T>(dims[0], step, n, k, m, at.data(), (const T*)PyArray_DATA(whole), (T*)PyArray_DATA({z}));
             Py_DECREF(whole);
         }}
         """
@@ -291,9 +307,11 @@ class PutRows(_RowsOp):
             }}
             if (!pv_allocate(&{z}, {ndim}, PyArray_DIMS({x}), PyArray_TYPE({x}))) {fail}
             if (PyArray_CopyInto({z}, {x})) {fail}
-            PyArrayObject* whole = PyArray_GETCONTIGUOUS({y});
+            npy_intp step;
+            PyArrayObject* whole = pv_without_gaps({y}, &step);
             if (!whole) {fail}
-            pv_put_rows<T>(PyArray_DIM({x}, 0), n, k, m, at.data(), (const T*)PyArray_DATA(whole), (T*)PyArray_DATA({z}));
+            pv_put_rows<T>(PyArray_DIM({x}, 0), step, n, k, m, at.data(), (const T*)PyArray_DATA(whole),
+                           (T*)PyArray_DATA({z}));
             Py_DECREF(whole);
         }}
         """

@@ -33,7 +33,7 @@ class _MatrixOp(COp):
         return initialisation(self.routines)
 
     def c_code_cache_version(self):
-        return (1,)
+        return (2,)
 
     @staticmethod
     def _letter(node):
@@ -368,9 +368,14 @@ class TriangularSolve(_MatrixOp):
             for (npy_intp s = 0; s < (n && m ? count : 0) && !broken; ++s) {{
                 T* tri = (T*)(l.data + s * l.step);
                 for (npy_intp i = 0; i < n; ++i) if (tri[i * n + i] == 0) {{ broken = (int)i + 1; break; }}
-                if (!broken)
-                    pv_{letter}trsm(&side, &uplo, &trans, &unit, &m, &n, &one, tri, &n,
-                                    (T*)PyArray_DATA({z}) + s * n * m, &m);
+                T* x = (T*)PyArray_DATA({z}) + s * n * m;
+                // Of small matrices, preparing a call of BLAS takes longer than the solution.
+                if (!broken && n <= 16)
+                    pv_substitute<T>(n, m, tri, l.row_major == {int(not self.transposed)} ? n : 1,
+                                     l.row_major == {int(not self.transposed)} ? 1 : n,
+                                     {int(self.lower != self.transposed)}, x);
+                else if (!broken)
+                    pv_{letter}trsm(&side, &uplo, &trans, &unit, &m, &n, &one, tri, &n, x, &m);
             }}
             Py_DECREF(l.array);
             if (broken) {{
