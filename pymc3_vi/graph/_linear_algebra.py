@@ -65,7 +65,7 @@ def _stack(op, node):
     if isinstance(op.core_op, Solve) and op.core_op.A_structure in ("lower_triangular", "upper_triangular"):
         solve = TriangularSolve(op.core_op.A_structure == "lower_triangular")
         a, b = node.inputs
-        return solve(a, b) if b.ndim == 3 else solve(a, b.dimshuffle(0, 1, "x"))[:, :, 0]
+        return solve(a, b) if b.ndim == 3 else solve(a, b.dimshuffle(0, 1, "x")).dimshuffle(0, 1)
     return None
 
 

@@ -10,6 +10,31 @@ from ._kernels import CTYPES, VECTOR_KERNELS, check_floats
 
 __all__ = ["BatchMatmul", "batch_matmul"]
 
+# Products for which preparing a call of BLAS takes longer than the sums themselves.
+_SMALL_PRODUCTS = """
+// z (n, m) = a (n, k) b (k, m); trans says whether the columns of a factor lie together instead of its rows.
+template <typename T> static int pv_small_product(int n, int m, int k, const T* a, npy_intp lda, char trans_a, const T* b,
+                                                  npy_intp ldb, char trans_b, T* z) {
+    const bool rows = trans_a == 'N' || (n == 1 && lda == 1), columns = trans_b == 'T' || (m == 1 && ldb == 1);
+    if (m == 1 && trans_a == 'T') {  // a sum of columns
+        const npy_intp step = trans_b == 'T' ? 1 : ldb;
+        for (int i = 0; i < n; ++i) z[i] = 0;
+        for (int l = 0; l < k; ++l) pv_axpy<T>(n, b[l * step], a + l * lda, z);
+        return 1;
+    }
+    if (k == 1 && (trans_b == 'N' || ldb == 1)) {
+        for (int i = 0; i < n; ++i) pv_scaled<T>(m, a[trans_a == 'N' ? i * lda : i], b, z + (npy_intp)i * m);
+        return 1;
+    }
+    if (rows && columns && (m == 1 || n == 1 || m * n <= 64) && k <= 1024) {
+        for (int i = 0; i < n; ++i)
+            for (int j = 0; j < m; ++j) z[(npy_intp)i * m + j] = pv_dot<T>(k, a + i * lda, b + j * ldb);
+        return 1;
+    }
+    return 0;
+}
+"""
+
 # A stack of matrices as BLAS sees it.  Row-major data is column-major data of the transpose, so one of the two
 # strides must be the item size; anything else is copied first.
 _STACK = """
@@ -100,7 +125,7 @@ class BatchMatmul(COp):
         return ["<numpy/arrayobject.h>"]
 
     def c_support_code(self, **kwargs):
-        return [VECTOR_KERNELS, *declarations(["gemm"]), _STACK]
+        return [VECTOR_KERNELS, *declarations(["gemm"]), _STACK, _SMALL_PRODUCTS]
 
     def c_init_code(self, **kwargs):
         return initialisation(["gemm"])
@@ -138,18 +163,14 @@ class BatchMatmul(COp):
                 // column-major: z' = b' a'
                 int m = (int)dims[2], n = (int)dims[1], k = (int)inner;
                 T one = 1, zero = 0;
-                // Of few elements, preparing a call of BLAS takes longer than the products of rows.
-                const int few = m * n <= 64 && left.trans == 'N' && right.trans == 'T' && k <= 1024;
-                for (npy_intp s = 0; s < dims[0]; ++s)
-                    if (few)
-                        for (int i = 0; i < n; ++i)
-                            for (int j = 0; j < m; ++j)
-                                ((T*)PyArray_DATA({z}))[s * block + i * m + j] =
-                                    pv_dot<T>(k, (T*)(left.data + s * left.step) + i * (npy_intp)left.ld,
-                                              (T*)(right.data + s * right.step) + j * (npy_intp)right.ld);
-                    else pv_{letter}gemm(&right.trans, &left.trans, &m, &n, &k, &one, (T*)(right.data + s * right.step),
-                                    &right.ld, (T*)(left.data + s * left.step), &left.ld, &zero,
-                                    (T*)PyArray_DATA({z}) + s * block, &m);
+                for (npy_intp s = 0; s < dims[0]; ++s) {{
+                    T* a = (T*)(left.data + s * left.step);
+                    T* b = (T*)(right.data + s * right.step);
+                    T* z = (T*)PyArray_DATA({z}) + s * block;
+                    if (!pv_small_product<T>(n, m, k, a, left.ld, left.trans, b, right.ld, right.trans, z))
+                        pv_{letter}gemm(&right.trans, &left.trans, &m, &n, &k, &one, b, &right.ld, a, &left.ld, &zero,
+                                        z, &m);
+                }}
                 Py_DECREF(left.array);
                 Py_DECREF(right.array);
             }}

@@ -34,8 +34,8 @@ def _batch_meets_batch(x, y):
     right = y.variable if y.core_ndim == 2 else y.variable.dimshuffle(0, 1, "x")
     product = batch_matmul(left, right)
     if y.core_ndim == 1:
-        return product[:, :, 0]
-    return product[:, 0, :] if x.core_ndim == 1 else product
+        return product.dimshuffle(0, 1)
+    return product.dimshuffle(0, 2) if x.core_ndim == 1 else product
 
 
 @rule.register(Dot)
@@ -121,4 +121,4 @@ def _tril_matvec(op, node, operands, batch):
     rows = x.filled(batch)
     rows = rows.dimshuffle(0, "x", 1) if x.core_ndim == 1 else rows
     product = batch_matmul(rows, full if op.transpose else full.dimshuffle(0, 2, 1))
-    return [product[:, 0, :] if x.core_ndim == 1 else product]
+    return [product.dimshuffle(0, 2) if x.core_ndim == 1 else product]

@@ -32,7 +32,7 @@ def _triangular_solve(op, node, operands, batch):
         return _on_stack(op, [a.filled(batch), right], batch)
     is_vector = b.core_ndim == 1
     if a.batched:
-        return [op(a.variable, right.dimshuffle(0, 1, "x"))[:, :, 0] if is_vector else op(a.variable, right)]
+        return [op(a.variable, right.dimshuffle(0, 1, "x")).dimshuffle(0, 1) if is_vector else op(a.variable, right)]
     # One matrix: all right-hand sides side by side.
     if is_vector:
         return [op(a.variable, right.T).T]

@@ -1,4 +1,6 @@
 """Products of stacks of matrices."""
+import itertools
+
 import numpy as np
 import pytest
 import theano
@@ -47,6 +49,16 @@ def test_one_matrix_for_all(rng):
     np.testing.assert_allclose(results[1], values[1].T @ values[0].transpose(0, 2, 1), rtol=1e-12)
     np.testing.assert_allclose(results[2], values[0] @ values[2], rtol=1e-12)
     np.testing.assert_allclose(results[3], (values[1].T @ values[1])[None], rtol=1e-12)
+
+
+def test_every_size_and_layout(rng):
+    a, b = tt.dtensor3("a"), tt.dtensor3("b")
+    function = compile_function([a, b], batch_matmul(a, b))
+    for n, m, k in itertools.product([1, 3, 20], [1, 2, 30], [1, 5, 40]):
+        x, y = rng.standard_normal((2, n, k)), rng.standard_normal((2, k, m))
+        layouts = [lambda v: v, lambda v: np.ascontiguousarray(v.swapaxes(1, 2)).swapaxes(1, 2)]
+        for left, right in itertools.product(layouts, layouts):
+            np.testing.assert_allclose(function(left(x), right(y)), x @ y, rtol=1e-12, atol=1e-13)
 
 
 def test_gradients(rng):
