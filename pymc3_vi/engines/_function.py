@@ -13,7 +13,7 @@ from ._compiler import active_cxx
 from ._island_linker import IslandLinker, IslandsUnavailable, IslandVM
 from ._rewrites import REWRITES
 
-__all__ = ["ENGINES", "compile_function", "calls_done", "default_mode_query", "run_steps"]
+__all__ = ["ENGINES", "calls_done", "compile_function", "default_mode_query", "release_memory", "run_steps"]
 
 logger = logging.getLogger("pymc3_vi")
 
@@ -135,7 +135,7 @@ def compile_function(
     return compile_with(inputs, outputs, **arguments)
 
 
-def run_steps(function, k):
+def run_steps(function, k, keep_memory=False):
     """Call a function without arguments `k` times, with no Python in between where its linker can do so.
 
     Parameters
@@ -143,6 +143,8 @@ def run_steps(function, k):
     function : theano Function
         Takes no arguments; its updates are what makes the calls differ.
     k : int
+    keep_memory : bool
+        Keep the temporaries for the next call, until :func:`release_memory`, where the linker can do so.
 
     Notes
     -----
@@ -158,7 +160,10 @@ def run_steps(function, k):
             virtual_machine.calls_done = calls_done(function, 0) + 1
         return
     try:
-        virtual_machine(n_calls=k)
+        if isinstance(virtual_machine, IslandVM):
+            virtual_machine(n_calls=k, keep_memory=keep_memory)
+        else:
+            virtual_machine(n_calls=k)
     except Exception:
         position = virtual_machine.position_of_error
         raise_with_op(
@@ -172,6 +177,12 @@ def run_steps(function, k):
 def calls_done(function, unknown=None):
     """How many calls of `function` through :func:`run_steps` have been completed; `unknown` where nothing counts them."""
     return getattr(function.fn, "calls_done", unknown)
+
+
+def release_memory(function):
+    """Free the temporaries that :func:`run_steps` kept."""
+    if isinstance(function.fn, IslandVM):
+        function.fn.release()
 
 
 def _runs_many(virtual_machine):

@@ -56,10 +56,10 @@ class IslandVM(VM):
         self._program, self._run, self._items = program, run, items
         self._status = [0, 0, 0]
 
-    def __call__(self, n_calls=1, output_subset=None, time_thunks=0):
+    def __call__(self, n_calls=1, output_subset=None, time_thunks=0, keep_memory=False):
         try:
             with single_blas_thread():
-                return self._run(self._program, n_calls, int(self.allow_gc), self._status)
+                return self._run(self._program, n_calls, int(self.allow_gc and not keep_memory), self._status)
         except BaseException:
             _, item, code = self._status
             if item >= 0:
@@ -71,6 +71,11 @@ class IslandVM(VM):
     @property
     def calls_done(self):
         return self._status[0]
+
+    def release(self):
+        """Free the temporaries that calls with `keep_memory` left, unless Theano's flag asks to keep them."""
+        if self.allow_gc:
+            self(n_calls=0)
 
 
 class IslandLinker(VMLinker):

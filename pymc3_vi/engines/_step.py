@@ -6,7 +6,7 @@ import theano
 import theano.tensor as tt
 
 from ..graph import without_test_values
-from ._function import calls_done, compile_function, run_steps
+from ._function import calls_done, compile_function, release_memory, run_steps
 from ._snapshot import Snapshot, put_snapshot, take_snapshot
 
 __all__ = ["StepGraph", "Step", "StepDiverged"]
@@ -158,6 +158,10 @@ class Step:
             if missing > 0:
                 self._recent.append(self._recorded(self._position - missing))
 
+    def release(self):
+        """Free the memory that runs keep for each other; the next one takes it again."""
+        release_memory(self.function)
+
     def _run_segment(self, count):
         for shared, schedule in self.graph.schedules:
             losses = (self._all_losses(),) if hasattr(schedule, "check_every") else ()
@@ -189,7 +193,8 @@ class Step:
     def _execute(self, count):
         begin, before = self._position, calls_done(self.function, 0)
         try:
-            run_steps(self.function, count)
+            # Large temporaries that are freed go back to the system, and asking for them again is slow.
+            run_steps(self.function, count, keep_memory=True)
         except BaseException:
             after = calls_done(self.function)
             if after is not None:  # an Op that fails may come after its own step was counted in place

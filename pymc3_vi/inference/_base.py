@@ -253,6 +253,7 @@ class Inference(SavedInference):
                 self.approx.hist = np.array(self.history.array)
                 self.state = FitState(first + done, step, callbacks, score)
                 self.report.stepped(done)
+                step.release()
 
 
 def _same(a, b):

@@ -1,6 +1,7 @@
 """Functions of the island engine compute what Theano's own do, and keep Theano's memory contract."""
 import gc
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from theano.tensor.random.utils import RandomStream
 from theano.tensor.slinalg import cholesky
 
 from pymc3_vi.engines import compile_function, run_steps
+from pymc3_vi.engines._function import release_memory
 from pymc3_vi.engines._island_linker import IslandVM
 
 needs_compiler = pytest.mark.skipif(not theano.config.cxx, reason="there is no C++ compiler")
@@ -144,6 +146,22 @@ def test_temporaries_are_released_if_theano_is_told_so(allow_gc):
         cell[0] for variable, cell in function.fn.storage_map.items() if variable.owner is not None and cell[0] is not None
     ]
     assert bool(stored) is not allow_gc
+
+
+def test_memory_is_kept_between_runs_until_it_is_released():
+    x, total = shared(np.zeros(1000000)), shared(0.0)
+    function = compile_function([], None, updates=[(total, tt.cumsum(x).sum())])
+    tracemalloc.start()
+    try:
+        run_steps(function, 2)
+        before = tracemalloc.get_traced_memory()[0]
+        run_steps(function, 2, keep_memory=True)
+        kept = tracemalloc.get_traced_memory()[0] - before
+        release_memory(function)
+        left = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert kept > 7.9e6 and left < 1e5
 
 
 def test_nothing_leaks():
