@@ -10,11 +10,42 @@ from ._kernels import CTYPES, VECTOR_KERNELS, check_floats
 
 __all__ = ["BatchMatmul", "batch_matmul"]
 
-# Products for which preparing a call of BLAS takes longer than the sums themselves.
+# Products for which BLAS takes longer to prepare than to compute.
 _SMALL_PRODUCTS = """
+// z (n, m) = a (n, k) b (k, m) for a factor b that stays in the first cache: blocks of 4 rows and two vectors of columns,
+// with their sums in registers.  `steps` are the distances of rows and of columns of each factor.
+template <typename T> static void pv_blocked_product(npy_intp n, npy_intp m, npy_intp k, const T* a, const npy_intp* steps_a,
+                                                     const T* b, const npy_intp* steps_b, T* padded, T* z) {
+    typedef typename pv_vec<T>::type V;
+    const npy_intp w = 32 / sizeof(T), block = 2 * w, blocks = (m + block - 1) / block;
+    for (npy_intp j = 0; j < blocks * block; ++j)
+        for (npy_intp l = 0; l < k; ++l)
+            padded[(j / block * k + l) * block + j % block] = j < m ? b[l * steps_b[0] + j * steps_b[1]] : 0;
+    for (npy_intp i = 0; i < n; i += 4) {
+        const T* rows[4];
+        for (npy_intp r = 0; r < 4; ++r) rows[r] = a + (i + r < n ? i + r : n - 1) * steps_a[0];
+        for (npy_intp q = 0; q < blocks; ++q) {
+            V a0 = {0}, a1 = {0}, b0 = {0}, b1 = {0}, c0 = {0}, c1 = {0}, e0 = {0}, e1 = {0};
+            const T* column = padded + q * k * block;
+            npy_intp at = 0;
+            for (npy_intp l = 0; l < k; ++l, column += block, at += steps_a[1]) {
+                const V left = *(const V*)column, right = *(const V*)(column + w);
+                a0 += left * rows[0][at]; a1 += right * rows[0][at];
+                b0 += left * rows[1][at]; b1 += right * rows[1][at];
+                c0 += left * rows[2][at]; c1 += right * rows[2][at];
+                e0 += left * rows[3][at]; e1 += right * rows[3][at];
+            }
+            const V sums[8] = {a0, a1, b0, b1, c0, c1, e0, e1};
+            const npy_intp size = m - q * block < block ? m - q * block : block;
+            for (npy_intp r = 0; r < 4 && i + r < n; ++r)
+                memcpy(z + (i + r) * m + q * block, (const T*)sums + 2 * r * w, size * sizeof(T));
+        }
+    }
+}
+
 // z (n, m) = a (n, k) b (k, m); trans says whether the columns of a factor lie together instead of its rows.
 template <typename T> static int pv_small_product(int n, int m, int k, const T* a, npy_intp lda, char trans_a, const T* b,
-                                                  npy_intp ldb, char trans_b, T* z) {
+                                                  npy_intp ldb, char trans_b, T* padded, T* z) {
     const bool rows = trans_a == 'N' || (n == 1 && lda == 1), columns = trans_b == 'T' || (m == 1 && ldb == 1);
     if (m == 1 && trans_a == 'T') {  // a sum of columns
         const npy_intp step = trans_b == 'T' ? 1 : ldb;
@@ -31,9 +62,18 @@ template <typename T> static int pv_small_product(int n, int m, int k, const T* 
             for (int j = 0; j < m; ++j) z[(npy_intp)i * m + j] = pv_dot<T>(k, a + i * lda, b + j * ldb);
         return 1;
     }
+    if (padded && n >= 8) {
+        const npy_intp steps_a[2] = {trans_a == 'N' ? lda : 1, trans_a == 'N' ? 1 : lda};
+        const npy_intp steps_b[2] = {trans_b == 'N' ? ldb : 1, trans_b == 'N' ? 1 : ldb};
+        pv_blocked_product<T>(n, m, k, a, steps_a, b, steps_b, padded, z);
+        return 1;
+    }
     return 0;
 }
 """
+
+#: Most bytes of a right factor for which the product of blocks is used.
+_SMALL_FACTOR = 24 * 1024
 
 # A stack of matrices as BLAS sees it.  Row-major data is column-major data of the transpose, so one of the two
 # strides must be the item size; anything else is copied first.
@@ -122,7 +162,7 @@ class BatchMatmul(COp):
         return [sum(terms[1:], terms[0])] if terms else [None]
 
     def c_headers(self, **kwargs):
-        return ["<numpy/arrayobject.h>"]
+        return ["<numpy/arrayobject.h>", "<vector>"]
 
     def c_support_code(self, **kwargs):
         return [VECTOR_KERNELS, *declarations(["gemm"]), _STACK, _SMALL_PRODUCTS]
@@ -163,11 +203,14 @@ class BatchMatmul(COp):
                 // column-major: z' = b' a'
                 int m = (int)dims[2], n = (int)dims[1], k = (int)inner;
                 T one = 1, zero = 0;
+                const npy_intp width = (dims[2] + 64 / sizeof(T) - 1) / (64 / sizeof(T)) * (64 / sizeof(T));
+                std::vector<T> padded(width * inner * sizeof(T) <= {_SMALL_FACTOR} ? width * inner : 0);
                 for (npy_intp s = 0; s < dims[0]; ++s) {{
                     T* a = (T*)(left.data + s * left.step);
                     T* b = (T*)(right.data + s * right.step);
                     T* z = (T*)PyArray_DATA({z}) + s * block;
-                    if (!pv_small_product<T>(n, m, k, a, left.ld, left.trans, b, right.ld, right.trans, z))
+                    if (!pv_small_product<T>(n, m, k, a, left.ld, left.trans, b, right.ld, right.trans,
+                                             padded.empty() ? NULL : padded.data(), z))
                         pv_{letter}gemm(&right.trans, &left.trans, &m, &n, &k, &one, b, &right.ld, a, &left.ld, &zero,
                                         z, &m);
                 }}
