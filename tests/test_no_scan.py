@@ -33,11 +33,15 @@ def test_the_guard_guards():
 
 def test_fits(model):
     advi = pymc3_vi.ADVI(random_seed=1)
-    assert len(advi.fit(2, obj_n_mc=3, progressbar=False).hist) == 2
+    assert len(advi.fit(2, obj_n_mc=3, progressbar=False, obj_optimizer=pymc3_vi.adam()).hist) == 2
     pymc3_vi.SVGD(n_particles=60, jitter=0.1, random_seed=1).fit(2, progressbar=False)
     with pytest.warns(UserWarning, match="experimental"):
         pymc3_vi.ASVGD(random_seed=1).fit(2, obj_n_mc=4, progressbar=False)
     assert np.isfinite(advi.objective.score_function(sc_n_mc=5)())
+
+
+def test_fits_on_fixed_draws(model):
+    assert np.isfinite(pymc3_vi.ADVI(random_seed=1).fit(50, progressbar=False).mean.eval()).all()
 
 
 def test_draws(model):

@@ -1,7 +1,7 @@
 """Engines: they turn Theano graphs into functions and step graphs into steps."""
 from ._compiler import compile_count
 from ._fast_build import fast_build
-from ._function import ENGINES, compile_function, run_steps
+from ._function import ENGINES, compile_function, release_memory, run_steps
 from ._snapshot import Snapshot, put_snapshot, take_snapshot
 from ._step import Step, StepDiverged, StepGraph
 
@@ -10,6 +10,7 @@ __all__ = [
     "compile_count",
     "compile_function",
     "fast_build",
+    "release_memory",
     "run_steps",
     "Step",
     "StepDiverged",

@@ -13,8 +13,7 @@ from theano.sandbox.rng_mrg import MRG_RandomStream
 from theano.tensor.random.utils import RandomStream
 from theano.tensor.slinalg import cholesky
 
-from pymc3_vi.engines import compile_function, run_steps
-from pymc3_vi.engines._function import release_memory
+from pymc3_vi.engines import compile_function, release_memory, run_steps
 from pymc3_vi.engines._island_linker import IslandVM
 
 needs_compiler = pytest.mark.skipif(not theano.config.cxx, reason="there is no C++ compiler")

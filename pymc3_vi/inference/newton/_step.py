@@ -154,6 +154,10 @@ class NewtonStep:
         self.written = [p.get_value() for p in self.graph.params]
 
     # ---------------------------------------------------------------- running
+    def release(self):
+        """Free the memory that runs keep for each other."""
+        self.target.release()
+
     def run(self, k):
         """Run `k` steps; see :meth:`pymc3_vi.engines.Step.run`."""
         self._begin, self._recent = self.steps_done, []

@@ -6,7 +6,7 @@ import theano
 import theano.tensor as tt
 
 from ...core import Terms
-from ...engines import compile_function, run_steps
+from ...engines import compile_function, release_memory, run_steps
 from ...graph import floatx, shared_inputs, substitute, without_test_values
 
 __all__ = ["DrawTarget", "Evaluation"]
@@ -81,7 +81,7 @@ class DrawTarget:
             rows.append(tt.patternbroadcast(block[self.counter], (False,) * (1 + len(lead))))
         # Gradients are taken with respect to placeholders of the draws; log q is a function of the noise.
         draws = [row.clone() for row in rows]
-        values = approx.evaluate([approx.view.varlogp(), approx.view.datalogp()], draws, self.n_mc > 1)
+        values = approx.evaluate([approx.view.varlogp(), approx.view.datalogp()], draws, self.n_mc > 1, n=self.n_mc)
         logq = tt.add(*[g.log_density(e) for g, e in zip(approx.groups, rows)])
         terms = Terms(draws, values[0], values[1], logq, None, self.n_mc > 1)
         loss, slopes = objective.loss_and_gradients(terms, terms, draws, None)
@@ -130,9 +130,13 @@ class DrawTarget:
     def advance(self, count):
         """Run `count` rows."""
         try:
-            run_steps(self.function, count)
+            run_steps(self.function, count, keep_memory=True)
         finally:
             self.evaluations += count * self.n_mc
+
+    def release(self):
+        """Free the memory that runs keep for each other."""
+        release_memory(self.function)
 
     def losses(self, begin, end):
         """Losses of rows that have run."""
