@@ -95,10 +95,13 @@ class Stein(Memoised):
     @node_property
     def grad(self):
         """The direction phi, (n, d)."""
-        attraction = self.density_part_grad
+        constant = self.terms.normalizing_constant
+        scores = self.dlogp if constant is None else self.dlogp * constant
         if self.temperature != 1:
-            attraction = attraction / floatx(self.temperature)
-        return (attraction + self.repulsive_part_grad) / floatx(self.input_joint_matrix.shape[0])
+            scores = scores / floatx(self.temperature)
+        X = self.input_joint_matrix
+        phi = self._kernel_function.direction(X, scores)
+        return (phi if constant is None else phi / constant) / floatx(X.shape[0])
 
     def updates(self, obj, **kwargs):
         """Updates of one step of the objective function `obj`; keywords as in ``ObjectiveFunction.updates``."""

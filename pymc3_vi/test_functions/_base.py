@@ -1,4 +1,6 @@
 """Test functions and kernels."""
+import theano.tensor as tt
+
 from ..errors import ParametrizationError
 from ..graph import collect_shared
 from ..registry import Registry
@@ -28,6 +30,14 @@ class TestFunction:
 
     def __call__(self, z):
         raise NotImplementedError(f"{type(self).__name__} must define __call__(z).")
+
+    def direction(self, X, scores):
+        r"""Sums :math:`\sum_j [k(x_j, x_i) s_j + \nabla_{x_j} k(x_j, x_i)]` for scores s (n, d), as (n, d).
+
+        Kernels that need fewer products for the sum than for its parts override it.
+        """
+        K, dK = self(X)
+        return tt.dot(K, scores) + dK
 
     def setup(self, approx):
         """Called once with the approximation before the first use."""

@@ -6,7 +6,9 @@ import theano.tensor as tt
 from ..graph.ops import MedianDistance, SquaredDistances
 from ..validation import check_number
 
-__all__ = ["squared_distances", "median_bandwidth", "bandwidth_of", "check_bandwidth", "weighted_differences"]
+__all__ = [
+    "bandwidth_of", "centred", "check_bandwidth", "median_bandwidth", "squared_distances", "weighted_differences",
+]
 
 
 def centred(X):

@@ -2,7 +2,7 @@
 import theano.tensor as tt
 
 from ._base import KERNELS, Kernel
-from ._distances import bandwidth_of, check_bandwidth, squared_distances, weighted_differences
+from ._distances import bandwidth_of, centred, check_bandwidth, squared_distances, weighted_differences
 
 __all__ = ["RBF", "rbf"]
 
@@ -27,11 +27,20 @@ class RBF(Kernel):
     def __init__(self, bandwidth=None):
         self.bandwidth = check_bandwidth(bandwidth, "RBF")
 
-    def __call__(self, X):
+    def _matrix(self, X):
         H = squared_distances(X)
         h = bandwidth_of(H, self.bandwidth)
-        K = tt.exp(-H / (2 * h))
+        return tt.exp(-H / (2 * h)), h
+
+    def __call__(self, X):
+        K, h = self._matrix(X)
         return K, weighted_differences(K, X) / h
+
+    def direction(self, X, scores):
+        # sum_j k_ij (s_j + (x_i - x_j) / h), with one product of the kernel matrix.
+        K, h = self._matrix(X)
+        X = centred(X)
+        return tt.dot(K, scores - X / h) + X * (tt.sum(K, axis=1, keepdims=True) / h)
 
     def __repr__(self):
         return f"RBF(bandwidth={self.bandwidth!r})"

@@ -61,6 +61,16 @@ def test_values_are_those_of_the_formula(name, n, d, rng):
 
 
 @every_kernel
+def test_direction_is_the_sum_of_its_parts(name, rng):
+    X, scores = tt.matrices("X", "scores")
+    direction = theano.function([X, scores], KERNELS.get(name).direction(X, scores), mode="FAST_COMPILE")
+    for mean in (0.0, 1e4):
+        x, s = mean + rng.normal(size=(12, 3)), rng.normal(size=(12, 3))
+        K, dK = twin(name, x)
+        np.testing.assert_allclose(direction(x, s), (K @ s + dK).astype(float), rtol=1e-9, atol=1e-10)
+
+
+@every_kernel
 def test_gradient_sums_are_those_of_finite_differences(name, rng):
     X, h, step = rng.normal(size=(6, 3)), 0.8, 1e-5
     kernel = type(KERNELS.get(name))(bandwidth=h)

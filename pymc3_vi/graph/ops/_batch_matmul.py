@@ -35,10 +35,18 @@ template <typename T> static void pv_blocked_product(npy_intp n, npy_intp m, npy
                 c0 += left * rows[2][at]; c1 += right * rows[2][at];
                 e0 += left * rows[3][at]; e1 += right * rows[3][at];
             }
-            const V sums[8] = {a0, a1, b0, b1, c0, c1, e0, e1};
-            const npy_intp size = m - q * block < block ? m - q * block : block;
-            for (npy_intp r = 0; r < 4 && i + r < n; ++r)
-                memcpy(z + (i + r) * m + q * block, (const T*)sums + 2 * r * w, size * sizeof(T));
+            T* to = z + i * m + q * block;
+            if (i + 4 <= n && q * block + block <= m) {
+                *(V*)to = a0; *(V*)(to + w) = a1; to += m;
+                *(V*)to = b0; *(V*)(to + w) = b1; to += m;
+                *(V*)to = c0; *(V*)(to + w) = c1; to += m;
+                *(V*)to = e0; *(V*)(to + w) = e1;
+            } else {
+                const V sums[8] = {a0, a1, b0, b1, c0, c1, e0, e1};
+                const npy_intp size = m - q * block < block ? m - q * block : block;
+                for (npy_intp r = 0; r < 4 && i + r < n; ++r, to += m)
+                    for (npy_intp c = 0; c < size; ++c) to[c] = ((const T*)sums)[2 * r * w + c];
+            }
         }
     }
 }
