@@ -80,7 +80,7 @@ class ModelDraws:
                 f"{caller}(correct='psis') found no draw with finite log p: {self.title} lies where the model has no "
                 "density. Fit again from another start."
             )
-        warn_if_unreliable(self.weights, "the corrected results")
+        warn_if_unreliable(self.weights, "the corrected results", stacklevel=4)
         return self.weights
 
     @property

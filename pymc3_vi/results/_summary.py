@@ -25,6 +25,7 @@ class Summary(pd.DataFrame):
     """
 
     _metadata = ["note", "diagnosis"]
+    note, diagnosis = "", None
 
     @property
     def _constructor(self):

@@ -1,4 +1,6 @@
 """Tables of known distributions."""
+import pickle
+
 import numpy as np
 import pandas as pd
 import pymc3 as pm
@@ -46,10 +48,13 @@ def test_verdict_is_below_the_table(biased, conjugate):
     assert table.note.startswith(f"k-hat {table.diagnosis.khat:.2f} (usable below 0.70). Use the importance-corrected")
     assert "summary(correct='psis')" in table.note
     assert biased.summary(correct="psis", random_seed=1).note.startswith("Importance-corrected. k-hat")
-    with pytest.warns(UnreliableWeightsWarning, match="the corrected results are not reliable"):
+    with pytest.warns(UnreliableWeightsWarning, match="the corrected results are not reliable") as caught:
         bad = conjugate.gaussian(scale=0.3).summary(correct="psis", random_seed=1)
     assert "Do not use it" in bad.note
+    assert [w.filename for w in caught if w.category is UnreliableWeightsWarning] == [__file__]
     assert type(table.loc[["mu[0]"]]) is pd.DataFrame
+    back = pickle.loads(pickle.dumps(table))
+    assert back.note == table.note and back.equals(table)
 
 
 def test_rounding_and_names(model_fast):
