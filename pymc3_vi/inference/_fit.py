@@ -1,7 +1,8 @@
 """``fit``: the front door."""
 import inspect
+import warnings
 
-from ..errors import UnknownNameError
+from ..errors import OverflowStartWarning, StartError, UnknownNameError
 from ..graph import SeedStream
 from ..model import ModelView, model_context
 from ..registry import Registry
@@ -9,7 +10,7 @@ from ..validation import accepted_keywords, check_positive_int, did_you_mean, re
 from ._base import Inference
 from ._implicit import ASVGD, SVGD
 from ._klqp import ADVI, NFVI, FullRankADVI
-from ._start import put_laplace_scale, start_point, try_starts
+from ._start import put_laplace_scale, start_point, try_starts, working_start
 from .dadvi import DADVI
 
 __all__ = ["fit", "METHODS"]
@@ -86,7 +87,17 @@ def fit(
         _configure(inference, options)
     allowed = accepted_keywords(type(inference).fit, Inference.fit)
     reject_unknown_keywords(kwargs, [a for a in allowed if a != "n"], "fit")
-    return inference.fit(n, **kwargs)
+    try:
+        return inference.fit(n, **kwargs)
+    except StartError as error:
+        if isinstance(method, Inference) or options.get("start") is not None or inference.state is not None:
+            raise
+        options["start"] = working_start(inference.approx.view, options.get("random_seed"))
+        if options["start"] is None:
+            raise
+        warnings.warn(f"Another start is used, a draw from the prior or around the model's own: {error}",
+                      OverflowStartWarning, stacklevel=2)
+    return _create(method, options).fit(n, **kwargs)
 
 
 def _begin(method, options, starts):

@@ -14,7 +14,16 @@ from ..model import prior_points
 from ..validation import did_you_mean
 from .newton import minimise
 
-__all__ = ["STARTS", "FlatDensity", "TriedStart", "find_map", "start_point", "put_laplace_scale", "try_starts"]
+__all__ = [
+    "STARTS",
+    "FlatDensity",
+    "TriedStart",
+    "find_map",
+    "start_point",
+    "put_laplace_scale",
+    "try_starts",
+    "working_start",
+]
 
 #: Names that ``fit(start=...)`` takes.
 STARTS = ("map", "laplace", "prior")
@@ -35,15 +44,17 @@ class FlatDensity:
     Parameters
     ----------
     view : ModelView
+    mode : Mode, optional
+        Of Theano; for a single look, Python thunks spare the compiler.
     """
 
     @without_test_values
-    def __init__(self, view):
+    def __init__(self, view, mode=None):
         self.layout = view.layout()
         z = tt.matrix("z")
         values = {v: piece for v, piece in zip(view.free, self.layout.slices(z).values())}
         logp = vectorize_graph(view.varlogp() + view.datalogp(), values)
-        self._function = compile_function([z], [logp, tt.grad(tt.sum(logp), z)], name="log density")
+        self._function = compile_function([z], [logp, tt.grad(tt.sum(logp), z)], name="log density", mode=mode)
 
     def __call__(self, z):
         """logp (s,) and its gradient (s, d) at `z` (s, d); where one of them raises or is not finite, logp is -inf."""
@@ -139,6 +150,28 @@ def start_point(kind, view, random_seed):
     view.check_start()
     z, curvature = find_map(density, view.layout().flatten(view.start()).astype("float64"))
     return view.layout().unflatten(z), curvature
+
+
+def working_start(view, random_seed):
+    """Of draws from the prior and points around the model's own start, the one of largest log density.
+
+    Returns
+    -------
+    dict or None
+        None when none of them has a finite log density.
+    """
+    density, layout = FlatDensity(view, theano.Mode("py", "fast_compile")), view.layout()
+    random = SeedStream(random_seed).generator("working start")
+    centre = layout.flatten(view.start())
+    points = [centre + random.normal(0, spread, len(centre)) for spread in np.repeat([0.1, 1.0], PRIOR_DRAWS)]
+    try:
+        points += [layout.flatten(p) for p in prior_points(view, PRIOR_DRAWS, random.integers(2 ** 31))]
+    except StartError:  # a prior that cannot be drawn from
+        pass
+    points = [p for p in points if np.isfinite(p).all()]
+    logp = density(points)[0] if points else np.full(1, -np.inf)
+    best = int(np.argmax(logp))
+    return layout.unflatten(points[best]) if np.isfinite(logp[best]) else None
 
 
 def put_laplace_scale(approx, curvature):

@@ -5,7 +5,7 @@ import pytest
 import theano.tensor as tt
 
 import pymc3_vi
-from pymc3_vi.errors import StartError
+from pymc3_vi.errors import OverflowStartWarning, StartError
 
 PLAIN = dict(progressbar=False, random_seed=1)
 
@@ -89,3 +89,23 @@ def test_the_best_of_several_modes_wins_and_all_are_listed():
     given = next(t.elbo for t in approx.starts if t.origin == "start")
     assert given == pytest.approx(np.log(0.02) + constant, abs=1e-3)
     assert not _begun(model).starts
+
+
+def test_a_start_that_works_is_tried_before_giving_up():
+    """At the test point the second variable's log density is minus infinity."""
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1.0)
+        pm.Potential("half", tt.switch(x > 0.01, 0.0, -np.inf) - 1e4 * (x - 0.5) ** 2)
+    with pytest.warns(OverflowStartWarning, match="'half' is -inf"):
+        approx = pymc3_vi.fit(1000, model=model, **PLAIN)
+    assert approx.mean.eval() == pytest.approx([0.5], abs=1e-3)
+    with pytest.raises(StartError, match="'half' is -inf"):
+        pymc3_vi.fit(10, model=model, start={"x": -1.0}, **PLAIN)
+
+
+def test_data_outside_of_the_support_are_no_matter_of_the_start():
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        rate = pm.HalfNormal("rate", 1.0)
+        pm.Exponential("y", rate, observed=np.array([1.0, -2.0]))
+    with pytest.raises(StartError, match="'y' is -inf"):
+        pymc3_vi.fit(10, model=model, **PLAIN)
