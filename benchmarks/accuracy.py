@@ -24,7 +24,8 @@ same step rule, run by this package).
 The truth here is the *optimum of the family*, not the posterior: the mean-field or full-rank Gaussian with the largest
 ELBO, found by L-BFGS on two sets of 4,096 fixed draws (`benchmarks/development_optima.py`). Errors are those of the
 unconstrained variables: of means in standard deviations of the optimum, of standard deviations relative. A dash means
-that the fit failed.
+that the fit failed. The optima have errors of their own, of up to 0.007 standard deviations of a mean and 0.7 % of a
+standard deviation (eight schools); those of models with nearly Gaussian posteriors are below 0.001.
 
 """
 
@@ -46,10 +47,10 @@ def errors(name, family, method, options):
 
 
 def number(x):
-    """Two significant digits, a dash for infinity."""
+    """Two significant digits where they say something, a dash for infinity."""
     if not np.isfinite(x):
         return "-"
-    return f"{x:.0f}" if x >= 99.5 else f"{x:.2g}" if x >= 0.001 else "0.000"
+    return f"{x:.0f}" if x >= 99.5 else f"{x:.2g}" if x >= 0.001 else "<0.001"
 
 
 def summary(found):
