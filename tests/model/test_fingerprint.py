@@ -119,7 +119,8 @@ def test_streams_have_no_data():
 @pytest.mark.slow
 def test_another_process_computes_the_same(saved):
     code = (
-        "import pymc3_vi, json; from tests.model.test_fingerprint import fingerprint; print(json.dumps(fingerprint(), sort_keys=True))"
+        "import pymc3_vi, json; from tests.model.test_fingerprint import fingerprint; "
+        "print(json.dumps(fingerprint(), sort_keys=True))"
     )
     out = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout.decode()
     assert json.loads(out.strip().splitlines()[-1]) == saved
