@@ -8,6 +8,7 @@ import theano.tensor as tt
 from ..engines import Step, StepGraph, compile_function
 from ..errors import ParametrizationError
 from ..graph import StepNoise, substitute, without_test_values
+from ..graph._linear_algebra import with_linear_algebra_in_c
 from ..updates import adam, get_or_compute_grads, total_norm_constraint
 
 __all__ = ["ObjectiveFunction", "ObjectiveUpdates", "StepFunction"]
@@ -164,6 +165,7 @@ class ObjectiveFunction:
         """
         loss = self._loss(terms, more_replacements)
         target = loss if gradient_terms is terms else self._loss(gradient_terms, more_replacements)
+        loss, target = with_linear_algebra_in_c([loss, target])
         return loss, tt.grad(sign * target if sign != 1 else target, params, disconnected_inputs="warn")
 
     def _loss(self, terms, more_replacements):

@@ -11,7 +11,7 @@ from ..registry import Registry
 from ._blas import capsule_flags
 from ._compiler import active_cxx
 from ._island_linker import IslandLinker, IslandsUnavailable, IslandVM
-from ._rewrites import REWRITES
+from ._rewrites import EXACT_REWRITES, FAST_REWRITES
 
 __all__ = ["ENGINES", "calls_done", "compile_function", "default_mode_query", "release_memory", "run_steps"]
 
@@ -58,17 +58,30 @@ def _flags_want_stock():
 
 
 def _island_function(inputs, outputs, **kwargs):
+    """Islands with fused loops."""
+    return _with_islands(inputs, outputs, [FAST_REWRITES, EXACT_REWRITES], kwargs)
+
+
+def _exact_function(inputs, outputs, **kwargs):
+    """Islands that compute what Theano's linker does to the last bit."""
+    return _with_islands(inputs, outputs, [EXACT_REWRITES], kwargs)
+
+
+def _with_islands(inputs, outputs, choices, kwargs):
+    """Function of islands, with the first of `choices` of rewrites that compiles; otherwise a stock function."""
     if _flags_want_stock():
         return _stock_function(inputs, outputs, **kwargs)
     cxx = active_cxx()
     if cxx:
-        try:
-            # Rewriting sees no compiler, so that folding constants compiles nothing; NumPy computes them.
-            with theano.config.change_flags(compute_test_value="off", cxx=""), capsule_flags():
-                mode = Mode(IslandLinker(cxx), default_mode_query()).register(*REWRITES)
-                return theano.function(inputs, outputs, mode=mode, **kwargs)
-        except IslandsUnavailable as reason:
-            logger.debug("Theano's stock linker is used: %s", reason)
+        for rewrites in choices:
+            try:
+                # Rewriting sees no compiler, so that folding constants compiles nothing; NumPy computes them.
+                with theano.config.change_flags(compute_test_value="off", cxx=""), capsule_flags():
+                    mode = Mode(IslandLinker(cxx), default_mode_query()).register(*rewrites)
+                    return theano.function(inputs, outputs, mode=mode, **kwargs)
+            except IslandsUnavailable as error:
+                reason = error
+        logger.debug("Theano's stock linker is used: %s", reason)
         try:
             with theano.config.change_flags(cxx=cxx):
                 return _stock_function(inputs, outputs, **kwargs)
@@ -85,6 +98,7 @@ def _python_function(inputs, outputs, **kwargs):
 
 
 ENGINES.register("island", _island_function, aliases=("default",))
+ENGINES.register("exact", _exact_function)
 ENGINES.register("theano", _stock_function, aliases=("stock",))
 
 
@@ -107,8 +121,10 @@ def compile_function(
     inputs, outputs, updates, givens, on_unused_input, name
         As for `theano.function`.
     engine : str
-        Name in `ENGINES`.  ``"island"`` makes one C++ module of the whole graph and falls back to Theano's stock linker
-        where it cannot; ``"theano"`` is the stock linker.
+        Name in `ENGINES`.  ``"island"`` makes one C++ module of the whole graph, with elementwise expressions and sums
+        over the same range fused into one loop, and falls back to Theano's stock linker where it cannot.  ``"exact"``
+        is the same without fused loops: its results are those of Theano's linker to the last bit, where the fused sums
+        differ by rounding.  ``"theano"`` is the stock linker.
     mode : str or Mode, optional
         A Theano mode; if it or ``profile`` is given, `theano.function` is called as it is.
     **fn_kwargs

@@ -1,22 +1,31 @@
 """Graph rewrites that are active only in functions of the island engine."""
 from theano.graph.opt import in2out, local_optimizer
-from theano.tensor.basic import AllocDiag, ExtractDiag
+from theano.tensor.basic import AllocDiag, ExtractDiag, Eye
 from theano.tensor.slinalg import Cholesky, Solve
 
 from ..graph._linear_algebra import converted
 from ..graph.vectorize import Blockwise
+from ._loop_fusion import FuseLoops, FuseLoopsInplace, local_sum_of_alloc
 
-__all__ = ["REWRITES"]
+__all__ = ["EXACT_REWRITES", "FAST_REWRITES"]
 
 
-@local_optimizer([Cholesky, Solve, ExtractDiag, AllocDiag, Blockwise])
+@local_optimizer([Cholesky, Solve, ExtractDiag, AllocDiag, Eye, Blockwise])
 def local_linear_algebra_in_c(fgraph, node):
     """Ops that Theano runs in Python become Ops with C code."""
     replacement = converted(node)
     return None if replacement is None else [replacement]
 
 
-#: pairs of a graph rewrite and its position among Theano's (specialization is at 2, fusion at 49, in-place from 50 on)
-REWRITES = [
+# Pairs of a graph rewrite and its position among Theano's: specialization is at 2, fusion at 49, in-place from 50 on.
+#: Rewrites that change no result of an elementwise expression or sum in its last digit.
+EXACT_REWRITES = [
     (in2out(local_linear_algebra_in_c, name="linear_algebra_in_c"), 2.1),
+]
+
+#: Those, and rewrites that take sums in another order and use vector forms of the exponential and its relatives.
+FAST_REWRITES = EXACT_REWRITES + [
+    (in2out(local_sum_of_alloc, name="sum_of_alloc"), 2.2),
+    (FuseLoops(), 48.4),
+    (FuseLoopsInplace(), 75.5),
 ]

@@ -2,8 +2,8 @@
 from functools import singledispatch
 
 import theano.tensor as tt
-from theano.graph.basic import io_toposort
-from theano.tensor.basic import AllocDiag, ExtractDiag
+from theano.graph.basic import Constant, io_toposort
+from theano.tensor.basic import AllocDiag, ExtractDiag, Eye
 from theano.tensor.slinalg import Cholesky, Solve
 
 from .ops import CholeskyFactor, Diagonal, DiagonalMatrix, TriangularSolve
@@ -54,6 +54,15 @@ def _diagonal_matrix(op, node):
     if op.offset != 0 or sorted((op.axis1, op.axis2)) != [x.ndim - 1, x.ndim]:
         return None
     return DiagonalMatrix()(x)
+
+
+@linear_algebra_in_c.register(Eye)
+def _identity_matrix(op, node):
+    rows, columns, offset = node.inputs
+    square = rows is columns and isinstance(offset, Constant) and int(offset.data) == 0
+    if not square or op.dtype not in _FLOATS:
+        return None
+    return DiagonalMatrix()(tt.alloc(tt.constant(1, dtype=op.dtype), rows))
 
 
 @linear_algebra_in_c.register(Blockwise)

@@ -3,6 +3,7 @@ from ._batch_matmul import BatchMatmul, batch_matmul
 from ._diagonal import Diagonal, DiagonalMatrix
 from ._pairwise import MedianDistance, SquaredDistances
 from ._rows import PutRows, SumRows, TakeRows
+from ._fused_loop import FusedLoop, Instruction, Literal, LoopOutput
 from ._triangular import CholeskyFactor, CholeskyGrad, Triangle, TriangularSolve
 from ._tril import TrilMatVec, TrilOuter, tril_matvec, tril_outer
 from ._unpack import Pack, Unpack, pack, unpack
@@ -19,6 +20,10 @@ __all__ = [
     "SquaredDistances",
     "SumRows",
     "TakeRows",
+    "FusedLoop",
+    "Instruction",
+    "Literal",
+    "LoopOutput",
     "Triangle",
     "TriangularSolve",
     "TrilMatVec",
