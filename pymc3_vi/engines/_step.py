@@ -55,7 +55,7 @@ class Step:
     engine : str
         Name in the engine registry.
     fn_kwargs : dict
-        Passed to the Theano function (``mode``, ``profile``, ...).
+        Passed to the Theano function (``mode``, ``profile``, ...); an ``engine`` in it replaces `engine`.
     """
 
     @without_test_values
@@ -71,7 +71,7 @@ class Step:
             updates[self._losses] = tt.set_subtensor(self._losses[noise.counter], tt.cast(graph.loss, "float64"))
         updates[noise.counter] = noise.counter + 1
         self.function = compile_function(
-            [], None, updates=updates, engine=engine, name="step", **dict(fn_kwargs or {})
+            [], None, updates=updates, **{"engine": engine, "name": "step", **(fn_kwargs or {})}
         )
         #: Function that returns the losses of all steps so far; schedules that watch the loss read it.
         self.recorded_losses = lambda: None

@@ -1,11 +1,15 @@
 """Helpers of the engine tests."""
+import os
+
 import pytest
 import theano
 from theano.compile.mode import Mode
 from theano.link.vm import VMLinker
 
 from pymc3_vi.engines import _compiler
+from pymc3_vi.engines._blas import blas_threads, capsule_flags
 from pymc3_vi.engines._function import default_mode_query
+from pymc3_vi.engines._rewrites import EXACT_REWRITES
 
 
 @pytest.fixture
@@ -24,21 +28,29 @@ class _StockLinker(VMLinker):
         self.cxx = cxx
 
     def make_all(self, *args, **kwargs):
-        with theano.config.change_flags(cxx=self.cxx):
+        with theano.config.change_flags(cxx=self.cxx, blas__ldflags=_scipys_blas()):
             return super().make_all(*args, **kwargs)
+
+
+def _scipys_blas():
+    """Flags that link the library behind SciPy's capsules, so that both linkers call the same code."""
+    paths = [path for path, _ in blas_threads() if "scipy" in path]
+    if not paths:
+        pytest.skip("SciPy has no OpenBLAS of its own")
+    folder, name = os.path.split(paths[0])
+    return f"-L{folder} -l:{name}"
 
 
 @pytest.fixture
 def stock_linked():
-    """Compile the graph that the island engine would compile, with the stock linker."""
+    """Compile the graph that the engine ``exact`` would compile, with the stock linker."""
     cxx = theano.config.cxx
     if not cxx:
         pytest.skip("there is no C++ compiler")
 
-    def compile_it(inputs, outputs=None, updates=None):
-        with theano.config.change_flags(cxx="", compute_test_value="off"):
-            return theano.function(
-                inputs, outputs, updates=updates, mode=Mode(_StockLinker(cxx), default_mode_query())
-            )
+    def compile_it(inputs, outputs=None, **kwargs):
+        with theano.config.change_flags(cxx="", compute_test_value="off"), capsule_flags():
+            mode = Mode(_StockLinker(cxx), default_mode_query()).register(*EXACT_REWRITES)
+            return theano.function(inputs, outputs, mode=mode, **kwargs)
 
     return compile_it
