@@ -22,7 +22,7 @@ from .approximations import Empirical, FullRank, MeanField, NormalizingFlow, sam
 from .callbacks import Callback, CheckParametersConvergence, Tracker
 from .core import Approximation, Group, ObjectiveFunction, Operator
 from .diagnostics import Converged
-from .engines import fast_build
+from .engines import clear_cache, fast_build, show_config
 from .inference import ADVI, ASVGD, DADVI, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
 from .install import install, uninstall
 from .operators import KL, KSD
@@ -106,6 +106,8 @@ __all__ = [
     "Tracker",
     "Checkpoint",
     "fast_build",
+    "show_config",
+    "clear_cache",
     "install",
     "uninstall",
 ]

@@ -13,7 +13,7 @@ from theano.tensor.blas_headers import blas_header_text
 
 from ..graph.ops._capsules import ROUTINES, declarations, initialisation
 
-__all__ = ["BLAS_FLAG", "blas_libraries", "capsule_flags", "replace_blas", "single_blas_thread"]
+__all__ = ["BLAS_FLAG", "blas_libraries", "blas_threads", "capsule_flags", "replace_blas", "single_blas_thread"]
 
 #: Library name that makes Theano choose its C versions of gemv, ger and gemm.  It is never linked.
 _LIBRARY = "pymc3_vi_blas"
@@ -100,8 +100,8 @@ def _library_paths():
 
 
 def _find_thread_functions():
-    """Pairs of get and set functions of the OpenBLAS libraries in this process."""
-    pairs = []
+    """(path, get function, set function) of the OpenBLAS libraries in this process."""
+    found = []
     try:
         for path in _library_paths():
             library = ctypes.CDLL(path)
@@ -109,24 +109,33 @@ def _find_thread_functions():
                 if hasattr(library, symbol.format("set")):
                     setter = getattr(library, symbol.format("set"))
                     setter.argtypes, setter.restype = [ctypes.c_int], None
-                    pairs.append((getattr(library, symbol.format("get")), setter))
+                    found.append((path, getattr(library, symbol.format("get")), setter))
                     break
     except OSError:  # not an error: BLAS then keeps its threads
         pass
-    return pairs
+    return found
 
 
 _threads = []
+
+
+def _thread_functions():
+    if not _threads:
+        _threads.append(_find_thread_functions())
+    return _threads[0]
+
+
+def blas_threads():
+    """(path, number of threads) of the OpenBLAS libraries in this process; other libraries do not say."""
+    return [(path, get()) for path, get, _ in _thread_functions()]
 
 
 class single_blas_thread:
     """Context with one BLAS thread: at the sizes of a step, waking the others costs more than they bring."""
 
     def __enter__(self):
-        if not _threads:
-            _threads.append(_find_thread_functions())
         self._restore = []
-        for get, set_ in _threads[0]:
+        for _, get, set_ in _thread_functions():
             count = get()
             if count > 1:
                 set_(1)

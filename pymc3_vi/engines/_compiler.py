@@ -5,6 +5,8 @@ and NumPy.  It is written under a temporary name and renamed, so that any number
 source at once without a lock: the last one wins, and all of them wrote the same thing.
 """
 import atexit
+import contextlib
+import glob
 import hashlib
 import importlib.machinery
 import importlib.util
@@ -22,7 +24,16 @@ import numpy as np
 from theano.configdefaults import config, gcc_version_str
 from theano.link.c import cmodule
 
-__all__ = ["CompileError", "active_cxx", "cache_dir", "compile_count", "compile_module", "remembered_cxx"]
+__all__ = [
+    "CompileError",
+    "active_cxx",
+    "cache_dir",
+    "cached_files",
+    "compile_count",
+    "compile_module",
+    "compiler_version",
+    "remembered_cxx",
+]
 
 logger = logging.getLogger("pymc3_vi")
 
@@ -89,7 +100,14 @@ def cache_dir():
         return directory
 
 
-def _compiler_version(cxx):
+def cached_files():
+    """Paths of the shared objects in the cache."""
+    suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
+    return sorted(glob.glob(os.path.join(glob.escape(cache_dir()), "pv_*" + glob.escape(suffix))))
+
+
+def compiler_version(cxx):
+    """Version that the compiler `cxx` states; CompileError if it cannot be run."""
     if cxx not in _versions:
         try:
             _versions[cxx] = subprocess.run(
@@ -125,7 +143,8 @@ def _command(cxx, arguments, include_dirs, lib_dirs, libs):
     with config.change_flags(cxx=cxx):
         general = [flag for flag in cmodule.GCC_compiler.compile_args(march_flags=False) if not flag.startswith("-O")]
     given = [flag for flag in arguments if not flag.startswith("-O")]
-    flags = ["-O1", "-fexpensive-optimizations", "-g0", "-DNDEBUG", "-w", "-fno-math-errno", "-fvisibility=hidden", *_native_flags(), *general]
+    flags = ["-O1", "-fexpensive-optimizations", "-g0", "-DNDEBUG", "-w", "-fno-math-errno", "-fvisibility=hidden"]
+    flags += [*_native_flags(), *general]
     flags += [flag for flag in given if flag not in flags]
     include_dirs = [d for d in [*include_dirs, *cmodule.std_include_dirs()] if d]
     lib_dirs = [d for d in [*lib_dirs, *cmodule.std_lib_dirs()] if d]
@@ -176,7 +195,7 @@ def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs
     if not cxx:
         raise CompileError("There is no C++ compiler (Theano's flag cxx is empty).")
     head, tail = _command(cxx, arguments, include_dirs, lib_dirs, libs)
-    parts = [source, *head, *tail, _compiler_version(cxx), sys.version, np.__version__, _cpu_identity()]
+    parts = [source, *head, *tail, compiler_version(cxx), sys.version, np.__version__, _cpu_identity()]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     with _lock:
         if key in _modules:
@@ -191,6 +210,8 @@ def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs
                     command = [*head, "-x", "c++", "-", "-x", "none", "-o", temporary, *tail]
                     _run_compiler(command, source.replace(MODULE_NAME, name), temporary)
                     os.replace(temporary, path)
+                except OSError as error:
+                    raise CompileError(f"{path} cannot be written: {error}")
                 finally:
                     if os.path.exists(temporary):
                         os.unlink(temporary)
@@ -201,4 +222,5 @@ def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs
                 logger.debug("%s cannot be loaded (%s); it is compiled anew.", path, error)
                 if attempt:
                     raise CompileError(f"The compiled module cannot be loaded: {error}")
-                os.unlink(path)
+                with contextlib.suppress(FileNotFoundError):  # `clear_cache` in another process
+                    os.unlink(path)
