@@ -1,5 +1,6 @@
 """What happens when a node, the compiler or the cache fails."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,6 +129,22 @@ def _run_python(script, flags=""):
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip().splitlines()[-1]
+
+
+@pytest.mark.skipif(not shutil.which("clang++"), reason="there is no clang++")
+def test_clang_compiles_islands_with_loops(empty_cache, caplog):
+    x = tt.dvector("x")
+    outputs = [tt.exp(x) * 1.5, tt.log1p(x ** 2).sum(), tt.dot(tt.outer(x, x), x)]
+    with theano.config.change_flags(cxx=shutil.which("clang++")), caplog.at_level("DEBUG", logger="pymc3_vi"):
+        before = compile_count()
+        function = compile_function([x], outputs)
+        assert compile_count() == before + 1
+    assert isinstance(function.fn, IslandVM)
+    assert not caplog.records
+    value = np.linspace(-2, 3, 37)
+    expected = [np.exp(value) * 1.5, np.log1p(value ** 2).sum(), np.outer(value, value) @ value]
+    for mine, reference in zip(function(value), expected):
+        np.testing.assert_allclose(mine, reference, rtol=1e-13)
 
 
 @needs_compiler
