@@ -33,8 +33,8 @@ references: venv  ## repeat the long NUTS runs behind tests/references/ (about a
 parity: venv  ## PyMC3's own tests of its variational module, run against this package
 	$(PY) tests/parity/run_pymc3_tests.py $(ARGS)
 
-bench: venv  ## step times against pymc3.variational
-	$(PY) -m benchmarks
+bench: venv  ## times against pymc3.variational, PyMC 5 and NumPyro, hours long; ARGS="--help" tells how to shorten it
+	$(PY) -m benchmarks --markdown docs/benchmarks.md $(ARGS)
 
 accuracy: venv  ## default fits against the optimum of their family over the development set, into docs/accuracy.md
 	$(PY) -m benchmarks.accuracy
@@ -48,5 +48,5 @@ docs: venv  ## HTML documentation into docs/_build/html
 	$(PY) -m sphinx -W -b html docs docs/_build/html
 
 clean:  ## remove what builds, tests and the demo leave behind (not .venv)
-	rm -rf build dist *.egg-info .pytest_cache .theano docs/_build demo_output
+	rm -rf build dist *.egg-info .pytest_cache .theano .bench docs/_build demo_output
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
