@@ -8,6 +8,7 @@ from theano.graph.op import COp
 
 from ._batch_matmul import batch_matmul
 from ._capsules import declarations, initialisation
+from ._cholesky_grad_code import CHOLESKY_GRAD_KERNELS
 from ._kernels import CTYPES, VECTOR_KERNELS, check_floats
 from ._linalg_code import LINALG_KERNELS
 
@@ -193,16 +194,23 @@ class CholeskyGrad(_MatrixOp):
     .. math:: S = L^{-\top}\, \Phi(L^\top \bar L)\, L^{-1}, \qquad
               \bar A = \mathrm{tril}(S + S^\top) - \mathrm{diag}(S),
 
-    where :math:`\Phi` takes the lower triangle and halves its diagonal.
+    where :math:`\Phi` takes the lower triangle and halves its diagonal.  The C code goes through the factor in blocks,
+    backwards, which needs a fifth of the operations.
 
     References
     ----------
-    I. Murray (2016), Differentiation of the Cholesky decomposition, arXiv:1602.07527, eqs. 9 and 10.
+    I. Murray (2016), Differentiation of the Cholesky decomposition, arXiv:1602.07527, eqs. 9 and 10, and section 3.3.
     """
 
     __props__ = ("version",)  # Theano does not cache modules of Ops with empty props
-    routines = ("trmm", "trsm")
+    routines = ("gemm", "trmm", "trsm")
     version = 1
+
+    def c_support_code(self, **kwargs):
+        return super().c_support_code(**kwargs) + CHOLESKY_GRAD_KERNELS
+
+    def c_code_cache_version(self):
+        return (2,)
 
     def make_node(self, factor, g):
         factor, g = tt.as_tensor_variable(factor), tt.as_tensor_variable(g)
@@ -256,29 +264,11 @@ class CholeskyGrad(_MatrixOp):
             if (!pv_as_matrices({factor}, &l)) {fail}
             int n = (int)PyArray_DIM({factor}, {ndim - 1});
             const npy_intp count = {f'PyArray_DIM({factor}, 0)' if ndim == 3 else '1'};
-            // Column-major, `out` is the transpose W' of what is computed, and L is U' or L by its order.
-            char right = 'R', left = 'L', yes = 'T', no = 'N', unit = 'N', uplo = l.row_major ? 'U' : 'L';
-            T one = 1;
             for (npy_intp s = 0; s < (n ? count : 0); ++s) {{
                 T* out = (T*)PyArray_DATA({z}) + s * n * n;
-                T* tri = (T*)(l.data + s * l.step);
                 pv_copy_triangle<T>(n, (char*)PyArray_DATA({g}) + {f's * PyArray_STRIDE({g}, 0)' if ndim == 3 else '0'},
                                     PyArray_STRIDE({g}, {ndim - 2}), PyArray_STRIDE({g}, {ndim - 1}), 1, 1, out);
-                // W = L' G, so W' = G' L
-                pv_{letter}trmm(&right, &uplo, l.row_major ? &yes : &no, &unit, &n, &n, &one, tri, &n, out, &n);
-                for (npy_intp r = 0; r < n; ++r) {{
-                    out[r * n + r] *= (T)0.5;
-                    for (npy_intp c = r + 1; c < n; ++c) out[r * n + c] = 0;
-                }}
-                // W = L^-' W, so W' L = old W'
-                pv_{letter}trsm(&right, &uplo, l.row_major ? &yes : &no, &unit, &n, &n, &one, tri, &n, out, &n);
-                // W = W L^-1, so L' W' = old W'
-                pv_{letter}trsm(&left, &uplo, l.row_major ? &no : &yes, &unit, &n, &n, &one, tri, &n, out, &n);
-                for (npy_intp r = 0; r < n; ++r)
-                    for (npy_intp c = 0; c < r; ++c) {{
-                        out[r * n + c] += out[c * n + r];
-                        out[c * n + r] = 0;
-                    }}
+                pv_{letter}cholesky_grad(n, (T*)(l.data + s * l.step), l.row_major, out);
             }}
             Py_DECREF(l.array);
         }}

@@ -182,3 +182,19 @@ def test_wrong_types_raise():
         TriangularSolve()(tt.dmatrix(), tt.fmatrix())
     with pytest.raises(TypeError, match="at least two dimensions"):
         Diagonal()(tt.dvector())
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_the_gradient_of_large_factors_in_blocks(order, rng):
+    """The C code works on blocks of 32; sizes around multiples of that, and factors in both orders."""
+    factor, g = tt.dmatrix("factor"), tt.dmatrix("g")
+    output = CholeskyGrad()(factor, g)
+    compiled = compile_function([factor, g], output)
+    python = theano.function([factor, g], output, mode="FAST_COMPILE")
+    for n in (1, 31, 32, 33, 64, 65, 100):
+        square = rng.standard_normal((n, n))
+        lower = np.linalg.cholesky(square @ square.T + n * np.eye(n))
+        gradient = rng.standard_normal((n, n))
+        expected = python(lower, gradient)
+        result = compiled(np.array(lower, order=order), gradient)
+        np.testing.assert_allclose(result, expected, rtol=1e-9, atol=1e-12)
