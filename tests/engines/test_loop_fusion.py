@@ -288,3 +288,17 @@ def test_where_loops_do_not_link_there_are_islands_without(monkeypatch, rng, emp
     assert isinstance(function.fn, IslandVM)
     assert not loops(function)
     np.testing.assert_allclose(function(value), reference, rtol=1e-13)
+
+
+def test_sums_do_not_depend_on_where_the_data_lie(rng):
+    """The same seed must give the same fit to the last bit, wherever memory comes from."""
+    x, y = tt.dvector("x"), tt.dvector("y")
+    function = compile_function([x, y], [tt.sum(tt.exp(x) * y), tt.sum(tt.sqr(x - y)), tt.log1p(x ** 2) / y])
+    for n in (5, 1003):
+        values = rng.standard_normal((2, n))
+        expected = function(*[v.copy() for v in values])
+        for offset in range(8):
+            moved = np.zeros((2, n + 8))
+            moved[:, offset : offset + n] = values
+            for mine, reference in zip(function(*moved[:, offset : offset + n]), expected):
+                np.testing.assert_array_equal(mine, reference)
