@@ -50,14 +50,14 @@ def _sample(name, keep=None):
     model = build(name)
     start, cov = _first_guess(model)
     with model:
-        step = pm.NUTS(target_accept=TARGET_ACCEPT)
         # PyMC3 has an order of the flat vector of its own: find it by marking every element with its number.
         marks, at = {}, 0
         for v in model.free_RVs:
             marks[v.name] = at + np.arange(v.dsize, dtype=float).reshape(np.shape(model.test_point[v.name]))
             at += v.dsize
-        order = step._logp_dlogp_func.dict_to_array(marks).astype(int)
-        step.potential = quadpotential.QuadPotentialFull(cov[np.ix_(order, order)])
+        order = pm.NUTS()._logp_dlogp_func.dict_to_array(marks).astype(int)
+        potential = quadpotential.QuadPotentialFull(cov[np.ix_(order, order)])
+        step = pm.NUTS(target_accept=TARGET_ACCEPT, potential=potential)
         trace = pm.sample(
             DRAWS, tune=TUNE, step=step, start=start, chains=CHAINS, cores=1, random_seed=SEED,
             return_inferencedata=False, progressbar=False, compute_convergence_checks=False,

@@ -6,8 +6,9 @@ import theano
 import theano.tensor as tt
 
 from ..updates import adam, tail_average
+from ..validation import check_number
 
-__all__ = ["AnnealedAdam"]
+__all__ = ["AnnealedAdam", "TailAveraged"]
 
 
 class AnnealedAdam:
@@ -99,3 +100,29 @@ class AnnealedAdam:
     def __repr__(self):
         values = f"learning_rate={self.learning_rate}, final={self.final}, tail={self.tail}, beta2={self.beta2}"
         return f"AnnealedAdam({values})"
+
+
+class TailAveraged(AnnealedAdam):
+    """An optimizer of the user's, with the tail of its iterates averaged.
+
+    Parameters
+    ----------
+    optimizer : callable
+    tail : float
+        Fraction of the steps that is averaged.
+    """
+
+    balanced_noise = False
+
+    def __init__(self, optimizer, tail):
+        super().__init__(tail=check_number(tail, "average", "fit", low=0, high=1, low_open=True))
+        self.optimizer = optimizer
+
+    def __call__(self, loss_or_grads, params):
+        updates = tail_average(self.optimizer(loss_or_grads, params), params, self._average_from, self._step)
+        self.averages = dict(updates.averages)
+        updates[self._step] = self._step + 1
+        return updates
+
+    def __repr__(self):
+        return f"TailAveraged({self.optimizer!r}, tail={self.tail})"

@@ -12,7 +12,7 @@ from ..errors import ConvergenceWarning
 from ..results import FitReport, rebuilt_options, resume_step
 from ..updates import PartialOptimizer, Schedule
 from ..validation import accepted_keywords, check_callable, check_positive_int, reject_unknown_keywords
-from ._annealing import AnnealedAdam
+from ._annealing import AnnealedAdam, TailAveraged
 from ._files import FitState, NotFittedError, SavedInference
 from ._history import History
 from ._interrupts import Interrupts
@@ -61,7 +61,7 @@ class Inference(SavedInference):
         #: Where the fit stood that was loaded from a file, until the first step is made.
         self.resume_point = None
         self._compiled = None
-        self._rule = None
+        self._rule = self._averaged = None
         #: Rule of fits without an explicit optimizer.
         self.default_rule = AnnealedAdam()
 
@@ -86,7 +86,7 @@ class Inference(SavedInference):
     def fit(
         self, n=10000, score=None, callbacks=None, progressbar=True, obj_n_mc=1, tf_n_mc=None, obj_optimizer=None,
         test_optimizer=None, more_obj_params=None, more_tf_params=None, more_updates=None, more_replacements=None,
-        total_grad_norm_constraint=None, fn_kwargs=None, resume=False, tol=None, **kwargs,
+        total_grad_norm_constraint=None, fn_kwargs=None, resume=False, tol=None, average=None, **kwargs,
     ):
         """Run `n` optimization steps.
 
@@ -127,6 +127,9 @@ class Inference(SavedInference):
         tol : float, optional
             Stop before `n` steps when the average of the iterates is known to this many standard deviations, and warn
             when it is not by then; see :class:`~pymc3_vi.Converged`.
+        average : float, optional
+            With an `obj_optimizer`: the result is the average of this last fraction of the iterates (the default rules
+            average by themselves); ``last_iterate`` has the parameters before averaging.
 
         Returns
         -------
@@ -154,7 +157,9 @@ class Inference(SavedInference):
         )
         with self.report.recording(n):
             self._rule = None
-            if obj_optimizer is None:
+            if average is not None:
+                self._rule = options["obj_optimizer"] = self._averaging(obj_optimizer, average)
+            elif obj_optimizer is None:
                 self._rule = options["obj_optimizer"] = self.default_rule
             step = self._step(score, options, fn_kwargs)
             if isinstance(step, NewtonStep):
@@ -199,6 +204,18 @@ class Inference(SavedInference):
             warnings.warn(f"score=True is ignored: {self.objective.op} has no loss.", stacklevel=3)
         return bool(score) and has_loss
 
+    def _averaging(self, optimizer, average):
+        """The rule for `average`, the last one again when nothing has changed."""
+        if optimizer is None:
+            raise ValueError(
+                "The 'average' parameter of fit needs an obj_optimizer: the default rules average by themselves. "
+                f"Got average={average!r} without one."
+            )
+        last = self._averaged
+        if last is None or last.tail != average or not _same(last.optimizer, optimizer):
+            self._averaged = TailAveraged(optimizer, average)
+        return self._averaged
+
     @staticmethod
     def _check_callbacks(callbacks):
         if callbacks is None:
@@ -215,7 +232,7 @@ class Inference(SavedInference):
             self._take_up(self._compiled[1])
             return self._compiled[1]
         begin = time.perf_counter()
-        step = newton_step(self.objective, options, score, fn_kwargs) if self._rule is not None else None
+        step = newton_step(self.objective, options, score, fn_kwargs) if self._rule is self.default_rule else None
         if step is None:
             step = Step(self.objective.build_step(score=score, **options), fn_kwargs=fn_kwargs)
         step.recorded_losses = lambda: self.history.array
@@ -235,7 +252,7 @@ class Inference(SavedInference):
             first, before = self.state.i if self.state is not None else 0, step.steps_done
             self.state, self.planned = FitState(first, step, callbacks, score), first + n
             self.approx.report = self.report
-            self.report.stepping(self.options, self._rule)
+            self.report.stepping(self.options, None if self._rule is self._averaged else self._rule)
             for callback in callbacks:
                 if isinstance(callback, Callback):
                     callback.bind(self)

@@ -118,3 +118,26 @@ def test_balanced_noise_does_not_depend_on_chunks():
         values.append(noise.blocks[0].shared.get_value())
     np.testing.assert_array_equal(*values)
     assert values[0].dtype == theano.config.floatX
+
+
+def test_average_of_the_tail_with_an_optimizer_of_ones_own(conjugate):
+    seen = []
+    inference = pymc3_vi.ADVI(model=conjugate, random_seed=1)
+    options = dict(obj_optimizer=pymc3_vi.sgd(learning_rate=1e-3), progressbar=False)
+    inference.fit(200, average=0.25, callbacks=[lambda a, losses, i: seen.append(a.mean.get_value()[0])], **options)
+    mu = inference.approx.mean
+    assert mu.get_value()[0] == pytest.approx(np.mean(seen[150:]), rel=1e-6)
+    assert inference.last_iterate[mu][0] == seen[-1] != mu.get_value()[0]
+    before = compile_count()
+    inference.fit(100, average=0.25, **options)
+    assert compile_count() == before and len(inference.hist) == 300
+    plain = pymc3_vi.ADVI(model=conjugate, random_seed=1)
+    plain.fit(200, **options)
+    assert plain.approx.mean.get_value()[0] == pytest.approx(seen[-1], rel=1e-6)
+
+
+def test_average_is_checked(conjugate):
+    with pytest.raises(ValueError, match="'average' parameter of fit needs an obj_optimizer"):
+        pymc3_vi.fit(10, model=conjugate, average=0.5, progressbar=False)
+    with pytest.raises(ValueError, match="'average' parameter of fit must be"):
+        pymc3_vi.fit(10, model=conjugate, average=1.5, obj_optimizer=pymc3_vi.adam, progressbar=False)
