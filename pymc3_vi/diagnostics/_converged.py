@@ -15,8 +15,9 @@ MIN_ITERATES = 40
 LARGEST_RHAT, CHI_SQUARE = 1.1, 12.0
 #: Smallest effective sample size of the average.
 MIN_ESS = 8.0
-#: Part of the tolerance that counts as rounding when means are compared.
-ROUNDING = 1e-3
+#: Part of the tolerance that counts as no change.  A small gradient step may be one of a small learning rate, far from
+#: the optimum; a Newton step is as long as the way that is left.
+ROUNDING, NEWTON_ROUNDING = 1e-3, 0.25
 #: The next check comes when the number of iterates has grown by this factor.
 GROWTH = 1.15
 #: Most numbers that the recorded iterates may hold together.
@@ -133,7 +134,8 @@ class Converged(Callback):
             return
         self._due = int(np.ceil(GROWTH * len(self._iterates)))
         window = self._iterates[len(self._iterates) // 2 :]
-        self.check = check = check_iterates(_in_units(approx, window), ROUNDING * self.tol)
+        part = ROUNDING if batches is None else NEWTON_ROUNDING
+        self.check = check = check_iterates(_in_units(approx, window), part * self.tol)
         if check.rhat <= check.rhat_limit and check.mcse <= self.tol and check.ess >= MIN_ESS:
             self.converged = True
             for param, *values in zip(approx.params, *window):
