@@ -100,6 +100,27 @@ def test_the_default_rule_goes_on_exactly_after_any_interrupt(model, rng):
     _same_fit(parts, whole)
 
 
+def test_a_warm_start_that_was_interrupted_begins_again_as_it_did(model, monkeypatch):
+    parts = pymc3_vi.ADVI(model=model, random_seed=1)
+    parts.fit(0, progressbar=False)
+    target = parts.state.step.target
+    calls, evaluate = [], target.evaluate
+
+    def interrupted(*args):
+        calls.append(1)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+        return evaluate(*args)
+
+    monkeypatch.setattr(target, "evaluate", interrupted)
+    parts.fit(500, progressbar=False)
+    assert parts.state.i == 0 and parts.report.reason == "interrupted"
+    parts.resume(progressbar=False)
+    whole = pymc3_vi.ADVI(model=model, random_seed=1)
+    whole.fit(500, progressbar=False)
+    _same_fit(parts, whole)
+
+
 @pytest.mark.parametrize("place", [(Step, "_recorded"), (Step, "_first_broken"), (History, "extend"), (Progress, "update")],
                          ids=lambda place: place[1])  # fmt: skip
 def test_an_interrupt_between_compiled_steps(model, monkeypatch, place):

@@ -80,6 +80,8 @@ class NewtonStep:
         self.updated, self.taken = True, 0
         self._loaded = False
         self._begin, self._recent = 0, []
+        #: Parameters at the beginning of a warm start that has not ended.
+        self._start = None
         params = [p for group in self.blocks.groups for p in group.params]
         noise = _Noise([_Block(shared) for shared in target.noise_blocks])
         #: What reports of failures read.
@@ -104,6 +106,7 @@ class NewtonStep:
         self.budget = max(n, min(2000 + 60 * min(d, 100), 200 * n))
         if self.arrival is not None and not (self._untouched() and self._same_target(n)):
             self.arrival = None  # start from the parameters as they are
+        self._start = None
         self.reopen()
 
     def reopen(self):
@@ -111,6 +114,9 @@ class NewtonStep:
         self.last_iterate = {}
         if self.arrival is not None:
             self.write(self.x)
+        elif self._start is not None:
+            for param, value in zip(self.graph.params, self._start):
+                param.set_value(value)
 
     def finish(self):
         """Set the parameters to the average of the iterates; the last one stays in `last_iterate`."""
@@ -204,16 +210,19 @@ class NewtonStep:
         before = self.target.evaluations
         warm = WarmStart(self.target, self.seed, before + self.budget, self.jitter)
         self._loaded, self.updated, self.position, self.rows = False, True, 0, 0
+        self._start = [p.get_value() for p in self.graph.params]
+        arrival = None
         try:
-            self.arrival = warm.run()
+            arrival = warm.run()
         except NoFiniteStart as failure:
             self._fail(failure.row, None if np.isfinite(failure.loss) else failure.loss)
         finally:
             self.warm_evaluations = self.target.evaluations - before
-            if self.arrival is None:
+            if arrival is None:
                 self.blocks.write(*warm.best)
-        self.x = self.average = self.arrival.x
+        self.x = self.average = arrival.x
         self.batches_done = 0
+        self._start, self.arrival = None, arrival
         self.write(self.x)
 
     # Ctrl-C may come between any two lines: what a batch consists of is set at once, after all that takes time.
