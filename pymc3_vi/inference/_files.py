@@ -29,6 +29,8 @@ class SavedInference:
         options = dict(options, score=score, fn_kwargs=fn_kwargs)
         if options["obj_optimizer"] is self.default_rule:
             options["obj_optimizer"] = None
+        elif self._averaged is not None and options["obj_optimizer"] is self._averaged:
+            options.update(obj_optimizer=self._averaged.optimizer, average=self._averaged.tail)
         return options
 
     def rule_snapshot(self):

@@ -30,6 +30,7 @@ CASES = {
     "full rank, several draws, clipped": (
         pymc3_vi.FullRankADVI, hierarchy, dict(obj_n_mc=3, obj_optimizer=updates.adagrad, total_grad_norm_constraint=5.0)
     ),
+    "averaged": (pymc3_vi.ADVI, hierarchy, dict(obj_optimizer=pymc3_vi.adam(learning_rate=0.01), average=0.5)),
     "cosine": (pymc3_vi.ADVI, hierarchy, dict(obj_optimizer=pymc3_vi.adam(learning_rate=updates.cosine(0.1, N)))),
     "plateau": (
         pymc3_vi.ADVI, hierarchy,
