@@ -1,8 +1,12 @@
 """Which variables of a graph have the same shape, as far as its nodes say so."""
 from functools import singledispatch
 
+from theano.tensor.basic import Dot
+from theano.tensor.blas import Dot22, Gemm, Gemv
 from theano.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 from theano.tensor.subtensor import AdvancedIncSubtensor1, AdvancedSubtensor1, IncSubtensor
+
+from ..graph.ops import BatchMatmul, PutRows, SumRows, TakeRows, Unpack
 
 __all__ = ["IterationSpaces"]
 
@@ -38,6 +42,7 @@ def _reduction(op, node):
 
 
 @_equal_dimensions.register(IncSubtensor)
+@_equal_dimensions.register(PutRows)
 @_equal_dimensions.register(AdvancedIncSubtensor1)
 def _same_as_first(op, node):
     for d in range(node.outputs[0].ndim):
@@ -50,6 +55,60 @@ def _rows(op, node):
     yield (node.outputs[0], 0), (index, 0)
     for d in range(1, x.ndim):
         yield (node.outputs[0], d), (x, d)
+
+
+@_equal_dimensions.register(Unpack)
+def _parts(op, node):
+    z = node.inputs[0]
+    for part in node.outputs if z.ndim == 2 else ():
+        yield (part, 0), (z, 0)
+
+
+@_equal_dimensions.register(TakeRows)
+def _taken_rows(op, node):
+    (x, index, *_), (out,) = node.inputs, node.outputs
+    yield (out, 0), (x, 0)
+    yield (out, 1), (index, 0)
+    for d in range(2, out.ndim):
+        yield (out, d), (x, d - 1 + op.n_axes)
+
+
+@_equal_dimensions.register(SumRows)
+def _summed_rows(op, node):
+    rows, out = node.inputs[0], node.outputs[0]
+    yield (out, 0), (rows, 0)
+    for d in range(2, rows.ndim):
+        yield (out, d - 1 + op.n_axes), (rows, d)
+
+
+@_equal_dimensions.register(Dot)
+@_equal_dimensions.register(Dot22)
+def _product(op, node):
+    (a, b), (out,) = node.inputs, node.outputs
+    if a.ndim == 2:
+        yield (out, 0), (a, 0)
+    if b.ndim == 2:
+        yield (out, out.ndim - 1), (b, 1)
+
+
+@_equal_dimensions.register(Gemv)
+@_equal_dimensions.register(Gemm)
+def _product_and_sum(op, node):
+    z, _, a, b, _ = node.inputs
+    yield from _same_as_first(op, node)
+    yield (z, 0), (a, 0)
+    if b.ndim == 2:
+        yield (z, 1), (b, 1)
+
+
+@_equal_dimensions.register(BatchMatmul)
+def _products(op, node):
+    (a, b), (out,) = node.inputs, node.outputs
+    for x in (a, b):
+        if not x.broadcastable[0]:
+            yield (out, 0), (x, 0)
+    yield (out, 1), (a, 1)
+    yield (out, 2), (b, 2)
 
 
 class IterationSpaces:

@@ -5,7 +5,7 @@ from theano.graph.basic import Constant
 from theano.tensor.elemwise import Elemwise, Sum
 from theano.tensor.type import TensorType
 
-from ..graph.ops._scalar_code import scalar_expression, supported_dtypes
+from ..graph.ops._scalar_code import has_vector_form, scalar_expression, supported_dtypes
 from ._iteration_space import IterationSpaces
 
 __all__ = ["find_groups", "is_elementwise", "is_sum", "scalar_constant"]
@@ -71,7 +71,7 @@ def find_groups(fgraph):
             by_level[levels[node]].append(node)
         for level in sorted(by_level):
             group = by_level[level]
-            if len(group) > 1 or is_sum(group[0]):
+            if len(group) > 1 or is_sum(group[0]) or has_vector_form(group[0].op.scalar_op):
                 key = object()
                 for node in group:
                     unit[node] = key

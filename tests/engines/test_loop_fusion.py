@@ -9,7 +9,7 @@ from theano.tensor.slinalg import cholesky, solve_lower_triangular
 from pymc3_vi.engines import compile_count, compile_function, run_steps
 from pymc3_vi.engines._island_linker import IslandVM
 from pymc3_vi.graph._linear_algebra import with_linear_algebra_in_c
-from pymc3_vi.graph.ops import FusedLoop, _scalar_code
+from pymc3_vi.graph.ops import FusedLoop, TakeRows, _scalar_code
 
 pytestmark = pytest.mark.skipif(not theano.config.cxx, reason="there is no C++ compiler")
 
@@ -302,3 +302,18 @@ def test_sums_do_not_depend_on_where_the_data_lie(rng):
             moved[:, offset : offset + n] = values
             for mine, reference in zip(function(*moved[:, offset : offset + n]), expected):
                 np.testing.assert_array_equal(mine, reference)
+
+
+def test_a_function_with_a_vector_form_is_a_loop_of_its_own(rng):
+    x = tt.dmatrix("x")
+    has_tanh = _scalar_code._libmvec_version() >= (2, 35)
+    compare([x], [tt.dot(tt.tanh(x), np.ones((3, 2)))], [rng.standard_normal((5, 3))], n_loops=int(has_tanh))
+    compare([x], [tt.dot(2 * x, np.ones((3, 2)))], [rng.standard_normal((5, 3))], n_loops=0)
+
+
+def test_rows_and_products_have_the_length_of_what_they_are_made_of(rng):
+    x = tt.dmatrix("x")
+    index = np.array([0, 2, 2, 1])
+    by_draw = [tt.sum(TakeRows()(x, index), axis=1), tt.sum(x, axis=1), tt.sum(tt.dot(x, np.ones((3, 6))), axis=1)]
+    # The three sums are over different ranges; the exponentials of all of them are over that of the draws.
+    compare([x], [tt.exp(total) for total in by_draw], [rng.standard_normal((5, 3))], n_loops=4)

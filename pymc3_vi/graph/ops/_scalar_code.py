@@ -11,7 +11,7 @@ from theano import scalar as ts
 from theano.scalar import basic_scipy
 from theano.tensor.nnet.sigm import ScalarSigmoid, ScalarSoftplus
 
-__all__ = ["literal", "scalar_expression", "supported_dtypes", "vector_math_declarations", "vector_math_libraries"]
+__all__ = ["has_vector_form", "literal", "scalar_expression", "supported_dtypes", "vector_math_declarations", "vector_math_libraries"]
 
 supported_dtypes = ("float64", "float32", "bool", "int8", "int16", "int32", "int64", "uint8")
 
@@ -95,6 +95,12 @@ def _libmvec_version():
     except (AttributeError, ValueError, OSError):
         return (0, 0)
     return numbers if name == "glibc" and platform.machine() == "x86_64" else (0, 0)
+
+
+def has_vector_form(op):
+    """Whether a scalar Op calls a function that is much faster in a loop of vectors than one number at a time."""
+    functions = {name for since, group in _VECTOR_FUNCTIONS.items() if _libmvec_version() >= since for name in group}
+    return _FUNCTIONS.get(type(op)) in functions or type(op) in (ScalarSigmoid, ScalarSoftplus)
 
 
 def vector_math_declarations():
