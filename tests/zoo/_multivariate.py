@@ -54,7 +54,8 @@ def multivariate(n=12, d=3):
     weights = np.diag(np.ones(4), 1) + np.diag(np.ones(4), -1)
     with pm.Model() as model:
         s = pm.HalfNormal("s", 1.0)
-        tau = s * np.eye(d) + 0.1
+        # no eigenvalue comes twice: the gradient of eigenvectors, which KroneckerNormal takes, divides by differences
+        tau = s * np.diag(1 + 0.5 * np.arange(d)) + 0.1
         pm.MvNormal("by_precision", np.zeros(d), tau=tau, observed=random.randn(n, d))
         pm.MvStudentT("student", 4, mu=np.zeros(d), cov=tau, observed=random.randn(n, d))
         pm.MatrixNormal("matrix", rowcov=tau, colchol=np.eye(2) * s, shape=(d, 2), observed=random.randn(d, 2))
