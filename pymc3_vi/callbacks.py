@@ -71,6 +71,11 @@ class CheckParametersConvergence(Callback):
         self.ord = ord
         self.prev = None
         self._difference = _DIFFERENCES[diff]
+        self._moves_in_batches = False
+
+    def bind(self, inference):
+        """Note whether the parameters rest between batches of steps, which is no convergence."""
+        self._moves_in_batches = getattr(inference.state.step, "batch", 1) > 1
 
     def next_call(self, i):
         """The first step of all, then every multiple of `every`."""
@@ -83,8 +88,8 @@ class CheckParametersConvergence(Callback):
         if i < self.every or i % self.every:
             return
         current = self.flatten_shared(approx.params)
-        if np.array_equal(current, self.prev):
-            return  # a rule that moves after batches of steps has not moved yet
+        if self._moves_in_batches and np.array_equal(current, self.prev):
+            return
         change = np.linalg.norm(self._difference(current, self.prev), self.ord)
         self.prev = current
         if change < self.tolerance:
