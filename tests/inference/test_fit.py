@@ -346,6 +346,7 @@ def test_pickled_approximation_samples_the_same(conjugate):
     np.testing.assert_array_equal(approx.sample(20, random_seed=7)["mu"], copy.sample(20, random_seed=7)["mu"])
     np.testing.assert_array_equal(approx.sample(20)["mu"], copy.sample(20)["mu"])
     np.testing.assert_array_equal(approx.hist, copy.hist)
+    assert len(pymc3_vi.KLqp(copy).fit(10, progressbar=False).hist) == 10
 
 
 def test_trace_holds_transformed_untransformed_and_deterministic(model_fast):
