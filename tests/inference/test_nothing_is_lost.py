@@ -100,20 +100,11 @@ def test_the_default_rule_goes_on_exactly_after_any_interrupt(model, rng):
     _same_fit(parts, whole)
 
 
-def test_a_warm_start_that_was_interrupted_begins_again_as_it_did(model, monkeypatch):
+def test_a_warm_start_that_was_interrupted_begins_again_as_it_did(model, interrupted_evaluation):
     parts = pymc3_vi.ADVI(model=model, random_seed=1)
     parts.fit(0, progressbar=False)
-    target = parts.state.step.target
-    calls, evaluate = [], target.evaluate
-
-    def interrupted(*args):
-        calls.append(1)
-        if len(calls) == 8:
-            raise KeyboardInterrupt
-        return evaluate(*args)
-
-    monkeypatch.setattr(target, "evaluate", interrupted)
-    parts.fit(500, progressbar=False)
+    with interrupted_evaluation(parts.state.step.target):
+        parts.fit(500, progressbar=False)
     assert parts.state.i == 0 and parts.report.reason == "interrupted"
     parts.resume(progressbar=False)
     whole = pymc3_vi.ADVI(model=model, random_seed=1)

@@ -140,22 +140,12 @@ def test_no_steps_change_nothing(skewed):
     assert _fit(skewed, 0, start={"x": 2.5}).mean.get_value() == pytest.approx([2.5])
 
 
-def test_an_interrupt_in_the_warm_start_ends_cleanly(skewed, monkeypatch):
+def test_an_interrupt_in_the_warm_start_ends_cleanly(skewed, interrupted_evaluation):
     inference = pymc3_vi.ADVI(model=skewed, random_seed=1)
     inference.fit(0, progressbar=False)
-    target = inference.state.step.target
-    calls, evaluate = [], target.evaluate
-
-    def interrupted(*args):
-        calls.append(1)
-        if len(calls) == 8:
-            raise KeyboardInterrupt
-        return evaluate(*args)
-
-    monkeypatch.setattr(target, "evaluate", interrupted)
-    inference.fit(500, progressbar=False)
+    with interrupted_evaluation(inference.state.step.target):
+        inference.fit(500, progressbar=False)
     assert len(inference.approx.hist) == 0 and np.isfinite(inference.approx.mean.get_value()).all()
-    monkeypatch.setattr(target, "evaluate", evaluate)
     inference.fit(500, progressbar=False)
     assert abs(inference.approx.mean.get_value()[0] - skewed.mu) < 0.02
 
