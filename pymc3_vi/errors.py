@@ -23,6 +23,7 @@ __all__ = [
     "ConvergenceWarning",
     "VarianceCollapseWarning",
     "OverflowStartWarning",
+    "NonFiniteDrawsWarning",
     "UnreliableWeightsWarning",
 ]
 
@@ -128,6 +129,10 @@ class VarianceCollapseWarning(UserWarning):
 
 class OverflowStartWarning(UserWarning):
     """The start point had no finite log density, another one was used."""
+
+
+class NonFiniteDrawsWarning(UserWarning):
+    """Some draws of q before the first step had no finite log density."""
 
 
 class UnreliableWeightsWarning(UserWarning):

@@ -90,6 +90,16 @@ class Step:
         return self.function.profile
 
     @property
+    def has_loss(self):
+        """Whether steps compute their loss."""
+        return self._losses is not None
+
+    @property
+    def reads_stream(self):
+        """Whether a step takes data from a Python generator, which cannot be put back."""
+        return any(hasattr(node.op, "generator") for node in self.function.maker.fgraph.apply_nodes)
+
+    @property
     def position(self):
         """Row of the noise blocks that the next step will use."""
         return self._position
@@ -125,6 +135,44 @@ class Step:
         finally:
             self._safe = None
         return self.recent_losses()
+
+    def trial(self, noise):
+        """Whether one step from here would stay finite, for every row of other noise.  Nothing is changed by it.
+
+        Parameters
+        ----------
+        noise : list of ndarray (count, ...)
+            See :meth:`StepNoise.sample`.
+
+        Returns
+        -------
+        list of bool
+        """
+        position, done, saved = self._position, self.steps_done, self.state()
+        blocks = [block.shared for block in self.graph.noise.blocks]
+        rows = [block.get_value(borrow=True)[0].copy() for block in blocks]
+        fine = []
+        try:
+            for draw in zip(*noise):
+                self._put_first_row(blocks, draw)
+                self.go_to(0, done)
+                try:
+                    self._execute(1)
+                    loss = 0.0 if self._losses is None else self._losses.get_value(borrow=True)[0]
+                    fine.append(bool(np.isfinite(loss)) and self._params_finite())
+                except (np.linalg.LinAlgError, ArithmeticError):  # an Op that has no value there
+                    fine.append(False)
+                self._set_state(saved)
+        finally:
+            self._set_state(saved)
+            self._put_first_row(blocks, rows)
+            self.go_to(position, done)
+        return fine
+
+    @staticmethod
+    def _put_first_row(blocks, rows):
+        for block, row in zip(blocks, rows):
+            block.get_value(borrow=True)[0] = row
 
     def recent_losses(self):
         """Losses of the steps of the last :meth:`run`, those before an exception included; None without losses."""
@@ -183,7 +231,7 @@ class Step:
             self._execute(broken)
             if not self._params_finite():  # not repeatable (a callback changed something): keep the safe state
                 self._go_back(saved, begin)
-        raise StepDiverged(None if chunk is None else float(chunk[broken]))
+        raise StepDiverged(None if chunk is None or np.isfinite(chunk[broken]) else float(chunk[broken]))
 
     def _all_losses(self):
         recorded = self.recorded_losses()
@@ -249,7 +297,10 @@ class Step:
         """Copies of everything that the steps change (parameters, optimizer state, random states)."""
         return [v.get_value(borrow=False) for v in self._state]
 
-    def _go_back(self, saved, position):
+    def _set_state(self, saved):
         for variable, value in zip(self._state, saved):
             variable.set_value(value, borrow=False)
+
+    def _go_back(self, saved, position):
+        self._set_state(saved)
         self.go_to(position, self.steps_done - (self._position - position))

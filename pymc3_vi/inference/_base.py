@@ -18,6 +18,7 @@ from ._history import History
 from ._interrupts import Interrupts
 from ._loop import run_loop
 from ._non_finite import non_finite_error
+from ._pre_flight import check_draws
 from .newton import NewtonStep, newton_step
 
 __all__ = ["Inference", "FitState"]
@@ -137,6 +138,8 @@ class Inference(SavedInference):
 
         Raises
         ------
+        StartError
+            When the log density is not finite at the start, or at none of 20 draws of q before the first step.
         NonFiniteError
             When the loss or a parameter becomes NaN or infinite; the approximation keeps the last finite parameters
             and the history.
@@ -247,9 +250,17 @@ class Inference(SavedInference):
             resume_step(self.resume_point, step, self.options, self._rule)
             self.resume_point = None
 
+    @property
+    def has_begun(self):
+        """Whether a q was found from which steps can be made."""
+        step = None if self.state is None else self.state.step
+        return self.state is not None and not (isinstance(step, NewtonStep) and step.arrival is None)
+
     def _run(self, step, n, callbacks, score, progressbar, resume=False):
         with Interrupts() as interrupts:
             first, before = self.state.i if self.state is not None else 0, step.steps_done
+            if not first:
+                check_draws(self.approx, step, n, self.options.get("more_replacements"))
             self.state, self.planned = FitState(first, step, callbacks, score), first + n
             self.approx.report = self.report
             self.report.stepping(self.options, None if self._rule is self._averaged else self._rule)

@@ -2,7 +2,7 @@
 import inspect
 import warnings
 
-from ..errors import OverflowStartWarning, StartError, UnknownNameError
+from ..errors import NonFiniteError, OverflowStartWarning, StartError, UnknownNameError
 from ..graph import SeedStream
 from ..model import ModelView, model_context
 from ..registry import Registry
@@ -89,8 +89,8 @@ def fit(
     reject_unknown_keywords(kwargs, [a for a in allowed if a != "n"], "fit")
     try:
         return inference.fit(n, **kwargs)
-    except StartError as error:
-        if isinstance(method, Inference) or options.get("start") is not None or inference.state is not None:
+    except (StartError, NonFiniteError) as error:
+        if isinstance(method, Inference) or options.get("start") is not None or inference.has_begun:
             raise
         options["start"] = working_start(inference.approx.view, options.get("random_seed"))
         if options["start"] is None:

@@ -1,17 +1,60 @@
-"""Explains a non-finite step in the words of the model."""
+"""Explains non-finite numbers in the words of the model."""
 import numpy as np
 import theano
 import theano.tensor as tt
 
 from ..engines import compile_function
 from ..errors import NonFiniteError
+from ..graph import substitute, without_test_values
 
-__all__ = ["non_finite_error"]
+__all__ = ["TermsAtDraws", "culprits", "draws_of_rows", "non_finite_error"]
 
 _ADVICE = (
     "The parameters are those before that step, and the history is kept. Things that help: a smaller learning rate, "
     "total_grad_norm_constraint=..., another start=..., or a weaker transformation in the model term named above."
 )
+
+
+class TermsAtDraws:
+    """Summands of the log density, one by one, and its slopes, at single draws of q.
+
+    Python evaluates them: to look once must not wait for a C compiler.
+
+    Parameters
+    ----------
+    approx : Approximation
+    replacements : dict, optional
+        Made in the model before draws are put in.
+    slopes : bool
+        Whether the gradient is wanted too.
+
+    Attributes
+    ----------
+    terms : list of LogpTerm
+    free : list of FreeRV
+    """
+
+    @without_test_values
+    def __init__(self, approx, replacements=None, slopes=True):
+        self.terms, self.free = approx.view.logp_terms(), list(approx.view.free)
+        nodes = [t.node for t in self.terms]
+        if slopes:
+            total = tt.add(*nodes) if len(nodes) > 1 else nodes[0]
+            nodes = nodes + tt.grad(total, self.free, disconnected_inputs="ignore")
+        eps = [g.input.type("eps") for g in approx.groups]
+        z = [g.transform(e) for g, e in zip(approx.groups, eps)]
+        nodes = approx.evaluate(substitute(nodes, replacements) + self.free, z, batched=False)
+        # Data that a random stream picks stay as they are.
+        self._function = compile_function(
+            eps, nodes, mode=theano.Mode(linker="py", optimizer="fast_compile"), no_default_updates=True
+        )
+
+    def __call__(self, draw):
+        """Values of the terms, slopes, and values of the free variables at base noise `draw`, one array per group."""
+        with np.errstate(all="ignore"):
+            values = self._function(*draw)
+        first, last = len(self.terms), len(values) - len(self.free)
+        return values[:first], values[first:last], values[last:]
 
 
 def non_finite_error(approx, step, stop, index):
@@ -29,7 +72,7 @@ def non_finite_error(approx, step, stop, index):
     what = "A parameter became non-finite" if stop.loss is None else f"The loss became {stop.loss}"
     lines = [f"{what} at step {index}. NaN or infinity occurred in the optimization."]
     try:
-        names, details = _culprits(approx, step)
+        names, details = culprits(approx, _failing_draws(approx, step))
     except Exception as error:  # explaining must never hide the failure itself
         names, details = [], [f"(The model's terms could not be evaluated separately: {error})"]
     if not names:
@@ -39,31 +82,24 @@ def non_finite_error(approx, step, stop, index):
     return NonFiniteError("\n".join(lines + details + [_ADVICE]), step=index, variables=names)
 
 
-def _culprits(approx, step):
-    """Names of the variables whose logp term or gradient is not finite at the draw of the failing step."""
+def _failing_draws(approx, step):
+    """Draws of the step that failed; none of amortised groups, which depend on the data."""
     if approx.has_local:
-        return [], []
-    terms = approx.view.logp_terms()
-    free = approx.view.free
-    with theano.config.change_flags(compute_test_value="off"):
-        total = tt.add(*[t.node for t in terms]) if len(terms) > 1 else terms[0].node
-        gradients = tt.grad(total, free, disconnected_inputs="ignore")
-        eps = [g.input.type("eps") for g in approx.groups]
-        z = [g.transform(e) for g, e in zip(approx.groups, eps)]
-        nodes = approx.evaluate([t.node for t in terms] + gradients + list(free), z, batched=False)
-        # Explaining a failure once must not wait for a C compiler.
-        function = compile_function(eps, nodes, mode=theano.Mode(linker="py", optimizer="fast_compile"))
-    row = step.position
-    blocks = [block.shared.get_value(borrow=True)[row] for block in step.graph.noise.blocks]
+        return []
+    return draws_of_rows([block.shared.get_value(borrow=True)[step.position] for block in step.graph.noise.blocks], approx)
+
+
+def culprits(approx, draws):
+    """What is not finite at the first of `draws` where something is: names of the variables, and sentences."""
+    look = TermsAtDraws(approx) if draws else None
     names, details = [], []
-    for draw in _draws(blocks, len(approx.groups)):
-        values = function(*draw)
-        at_terms, at_grads, at_free = _split(values, len(terms), len(free))
-        for term, value in zip(terms, at_terms):
+    for draw in draws:
+        at_terms, at_slopes, at_free = look(draw)
+        for term, value in zip(look.terms, at_terms):
             if not np.isfinite(value):
                 names.append(term.name)
                 details.append(f"The {term.kind} term of variable {term.name!r} is {float(value)}.")
-        for var, value, where in zip(free, at_grads, at_free):
+        for var, value, where in zip(look.free, at_slopes, at_free):
             bad = np.flatnonzero(~np.isfinite(np.atleast_1d(value).ravel()))
             if len(bad):
                 names.append(var.name)
@@ -74,15 +110,10 @@ def _culprits(approx, step):
     return list(dict.fromkeys(names)), details
 
 
-def _draws(blocks, groups):
-    """Single draws from rows of noise; a batch gives one draw per row."""
-    if len(blocks) != groups:
+def draws_of_rows(blocks, approx):
+    """Single draws, as lists of one array per group, from one row of every noise block, which may hold several."""
+    if len(blocks) != len(approx.groups):
         return []
-    if blocks[0].ndim == 1:
+    if blocks[0].ndim == approx.groups[0].core_ndim:
         return [blocks]
     return [[block[i] for block in blocks] for i in range(len(blocks[0]))]
-
-
-def _split(values, *sizes):
-    a, b = sizes
-    return values[:a], values[a : a + b], values[a + b :]

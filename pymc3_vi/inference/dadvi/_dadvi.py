@@ -22,6 +22,7 @@ from .._files import FitState, NotFittedError
 from .._history import LossView
 from .._klqp import KLqp
 from .._loop import Scheduled, stop_message
+from .._non_finite import culprits
 from .._progress import Progress
 from ..newton import NoFiniteStart, WarmStart
 from ._map import find_map
@@ -228,6 +229,11 @@ class DADVI(KLqp):
                 self.report.stepped(done)
 
     @property
+    def has_begun(self):
+        """Whether a q was found from which iterations can be made."""
+        return self._started
+
+    @property
     def options(self):
         """Options of the last fit."""
         if self._settings is None:
@@ -256,10 +262,11 @@ class DADVI(KLqp):
         try:
             warm.run()
         except NoFiniteStart:
+            names, details = culprits(self.approx, [[np.zeros(g.ddim) for g in self.approx.groups]])
             raise NonFiniteError(
                 "The log density is not finite around the start point, however small the scale of q. "
-                "Use another start=..., or a weaker transformation in the model.",
-                step=1, variables=self.approx.view.names,
+                + " ".join(details + ["Use another start=..., or a weaker transformation in the model."]),
+                step=1, variables=names or self.approx.view.names,
             ) from None
         finally:
             self.blocks.write(*warm.best)

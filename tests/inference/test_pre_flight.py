@@ -1,0 +1,127 @@
+"""What a fit looks at before its first step: 20 draws of q."""
+import re
+import warnings
+
+import numpy as np
+import pymc3 as pm
+import pytest
+import theano.tensor as tt
+
+import pymc3_vi
+from pymc3_vi.engines import Step
+from pymc3_vi.errors import NonFiniteDrawsWarning, NonFiniteError, OverflowStartWarning, StartError
+from pymc3_vi.graph import SeedStream
+from pymc3_vi.inference import _base
+
+STILL = pymc3_vi.sgd(learning_rate=1e-9)
+PLAIN = dict(progressbar=False, obj_optimizer=STILL)
+SD = np.log(2.0)  # of q before the first step
+
+
+@pytest.fixture(scope="module")
+def walled():
+    """A standard normal and one whose log density is NaN above 0.5."""
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1.0)
+        pm.Normal("free", 0.0, 1.0, shape=2)
+        pm.Potential("wall", tt.log(0.5 - x))
+    return model
+
+
+def _first_noise(seed, *shape):
+    return SeedStream(seed).generator("pre-flight").standard_normal(shape)
+
+
+@pytest.mark.parametrize("n_mc", [1, 7])
+def test_the_draws_beyond_a_wall_are_counted(walled, n_mc):
+    inference = pymc3_vi.ADVI(model=walled, random_seed=4)
+    x = SD * _first_noise(4, 21 if n_mc == 7 else 20, 3)[:20, 0]
+    bad = x > 0.5
+    assert 0 < bad.sum() < 20
+    with pytest.warns(NonFiniteDrawsWarning) as caught, pytest.raises(NonFiniteError):
+        inference.fit(1000, obj_n_mc=n_mc, **PLAIN)
+    text = str(next(c.message for c in caught if c.category is NonFiniteDrawsWarning))
+    assert text.startswith(f"{bad.sum()} of 20 draws of q before the first step")
+    value = re.search(r"the potential term of variable 'wall' is nan at x=([\d.]+) \(in (\d+)\)", text)
+    assert float(value.group(1)) == pytest.approx(x[bad][0], abs=1e-3) and int(value.group(2)) == bad.sum()
+    assert "start='map'" in text and "free=" not in text
+
+
+def test_particles_beyond_a_wall_are_counted(walled):
+    inference = pymc3_vi.SVGD(model=walled, n_particles=30, jitter=1.0, random_seed=1)
+    particles = inference.approx.histogram.get_value()
+    picked = particles[SeedStream(1).generator("pre-flight").integers(0, 30, 20), 0]
+    with pytest.warns(NonFiniteDrawsWarning, match=rf"^{(picked > 0.5).sum()} of 20 draws.*'wall' is nan at x=.*pulls"):
+        inference.fit(1, **PLAIN)
+
+
+def _minibatches():
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        mu = pm.Normal("mu", 0.0, 1.0)
+        pm.Normal("y", mu, 1.0, observed=pm.Minibatch(np.arange(50.0), 5), total_size=50)
+    return model
+
+
+def test_nothing_is_said_or_changed_where_all_is_well(monkeypatch):
+    """The steps are those without a look: parameters, optimizer, noise and minibatches are put back."""
+    tried, trial = [], Step.trial
+    monkeypatch.setattr(Step, "trial", lambda *args: tried.append(trial(*args)) or tried[-1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NonFiniteDrawsWarning)
+        looked = pymc3_vi.fit(60, model=_minibatches(), random_seed=1, progressbar=False)
+    assert tried == [[True] * 20]
+    monkeypatch.setattr(_base, "check_draws", lambda *args: None)
+    plain = pymc3_vi.fit(60, model=_minibatches(), random_seed=1, progressbar=False)
+    np.testing.assert_array_equal(looked.hist, plain.hist)
+    np.testing.assert_array_equal(looked.mean.get_value(), plain.mean.get_value())
+
+
+def test_a_start_from_which_no_draw_is_finite_is_given_up_for_another():
+    """Finite at the test point, but otherwise only above 5, where the posterior is a normal at 8."""
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        x = pm.Normal("x", 0.0, 10.0)
+        pm.Potential("far", tt.switch((x > 5.0) + (abs(x) < 1e-6), -0.5 * (x - 8.0) ** 2, -np.inf))
+    with pytest.raises(StartError, match="^None of 20 draws of q .*'far' is -inf at x=.*in 20"):
+        pymc3_vi.ADVI(model=model, random_seed=1).fit(10, **PLAIN)
+    with pytest.warns(OverflowStartWarning, match="None of 20 draws"):
+        approx = pymc3_vi.fit(10, model=model, random_seed=1, **PLAIN)
+    assert np.isfinite(approx.hist).all() and len(approx.hist) == 10 and approx.mean.get_value()[0] > 5
+    with pytest.raises(StartError, match="None of 20 draws"):
+        pymc3_vi.fit(10, model=model, start={"x": 0.0}, random_seed=1, **PLAIN)
+
+
+@pytest.fixture(scope="module")
+def slippery():
+    """No gradient below 1, where the test point is; a normal at 3 with sd 0.1 above."""
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        x = pm.Normal("x", 0.0, 10.0)
+        pm.Potential("slope", tt.switch(x > 1.0, -50.0 * (x - 3.0) ** 2, tt.sqrt(tt.maximum(x - 1.0, 0.0))))
+    return model
+
+
+@pytest.mark.parametrize("method", ["advi", "dadvi"])
+def test_the_newton_rule_and_dadvi_begin_elsewhere_where_no_scale_is_finite(slippery, method):
+    with pytest.warns(OverflowStartWarning, match="gradient of variable 'x'"):
+        approx = pymc3_vi.fit(2000, method, model=slippery, random_seed=1, progressbar=False)
+    precision = 100 + 0.01
+    assert approx.mean.get_value() == pytest.approx([300 / precision], abs=1e-3)
+    assert approx.std.eval() == pytest.approx([precision ** -0.5], rel=0.02)
+
+
+def test_gradients_are_looked_at_too(slippery):
+    count = np.sum(SD * _first_noise(1, 20) <= 1.0)
+    with pytest.warns(NonFiniteDrawsWarning, match=rf"^{count} of 20.*the gradient of variable 'x' is nan at x=.*in {count}"):
+        with pytest.raises(NonFiniteError, match="A parameter became non-finite at step 1"):
+            pymc3_vi.ADVI(model=slippery, random_seed=1).fit(10, **PLAIN)
+
+
+def test_an_op_that_raises_has_no_density_there():
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1.0)
+        matrix = tt.stack([tt.stack([1.0, 2 * x]), tt.stack([2 * x, 1.0])])
+        pm.Potential("root", tt.log(tt.slinalg.Cholesky(lower=True, on_error="raise")(matrix)[1, 1]))
+    inference = pymc3_vi.ADVI(model=model, random_seed=1)
+    count = np.sum(abs(SD * _first_noise(1, 20)) > 0.5)
+    with pytest.warns(NonFiniteDrawsWarning, match=rf"^{count} of 20 .*the log density is undefined \("):
+        with pytest.raises((NonFiniteError, np.linalg.LinAlgError)):
+            inference.fit(1000, **PLAIN)
