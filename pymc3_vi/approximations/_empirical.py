@@ -23,7 +23,7 @@ class EmpiricalGroup(Group):
         Number of particles to create around the start point.
     jitter : float
         Standard deviation of the created particles.
-    start : dict
+    start : dict or str
         Start point of the created particles.
 
     The parameter is ``histogram`` (n, d), one particle a row on the unconstrained scale.

@@ -16,8 +16,9 @@ class FullRankGroup(Group):
 
     .. math:: \log q(z) = -\tfrac12 \sum_i \epsilon_i^2 - \sum_i \log |L_{ii}| - \tfrac d2 \log 2\pi
 
-    log q is computed from the base noise; nothing is solved.  Keyword `start` gives the initial means; L starts
-    as the identity.
+    log q is computed from the base noise; nothing is solved.  Keyword `start` gives the initial means (a
+    partial dict, or the name of a start); L starts as the identity, with ``'laplace'`` as the factor of the inverse
+    curvature.
 
     Parameters are ``mu`` (d,) and ``L_tril`` (d (d + 1) / 2,), the lower triangle of L row by row (the order of
     ``numpy.tril_indices``), with a leading row axis when batched.
@@ -34,10 +35,12 @@ class FullRankGroup(Group):
     short_name = "full_rank"
     alias_names = frozenset(["fr"])
     family_keywords = ("start",)
+    takes_curvature = True
 
     def _create_params(self, rng, start=None):
         mu = self._start_vector(start)
-        packed = np.eye(self.ddim)[self.tril_indices]
+        root = np.eye(self.ddim) if self.start_curvature is None else self.start_curvature.root()
+        packed = root[self.tril_indices]
         packed = np.tile(packed, (self.bdim, 1)) if self.batched else packed
         return {"mu": create_shared("mu", mu), "L_tril": create_shared("L_tril", packed)}
 

@@ -3,9 +3,15 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-__all__ = ["LOG_2PI", "standard_normal_logp"]
+__all__ = ["LOG_2PI", "softplus_inverse", "standard_normal_logp"]
 
 LOG_2PI = float(np.log(2 * np.pi))
+
+
+def softplus_inverse(sigma):
+    """rho with log(1 + exp(rho)) = sigma, without overflow or cancellation."""
+    with np.errstate(over="ignore", under="ignore"):
+        return sigma + np.log(-np.expm1(-sigma))
 
 
 def standard_normal_logp(group, eps):

@@ -4,7 +4,7 @@ import theano.tensor as tt
 
 from ..core import Group, register_family
 from ..graph import ParamSpec, create_shared, node_property
-from ._gaussian import standard_normal_logp
+from ._gaussian import softplus_inverse, standard_normal_logp
 
 __all__ = ["MeanFieldGroup"]
 
@@ -15,8 +15,8 @@ class MeanFieldGroup(Group):
 
     .. math:: \log q(z) = -\tfrac12 \sum_i \epsilon_i^2 - \sum_i \log \sigma_i - \tfrac d2 \log 2\pi
 
-    Keyword `start` gives the initial means (a partial dict of values); every standard deviation starts at
-    :math:`\log 2` (:math:`\rho = 0`).
+    Keyword `start` gives the initial means (a partial dict of values, or the name of a start); every standard deviation
+    starts at :math:`\log 2` (:math:`\rho = 0`), with ``'laplace'`` at that of the Laplace approximation's family.
 
     Parameters are ``mu`` (d,) and ``rho`` (d,), with a leading row axis when batched.
 
@@ -33,10 +33,14 @@ class MeanFieldGroup(Group):
     short_name = "mean_field"
     alias_names = frozenset(["mf"])
     family_keywords = ("start",)
+    takes_curvature = True
 
     def _create_params(self, rng, start=None):
         mu = self._start_vector(start)
-        return {"mu": create_shared("mu", mu), "rho": create_shared("rho", np.zeros_like(mu))}
+        rho = np.zeros_like(mu)
+        if self.start_curvature is not None:
+            rho = softplus_inverse(1 / np.sqrt(np.abs(self.start_curvature.diagonal)))
+        return {"mu": create_shared("mu", mu), "rho": create_shared("rho", rho)}
 
     @property
     def mean(self):

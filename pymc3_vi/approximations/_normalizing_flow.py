@@ -36,8 +36,8 @@ class NormalizingFlowGroup(Group):
         Flow formula; default ``'planar'``.
     jitter : float
         Standard deviation of the initial flow parameters around the identity map.
-    start : dict
-        Initial location, by variable name.
+    start : dict or str
+        Initial location, by variable name, or ``'map'`` or ``'prior'``.
 
     Notes
     -----

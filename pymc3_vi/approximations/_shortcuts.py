@@ -76,8 +76,8 @@ class MeanField(SingleGroupApproximation):
     ----------
     local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed
         See :class:`SingleGroupApproximation`.
-    start : dict, optional
-        Initial means, by variable name; others start at the model's test point.
+    start : dict or str, optional
+        Initial means, by variable name; others start at the model's test point.  Or a name, see :func:`pymc3_vi.fit`.
     """
 
     _group_class = MeanFieldGroup
@@ -126,6 +126,8 @@ class Empirical(SingleGroupApproximation):
     local_rv : None
         Not supported; raises LocalGroupError.
     model : pymc3.Model, optional
+    start : dict or str, optional
+        Start point of created particles: values by variable name, or ``'map'`` or ``'prior'``.
     """
 
     _group_class = EmpiricalGroup

@@ -7,6 +7,7 @@ from ._objective import ObjectiveFunction, ObjectiveUpdates, StepFunction, StepO
 from ._operator import Operator
 from ._placeholders import copy_test_value
 from ._sampling import CORRECTIONS
+from ._starts import STARTS, Start, named_start
 from ._terms import Terms
 
 __all__ = [
@@ -24,5 +25,8 @@ __all__ = [
     "Operator",
     "copy_test_value",
     "CORRECTIONS",
+    "STARTS",
+    "Start",
+    "named_start",
     "Terms",
 ]

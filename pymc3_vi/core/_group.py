@@ -3,7 +3,7 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..errors import BatchedGroupError, GroupError, LocalGroupError, ParametrizationError
+from ..errors import BatchedGroupError, GroupError, LocalGroupError, ParametrizationError, StartError
 from ..graph import (
     FlatBijection,
     Memoised,
@@ -20,6 +20,7 @@ from ..model import ModelView, scaling_of, transformed
 from ..validation import reject_unknown_keywords
 from ._families import family_for_name, family_for_params
 from ._placeholders import PlaceholderAPI
+from ._starts import named_start
 
 __all__ = ["Group"]
 
@@ -81,6 +82,9 @@ class Group(PlaceholderAPI, Memoised):
     is_histogram = False
     #: Start values of the group's variables by name, where the group created its own parameters.
     start_point = {}
+    #: Whether the family can begin with the scale of a curvature, and the one that `start` gave.
+    takes_curvature = False
+    start_curvature = None
     #: Distribution of the base noise, and the noise that a 'deterministic' draw uses.
     initial_dist_name = "normal"
     initial_dist_map = 0.0
@@ -186,11 +190,27 @@ class Group(PlaceholderAPI, Memoised):
         self.__dict__.pop("_kwargs", None)
 
     def _start_vector(self, start):
-        """Start point of this group's variables as (d,), or (b, d) for rowwise groups."""
+        """Start point of this group's variables as (d,), or (b, d) for rowwise groups.
+
+        `start` may be a name in `STARTS`; one that gives a scale too leaves the group's part in `start_curvature`.
+        """
+        if isinstance(start, str):
+            start, curvature = named_start(start, self.view, self.seeds)
+            if curvature is not None:
+                self._take_curvature(curvature)
         point = self.view.start(start)
         self.start_point = {v.name: point[v.name] for v in self.group}
         flat = self.view.layout(self.group).flatten(point)
         return flat.reshape(self.bdim, self.ddim) if self.batched else flat
+
+    def _take_curvature(self, curvature):
+        if not self.takes_curvature or self.batched:
+            raise StartError(
+                f"start='laplace' needs mean-field or full-rank groups without rows. Got a {type(self).__name__} of "
+                f"{', '.join(v.name for v in self.group)}. Pass start='map' instead."
+            )
+        places = self.view.layout().unflatten(np.arange(self.view.layout().size, dtype="float64"))
+        self.start_curvature = curvature.part(np.concatenate([np.ravel(places[v.name]) for v in self.group]).astype(int))
 
     # ---------------------------------------------------------------- what it is
     local = property(lambda self: self._local, doc="Whether the group is amortised.")

@@ -2,6 +2,7 @@
 import inspect
 import warnings
 
+from ..core import named_start
 from ..errors import NonFiniteError, OverflowStartWarning, StartError, UnknownNameError
 from ..graph import SeedStream
 from ..model import ModelView, model_context
@@ -10,7 +11,7 @@ from ..validation import accepted_keywords, check_positive_int, did_you_mean, re
 from ._base import Inference
 from ._implicit import ASVGD, SVGD
 from ._klqp import ADVI, NFVI, FullRankADVI
-from ._start import put_laplace_scale, start_point, try_starts, working_start
+from ._start import try_starts, working_start
 from .dadvi import DADVI
 
 __all__ = ["fit", "METHODS"]
@@ -102,21 +103,15 @@ def fit(
 
 def _begin(method, options, starts):
     """Inference object for a method, with its start found."""
-    start, view = options.get("start"), None
-    seed = SeedStream(options.get("random_seed"))
-    curvature, tried = None, None
-    if isinstance(start, str) or starts > 1:
-        view = ModelView(options["model"])
+    if starts == 1:
+        return _create(method, options)
+    start, view = options.get("start"), ModelView(options["model"])
+    seeds = SeedStream(options.get("random_seed"))
     if isinstance(start, str):
-        options["start"], curvature = start_point(start, view, seed.generator("start").integers(2 ** 31))
-    if starts > 1:
-        tried = try_starts(view, starts, seed, options.get("start"))
-        options["start"], curvature = tried[0].point, None
-    inference = _create(method, options)
-    if start == "laplace" and tried is None:
-        put_laplace_scale(inference.approx, curvature)
-    if tried is not None:
-        inference.approx.starts = tried
+        start = named_start(start, view, seeds).point
+    tried = try_starts(view, starts, seeds, start)
+    inference = _create(method, dict(options, start=tried[0].point))
+    inference.approx.starts = tried
     return inference
 
 

@@ -42,8 +42,8 @@ class SVGD(ImplicitGradient):
         distance.  ``adam`` and ``adagrad`` remember the strong repulsion at the start for a thousand steps and more:
         with those, use a jitter of the posterior's scale.
     model : pymc3.Model, optional
-    start : dict, optional
-        Start point by variable name.
+    start : dict or str, optional
+        Start point by variable name, or ``'map'`` or ``'prior'``.
     random_seed : int, optional
         Seed of the initial particles and of draws.
     estimator : Operator class
@@ -104,6 +104,8 @@ class ASVGD(ImplicitGradient):
         For the default approximation.
     random_seed : int, optional
         For the default approximation.
+    start : dict or str, optional
+        For the default approximation; see :class:`FullRankADVI`.
     **kwargs
         Keywords of the estimator, e.g. ``temperature``.
 
@@ -112,7 +114,7 @@ class ASVGD(ImplicitGradient):
     Wang, Feng, Liu: Learning to Sample Using Stein Discrepancy, 2016, algorithm 2.
     """
 
-    def __init__(self, approx=None, estimator=KSD, kernel=rbf, model=None, random_seed=None, **kwargs):
+    def __init__(self, approx=None, estimator=KSD, kernel=rbf, model=None, random_seed=None, start=None, **kwargs):
         warnings.warn(
             "ASVGD is experimental: its answer depends on the temperature and on obj_n_mc, and at temperature 1 the "
             "posterior variance is often underestimated. Compare it with ADVI or NUTS.",
@@ -120,7 +122,9 @@ class ASVGD(ImplicitGradient):
         )
         local_rv = kwargs.pop("local_rv", None)
         if approx is None:
-            approx = FullRank(local_rv=local_rv, model=model, random_seed=random_seed)
+            approx = FullRank(local_rv=local_rv, model=model, random_seed=random_seed, start=start)
+        elif start is not None:
+            raise TypeError("ASVGD got 'approx' together with 'start'. Give 'start' to the groups of 'approx'.")
         elif random_seed is not None:
             approx.reseed(random_seed)
         super().__init__(approx, estimator, kernel, **kwargs)

@@ -37,8 +37,8 @@ class ADVI(KLqp):
     scale_cost_to_minibatch : bool
         Divide losses by the largest ``total_size`` scaling.
     random_seed : int, optional
-    start : dict, optional
-        Initial means by variable name.
+    start : dict or str, optional
+        Initial means by variable name, or a name: ``'map'``, ``'laplace'`` or ``'prior'``, see :func:`pymc3_vi.fit`.
     beta : float
         See :class:`KLqp`.
 
@@ -83,11 +83,14 @@ class NFVI(KLqp):
     random_seed : int, optional
     beta : float
         See :class:`KLqp`.
+    start : dict or str, optional
+        Initial location by variable name, or ``'map'`` or ``'prior'``.
 
     References
     ----------
     Rezende, Mohamed: Variational Inference with Normalizing Flows, ICML 2015, section 4.
     """
 
-    def __init__(self, flow="planar", model=None, random_seed=None, beta=1.0, **kwargs):
-        super().__init__(NormalizingFlow(flow, model=model, random_seed=random_seed, **kwargs), beta=beta)
+    def __init__(self, flow="planar", model=None, random_seed=None, beta=1.0, start=None, **kwargs):
+        approx = NormalizingFlow(flow, model=model, random_seed=random_seed, start=start, **kwargs)
+        super().__init__(approx, beta=beta)

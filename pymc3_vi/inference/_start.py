@@ -5,28 +5,22 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..approximations.gaussian import Curvature, GaussianBlocks, matched_pairs
+from ..approximations.gaussian import Curvature, matched_pairs
+from ..core import STARTS, Start
 from ..engines import compile_function
 from ..errors import StartError
-from ..graph import SeedStream, without_test_values
+from ..graph import SeedStream, substitute, without_test_values
 from ..graph.vectorize import vectorize_graph
-from ..model import prior_points
-from ..validation import did_you_mean
+from ..model import full_data, prior_points
 from .newton import minimise
 
 __all__ = [
-    "STARTS",
     "FlatDensity",
     "TriedStart",
     "find_map",
-    "start_point",
-    "put_laplace_scale",
     "try_starts",
     "working_start",
 ]
-
-#: Names that ``fit(start=...)`` takes.
-STARTS = ("map", "laplace", "prior")
 
 #: Draws from the prior among which one with a finite log density is looked for.
 PRIOR_DRAWS = 20
@@ -39,7 +33,7 @@ ELBO_PAIRS = 32
 
 
 class FlatDensity:
-    """Log density of a model at flat points, many in one vectorised call.
+    """Log density of a model at flat points, many in one vectorised call; the whole data stand in for minibatches.
 
     Parameters
     ----------
@@ -53,7 +47,7 @@ class FlatDensity:
         self.layout = view.layout()
         z = tt.matrix("z")
         values = {v: piece for v, piece in zip(view.free, self.layout.slices(z).values())}
-        logp = vectorize_graph(view.varlogp() + view.datalogp(), values)
+        logp = vectorize_graph(substitute(view.varlogp() + view.datalogp(), full_data(view)), values)
         self._function = compile_function([z], [logp, tt.grad(tt.sum(logp), z)], name="log density", mode=mode)
 
     def __call__(self, z):
@@ -124,32 +118,49 @@ def _curvature(density, z, widths):
     return found, 1 / np.sqrt(np.maximum(np.abs(found.diagonal), 1e-12))
 
 
-def start_point(kind, view, random_seed):
-    """Complete start point for a name in `STARTS`, and the curvature there if it was computed.
+def _named(name):
+    def register(function):
+        STARTS.register(name, function)
+        return function
 
-    Raises
-    ------
-    StartError
-        For an unknown name, with the close match; if no draw from the prior has a finite log density.
-    """
-    if kind not in STARTS:
-        raise StartError(
-            f"The 'start' parameter must be a dict of values or one of {list(STARTS)}. Got {kind!r} instead."
-            f"{did_you_mean(kind, STARTS)}"
-        )
+    return register
+
+
+def _map_and_curvature(view):
     view.check_continuous()
-    density = FlatDensity(view)
-    if kind == "prior":
-        points = [view.layout().flatten(p) for p in prior_points(view, PRIOR_DRAWS, random_seed)]
-        fine = np.flatnonzero(np.isfinite(density(points)[0]))
-        if not len(fine):
-            raise StartError(
-                f"None of {PRIOR_DRAWS} draws from the prior has a finite log density. Pass start={{'name': value}}."
-            )
-        return view.layout().unflatten(points[fine[0]]), None
     view.check_start()
-    z, curvature = find_map(density, view.layout().flatten(view.start()).astype("float64"))
+    z, curvature = find_map(FlatDensity(view), view.layout().flatten(view.start()).astype("float64"))
     return view.layout().unflatten(z), curvature
+
+
+@_named("map")
+def _start_at_map(view, seeds):
+    """The largest log density on the unconstrained scale."""
+    return Start(_map_and_curvature(view)[0], None)
+
+
+@_named("laplace")
+def _start_with_laplace(view, seeds):
+    """The same, with the curvature there for q's scale."""
+    point, curvature = _map_and_curvature(view)
+    if curvature is None:
+        raise StartError(
+            f"start='laplace' needs at most {LARGEST_HESSIAN} dimensions. Got {view.layout().size}. "
+            "Pass start='map' instead."
+        )
+    return Start(point, curvature)
+
+
+@_named("prior")
+def _start_in_prior(view, seeds):
+    """The first of some draws from the prior that has a finite log density."""
+    view.check_continuous()
+    points = prior_points(view, PRIOR_DRAWS, seeds.generator("start").integers(2 ** 31))
+    points = [view.layout().flatten(p) for p in points]
+    fine = np.flatnonzero(np.isfinite(FlatDensity(view)(points)[0]))
+    if not len(fine):
+        raise StartError(f"None of {PRIOR_DRAWS} draws from the prior has a finite log density. Pass start={{'name': value}}.")
+    return Start(view.layout().unflatten(points[fine[0]]), None)
 
 
 def working_start(view, random_seed):
@@ -172,30 +183,6 @@ def working_start(view, random_seed):
     logp = density(points)[0] if points else np.full(1, -np.inf)
     best = int(np.argmax(logp))
     return layout.unflatten(points[best]) if np.isfinite(logp[best]) else None
-
-
-def put_laplace_scale(approx, curvature):
-    """Give Gaussian groups the scale of the Laplace approximation: the inverse of their block of the curvature.
-
-    Raises
-    ------
-    StartError
-        For other families, or without a curvature.
-    """
-    if curvature is None or not all(GaussianBlocks.fits(group) for group in approx.groups):
-        raise StartError(
-            "start='laplace' needs mean-field or full-rank groups and at most "
-            f"{LARGEST_HESSIAN} dimensions. Pass start='map' instead."
-        )
-    blocks = GaussianBlocks(approx.groups)
-    marks = approx.view.layout().unflatten(np.arange(blocks.d, dtype="float64"))
-    order = np.concatenate([np.ravel(marks[v.name]) for group in approx.groups for v in group.group]).astype(int)
-    matrix = curvature.values[np.ix_(order, order)]
-    mu, _ = blocks.read()
-    if blocks.is_diagonal:
-        blocks.write(mu, 1 / np.sqrt(np.abs(np.diag(matrix))))
-    else:
-        blocks.write(mu, Curvature(np.where(blocks.same_block(), matrix, 0.0)).root())
 
 
 class TriedStart(namedtuple("TriedStart", "origin, elbo, point")):

@@ -46,6 +46,30 @@ def test_laplace_has_the_curvature_at_the_mode(skewed, method):
     np.testing.assert_allclose(approx.std.eval(), [3 ** -0.5, 0.01, 0.01], rtol=1e-3)
 
 
+@pytest.mark.parametrize("make, sd", [
+    (lambda model: pymc3_vi.FullRankADVI(model=model, start="laplace").approx, 0.01),
+    (lambda model: pymc3_vi.Approximation(
+        [pymc3_vi.Group(["y"], vfam="full_rank", model=model, start="laplace"),
+         pymc3_vi.Group(None, vfam="mean_field", model=model, start="map")], model=model), 0.01),
+    (lambda model: pymc3_vi.SVGD(model=model, start="map", n_particles=4).approx, 0.0),
+    (lambda model: pymc3_vi.DADVI(model=model, start="map").approx, np.log(2)),
+], ids=["fullrank_advi", "groups", "svgd", "dadvi"])  # fmt: skip
+def test_constructors_take_names_too(skewed, make, sd):
+    approx = make(skewed)
+    means = approx.bij.rmap(approx.mean.eval())
+    assert means["x"] == pytest.approx(np.log(3.0), abs=1e-5) and means["y"] == pytest.approx([500, 500], abs=1e-5)
+    assert approx.bij.rmap(approx.std.eval())["y"] == pytest.approx([sd] * 2, rel=1e-3, abs=1e-5)
+
+
+def test_the_mode_is_that_of_the_whole_data():
+    """A minibatch of five of a thousand numbers, whose own mean is off by 0.4."""
+    y = np.random.RandomState(1).normal(2.0, 1.0, 1000)
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        mu = pm.Flat("mu")
+        pm.Normal("y", mu, 1.0, observed=pm.Minibatch(y, 5), total_size=1000)
+    assert _begun(model, start="map").mean.eval() == pytest.approx([y.mean()], abs=1e-6)
+
+
 def test_laplace_needs_a_gaussian_family(skewed):
     with pytest.raises(StartError, match="start='laplace' needs mean-field or full-rank groups"):
         _begun(skewed, "nfvi", start="laplace")
@@ -65,6 +89,12 @@ def test_prior_draws_come_from_the_seed():
 def test_wrong_starts_are_named(skewed):
     with pytest.raises(StartError, match=r"one of \['map', 'laplace', 'prior'\]. Got 'mapp'.*Did you mean 'map'"):
         _begun(skewed, start="mapp")
+    with pytest.raises(StartError, match="Got 'laplce'.*Did you mean 'laplace'"):
+        pymc3_vi.Group(["x"], vfam="mean_field", model=skewed, start="laplce")
+    with pytest.raises(StartError, match="start='laplace' needs mean-field or full-rank groups"):
+        pymc3_vi.SVGD(model=skewed, start="laplace")
+    with pytest.raises(TypeError, match="'approx' together with 'start'"), pytest.warns(UserWarning, match="experimental"):
+        pymc3_vi.ASVGD(pymc3_vi.MeanField(model=skewed), start="map")
     with pytest.raises(StartError, match="cannot be drawn from the prior"):
         _begun(skewed, start="prior")
     with pytest.raises(ValueError, match="'starts' parameter of fit"):

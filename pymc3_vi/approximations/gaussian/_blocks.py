@@ -2,14 +2,9 @@
 import numpy as np
 
 from .. import FullRankGroup, MeanFieldGroup
+from .._gaussian import softplus_inverse
 
 __all__ = ["GaussianBlocks"]
-
-
-def _softplus_inverse(sigma):
-    """rho with log(1 + exp(rho)) = sigma, without overflow or cancellation."""
-    with np.errstate(over="ignore", under="ignore"):
-        return sigma + np.log(-np.expm1(-sigma))
 
 
 class GaussianBlocks:
@@ -82,7 +77,7 @@ class GaussianBlocks:
             if isinstance(group, FullRankGroup):
                 values["L_tril"] = scale[part, part][group.tril_indices]
             else:
-                values["rho"] = _softplus_inverse(scale[part] if self.is_diagonal else np.diag(scale[part, part]))
+                values["rho"] = softplus_inverse(scale[part] if self.is_diagonal else np.diag(scale[part, part]))
             for name, value in values.items():
                 shared = group.shared_params[name]
                 shared.set_value(value.astype(shared.dtype))

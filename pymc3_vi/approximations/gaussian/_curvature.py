@@ -101,6 +101,10 @@ class Curvature:
         values, vectors = np.linalg.eigh(scaled)
         return widths, np.maximum(np.abs(values), FLOOR), vectors
 
+    def part(self, index):
+        """The block of the coordinates `index`."""
+        return Curvature(self.values[np.ix_(index, index)] if self.is_dense else self.values[index])
+
     def is_positive(self):
         """Whether A is positive definite."""
         diagonal = self.diagonal

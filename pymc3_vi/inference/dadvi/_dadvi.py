@@ -58,8 +58,8 @@ class DADVI(KLqp):
         Of mean-field and full-rank groups in any arrangement; default is mean field over all variables.
     model : pymc3.Model, optional
     random_seed : int, optional
-    start : dict, optional
-        Start values by variable name, from which the mode of the posterior is searched.
+    start : dict or str, optional
+        Start values by variable name, or the name of a start, from which the mode of the posterior is searched.
 
     Raises
     ------
