@@ -56,7 +56,7 @@ def check_draws(approx, step, n, replacements=None):
     if not draws:
         return
     try:
-        found = _Findings(TermsAtDraws(approx, replacements), draws)
+        found = _Findings(TermsAtDraws(approx, replacements, slopes=step.has_loss), draws)
     except Exception:  # looking must never be what ends a fit
         return
     if found.bad == len(draws):
