@@ -20,6 +20,7 @@ from ...validation import (
 )
 from .._files import FitState, NotFittedError
 from .._history import LossView
+from .._interrupts import Interrupts
 from .._klqp import KLqp
 from .._loop import Scheduled, stop_message
 from .._non_finite import culprits
@@ -202,14 +203,17 @@ class DADVI(KLqp):
             if isinstance(callback, Callback):
                 callback.bind(self)
         progress, solver = Progress(n, progressbar), None
-        with self.report.recording(n):
+        recorded = len(self.history)
+        with Interrupts() as interrupts, self.report.recording(n):
             try:
+                interrupts.start()
                 density = self._compiled_density()
                 self.report.stepping(self.options)
                 if not self._started:
                     self._find_start(density)
                 solver = Solver(density, self.blocks, *self._settings)
                 self.solution = solver.run(n, _Accepted(self, solver, first, callbacks, progress))
+                interrupts.stop()
                 self.report.ended("done", self._verdict(solver))
             except StopIteration as stop:
                 message = stop_message(stop, first + solver.iterations)
@@ -219,9 +223,12 @@ class DADVI(KLqp):
                 logger.info("Interrupted: everything so far is kept.")
                 self.report.ended("interrupted", "interrupted by the user")
             finally:
-                done = 0
+                interrupts.stop()
+                done = len(self.history) - recorded
                 if solver is not None:
-                    done, self.approx.fixed_draws = solver.iterations, solver.draws
+                    if solver.place is not None:
+                        self.blocks.write(*solver.place)
+                    self.approx.fixed_draws = solver.draws
                     self._settings = self._settings._replace(draws=solver.draws)
                 progress.close(done)
                 self.approx.hist = np.array(self.history.array)

@@ -76,6 +76,8 @@ class Solver:
         self.limit, self.tolerance = limit, tolerance
         self.optimizer, self.options = optimizer, dict(options)
         self.iterations = 0
+        #: Last accepted (mu, scale), for whoever interrupts while it is written; None before the first.
+        self.place = None
         self.standing = "not begun"
 
     def run(self, n, accepted):
@@ -107,7 +109,7 @@ class Solver:
         for _ in range(ROUNDS):
             elbo = FixedDrawELBO(self.density, self.blocks, self.draws, *self.blocks.read())
             x, solved = self._minimise(elbo, min(n - self.iterations, ITERATIONS_PER_ROUND), accepted)
-            self.blocks.write(*elbo.chart.place(x))
+            self._put(elbo, x)
             if solved or self.iterations >= n:
                 break
         return elbo, x, solved
@@ -120,9 +122,10 @@ class Solver:
         options["gtol"] = max(options.get("gtol", GRADIENT_TOLERANCE), rounding)
 
         def arrived(x):
+            loss = elbo(x)[0]
+            self._put(elbo, x)
             self.iterations += 1
-            self.blocks.write(*elbo.chart.place(x))
-            accepted(elbo(x)[0])
+            accepted(loss)
 
         if np.linalg.norm(slope) < options["gtol"]:
             if self.iterations == 0 and iterations > 0:  # every fit has an iteration, so that it has a loss
@@ -161,4 +164,8 @@ class Solver:
             if not (np.isfinite(value) and np.linalg.norm(slope) < 0.5 * size):
                 break
             x, size = x + step, np.linalg.norm(slope)
-        self.blocks.write(*elbo.chart.place(x))
+        self._put(elbo, x)
+
+    def _put(self, elbo, x):
+        self.place = elbo.chart.place(x)
+        self.blocks.write(*self.place)

@@ -1,4 +1,6 @@
 """DADVI: exact on Gaussian posteriors, accurate elsewhere, and with the same ways out as every fit."""
+import signal
+
 import numpy as np
 import pymc3 as pm
 import pytest
@@ -6,7 +8,7 @@ import theano
 import theano.tensor as tt
 
 import pymc3_vi
-from pymc3_vi.diagnostics import point_density
+from pymc3_vi.diagnostics import FixedDrawELBO, point_density
 from pymc3_vi.errors import (
     AEVBInferenceError,
     ConvergenceWarning,
@@ -14,7 +16,9 @@ from pymc3_vi.errors import (
     StartError,
     VariationalInferenceError,
 )
+from pymc3_vi.inference._history import History
 from pymc3_vi.inference.dadvi._map import find_map
+from pymc3_vi.inference.dadvi._solver import Solver
 from examples.references import load_reference
 from tests.example_models import EXAMPLES
 from tests.fixed_draw_models import GaussianTarget, gamma_regression, python_functions
@@ -209,6 +213,45 @@ def test_an_interrupted_fit_loses_nothing_and_goes_on(compiled, error, reason):
     inference.refine(100, progressbar=False)
     assert inference.approx.report.reason == "done"
     assert len(inference.approx.hist) == inference.state.i > 1
+    assert np.allclose(inference.approx.mean.eval(), whole.mean.eval(), atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["_put", "product", "extend"])
+def test_ctrl_c_leaves_the_last_accepted_place_and_its_history(compiled, monkeypatch, method):
+    """Pressed in the middle of a write of parameters, in an evaluation, or before a loss is kept."""
+    whole = _fit(_approx(compiled)).approx
+    owner = {"_put": Solver, "product": FixedDrawELBO, "extend": History}[method]
+    original, calls, places = getattr(owner, method), [], []
+
+    def pressed(self, *args):
+        calls.append(method)
+        if method == "_put":
+            places.append(args[0].chart.place(args[1]))
+        if len(calls) == 2:
+            if method == "_put":
+                self.place = places[-1]
+                self.blocks.groups[0].shared_params["mu"].set_value(places[-1][0])
+            signal.raise_signal(signal.SIGINT)
+        return original(self, *args)
+
+    class Pressing(Solver):
+        def _put(self, elbo, x):
+            places.append(elbo.chart.place(x))
+            super()._put(elbo, x)
+
+    monkeypatch.setattr(owner, method, pressed)
+    if method != "_put":
+        monkeypatch.setattr("pymc3_vi.inference.dadvi._dadvi.Solver", Pressing)
+    inference = _fit(_approx(compiled))
+    assert inference.approx.report.reason == "interrupted"
+    assert len(inference.approx.hist) == inference.state.i == inference.report.steps
+    if places:
+        mu, scale = inference.blocks.read()
+        np.testing.assert_allclose(mu, places[-1][0], rtol=1e-12)
+        np.testing.assert_allclose(scale, places[-1][1], rtol=1e-6)
+    monkeypatch.undo()
+    inference.resume(progressbar=False)
+    assert inference.approx.report.reason == "done" and len(inference.approx.hist) == inference.state.i
     assert np.allclose(inference.approx.mean.eval(), whole.mean.eval(), atol=1e-6)
 
 
