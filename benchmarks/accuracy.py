@@ -27,11 +27,19 @@ unconstrained variables: of means in standard deviations of the optimum, of stan
 that the fit failed. The optima have errors of their own, of up to 0.007 standard deviations of a mean and 0.7 % of a
 standard deviation (eight schools); those of models with nearly Gaussian posteriors are below 0.001.
 
+What each ingredient of the default rule is worth is in [Ingredients](ingredients.md).
+
 """
 
 
+def distances(approx, optimum):
+    """|mean error| in sds and |relative sd error| of every unconstrained value of `approx`."""
+    sd = np.array(optimum["sd"])
+    return np.abs(approx.mean.eval() - optimum["mean"]) / sd, np.abs(approx.std.eval() / sd - 1)
+
+
 def errors(name, family, method, options):
-    """|mean error| in sds and |relative sd error| of every unconstrained value, and the CPU seconds of the fit."""
+    """:func:`distances` of one fit from the family's optimum, infinite if it failed, and its CPU seconds."""
     optimum = stored(name)[family]
     model = build(name)
     begin = time.process_time()
@@ -41,9 +49,12 @@ def errors(name, family, method, options):
         count = len(optimum["mean"])
         return np.full(count, np.inf), np.full(count, np.inf), time.process_time() - begin
     seconds = time.process_time() - begin
-    sd = np.array(optimum["sd"])
-    mean_error = np.abs(approx.mean.eval() - optimum["mean"]) / sd
-    return mean_error, np.abs(approx.std.eval() / sd - 1), seconds
+    return distances(approx, optimum) + (seconds,)
+
+
+def quantiles(values):
+    """Median, 90 % quantile and largest of `values`, as cells."""
+    return [number(np.quantile(values, q, interpolation="higher")) for q in (0.5, 0.9, 1.0)]
 
 
 def number(x):
@@ -62,8 +73,8 @@ def summary(found):
             cells = []
             for which in (0, 1):
                 pooled = np.concatenate([found[name, family, rule][which] for name in _names(found)])
-                cells += [np.quantile(pooled, q, interpolation="higher") for q in (0.5, 0.9, 1.0)]
-            lines.append(f"| {title} | {rule} | " + " | ".join(number(c) for c in cells) + " |")
+                cells += quantiles(pooled)
+            lines.append(f"| {title} | {rule} | " + " | ".join(cells) + " |")
     return lines
 
 
