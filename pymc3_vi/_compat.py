@@ -5,6 +5,9 @@ later no longer define that name, so the import dies with an AttributeError unle
 (PyMC3 3.11.6 does, 3.11.4 does not).  Importing this module defines it; a Theano import that already failed half
 way is cleaned up so that the next one can succeed.
 
+The C code that Theano-PyMC ships for ``theano.scan`` does not compile on Python 3.11, and Theano gives up there; told
+that there is none, it takes its Python code.
+
 PyMC3 3.11.6 imports ``numpy.distutils.system_info``, which needs ``distutils.msvccompiler``.  Setuptools 74 and
 later put their own ``distutils`` in place of Python's, without that module; a stand-in is enough outside Windows.
 """
@@ -47,6 +50,12 @@ def _forget_broken_theano():
             del sys.modules[name]
 
 
+def _scan_in_python():
+    if sys.version_info >= (3, 11):
+        sys.modules.setdefault("theano.scan.scan_perform_ext", None)  # its import is an ImportError, which Theano catches
+
+
 _provide_msvccompiler()
 _provide_blas_info()
 _forget_broken_theano()
+_scan_in_python()
