@@ -3,6 +3,7 @@ import numpy as np
 
 from .. import FullRankGroup, MeanFieldGroup
 from .._gaussian import softplus_inverse
+from ._curvature import LARGEST_DENSE_DIMENSION, LARGEST_FULL_DIMENSION
 
 __all__ = ["GaussianBlocks"]
 
@@ -22,6 +23,8 @@ class GaussianBlocks:
     ----------
     d : int
     is_diagonal : bool
+    is_small : bool
+        Whether matrices of curvature between all values are worth their cost.
     rows, columns : int arrays
         Free entries of a triangular scale.
     """
@@ -32,6 +35,7 @@ class GaussianBlocks:
         self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(groups, ends)]
         self.d = int(ends[-1])
         self.is_diagonal = all(isinstance(g, MeanFieldGroup) for g in groups)
+        self.is_small = self.d <= (LARGEST_DENSE_DIMENSION if self.is_diagonal else LARGEST_FULL_DIMENSION)
         block = np.concatenate(
             [np.full(g.ddim, i) if isinstance(g, FullRankGroup) else -1 - np.arange(s.start, s.stop)
              for i, (g, s) in enumerate(zip(groups, self.slices))]

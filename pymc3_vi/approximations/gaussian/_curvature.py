@@ -2,10 +2,10 @@
 import numpy as np
 from scipy import linalg
 
-__all__ = ["Curvature", "LARGEST_DENSE_DIMENSION"]
+__all__ = ["Curvature", "LARGEST_DENSE_DIMENSION", "LARGEST_FULL_DIMENSION"]
 
-#: Up to this dimension curvature is a matrix, beyond it a diagonal.
-LARGEST_DENSE_DIMENSION = 200
+#: Up to this dimension curvature is a matrix, beyond it a diagonal; where q has correlations itself, it goes on longer.
+LARGEST_DENSE_DIMENSION, LARGEST_FULL_DIMENSION = 200, 500
 
 #: Relative size below which a curvature counts as none.
 FLOOR = 1e-8

@@ -265,7 +265,7 @@ class DADVI(KLqp):
         else:
             logger.debug("The posterior has no mode near the start point; the search begins at the start point.")
         seed = int(self.approx.groups[0].seeds.generator("start").integers(2 ** 31))
-        warm = WarmStart(BatchTarget(density, self.blocks), seed, density.evaluations + START_LIMIT)
+        warm = WarmStart(BatchTarget(density, self.blocks), seed, START_LIMIT)
         try:
             warm.run()
         except NoFiniteStart:

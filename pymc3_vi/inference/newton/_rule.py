@@ -2,7 +2,7 @@
 import numpy as np
 import theano
 
-from ...approximations.gaussian import LARGEST_DENSE_DIMENSION, GaussianBlocks
+from ...approximations.gaussian import GaussianBlocks
 from ...operators import KL
 from ._step import NewtonStep
 from ._target import DrawTarget, changes_between_calls
@@ -45,7 +45,8 @@ def _covers(objective, options):
         return False
     if not all(GaussianBlocks.fits(group) for group in approx.groups):
         return False
-    if approx.ddim > LARGEST_DENSE_DIMENSION and not GaussianBlocks(approx.groups).is_diagonal:
+    blocks = GaussianBlocks(approx.groups)
+    if not (blocks.is_small or blocks.is_diagonal):
         return False  # fewer draws than dimensions would leave directions in which the scale grows without end
     if approx.scale_cost_to_minibatch and approx.view.is_scaled():
         return False

@@ -8,7 +8,7 @@ from ._warm_start import Arrival
 __all__ = ["step_snapshot", "restore_step"]
 
 #: Plain attributes of a step that are its state.
-_NUMBERS = ("seed", "steps_done", "budget", "batch", "batches_done", "warm_evaluations", "rows", "position", "taken")
+_NUMBERS = ("seed", "steps_done", "budget", "reach", "batch", "batches_done", "warm_evaluations", "rows", "position", "taken")
 
 
 def step_snapshot(step):

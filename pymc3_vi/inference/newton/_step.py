@@ -12,6 +12,8 @@ __all__ = ["NewtonStep"]
 
 #: Batches that a fit is divided into, and the sizes that a batch may have.
 BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 48, 32, 512
+#: The warm start may evaluate this multiple of its budget while the optimum is far.
+OVERDRAFT = 10
 #: Most numbers in the noise of a batch.
 LARGEST_BLOCK = 2 ** 21
 #: The gain of batch k is (1 + k)^-DECAY.
@@ -62,7 +64,7 @@ class NewtonStep:
         self.draws = Draws(self.blocks.d, self.seed + 1)
         self.recorded_losses = lambda: None
         self.steps_done = 0
-        self.budget = 0
+        self.budget = self.reach = 0
         self.batch = SMALLEST_BATCH
         self.batches_done = 0
         #: Where the warm start ended; None before it.
@@ -102,8 +104,9 @@ class NewtonStep:
         largest = max(LARGEST_BLOCK // (d * self.target.n_mc), 2)
         size = np.clip(max(n, 1) / BATCHES, SMALLEST_BATCH, LARGEST_BATCH)
         self.batch = int(2 ** np.floor(np.log2(min(size, largest))))
-        # A short fit may not spend much more on its start than on its steps.
+        # A short fit may not spend much more on its start than on its steps; one that has not arrived may spend more.
         self.budget = max(n, min(2000 + 60 * min(d, 100), 200 * n))
+        self.reach = min(OVERDRAFT * self.budget, 200 * n)
         if self.arrival is not None and not (self._untouched() and self._same_target(n)):
             self.arrival = None  # start from the parameters as they are
         self._start = None
@@ -208,7 +211,7 @@ class NewtonStep:
 
     def _warm_start(self):
         before = self.target.evaluations
-        warm = WarmStart(self.target, self.seed, before + self.budget, self.jitter)
+        warm = WarmStart(self.target, self.seed, self.budget, self.jitter, self.reach)
         self._loaded, self.updated, self.position, self.rows = False, True, 0, 0
         self._start = [p.get_value() for p in self.graph.params]
         arrival = None

@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 import theano
 
-from ...approximations.gaussian import LARGEST_DENSE_DIMENSION, Chart, Curvature, Draws, matched_pairs
+from ...approximations.gaussian import Chart, Curvature, Draws, matched_pairs
 from ._lbfgs import minimise
 from ._newton import variational_newton
 
@@ -26,6 +26,8 @@ EXTRA_STARTS, EXTRA_START_DIMENSION = 3, 50
 MARGIN = 0.5
 #: How often a scale shrinks, and by how much, until densities are finite.
 SHRINK, TRIALS = 0.3, 60
+#: Gain (nats) of another iteration from which on the optimum is far.
+FAR = 0.01
 #: Most numbers in the noise of an average.
 LARGEST_NOISE = 2 ** 22
 
@@ -50,7 +52,7 @@ class NoFiniteStart(Exception):
 def settling_draws(target, seed):
     """Mirrored Sobol pairs, a power of two, with exact second moments: Gaussian targets have no error at all."""
     d = target.blocks.d
-    wanted = max(64, 2 * d) if d <= LARGEST_DENSE_DIMENSION else np.clip(LARGEST_NOISE // (2 * d), 4, 64)
+    wanted = max(64, 2 * d) if target.blocks.is_small else np.clip(LARGEST_NOISE // (2 * d), 4, 64)
     count = _whole_rows(target, 2 ** int(np.ceil(np.log2(wanted))))
     return matched_pairs(Draws(d, seed).pairs(count)[0::2])
 
@@ -69,24 +71,29 @@ class WarmStart:
     3. L-BFGS on more draws, in the coordinates of a :class:`Chart`, settles; it leaves the curvature for control
        variates and an inverse Hessian that preconditions what follows.
 
-    In more than 200 dimensions only step 3 is made, with diagonal curvature.
+    Where curvature between all values costs too much (:attr:`GaussianBlocks.is_small`), only step 3 is made, with
+    diagonal curvature.
 
     Parameters
     ----------
     target : DrawTarget
     seed : int
-    limit : int
-        Number of evaluated draws (those before included) after which no further iteration is begun.
+    budget : int
+        Number of evaluated draws after which no further iteration is begun, unless the optimum is still far.
     jitter : bool
         Whether other starts may be tried.
+    reach : int, optional
+        Number of evaluated draws after which no further iteration is begun in any case; default: `budget`.
     """
 
-    def __init__(self, target, seed, limit, jitter=True):
+    def __init__(self, target, seed, budget, jitter=True, reach=None):
         self.target, self.blocks = target, target.blocks
-        self.limit, self.jitter = limit, jitter
+        self.jitter = jitter
+        self.limit = target.evaluations + budget
+        self.last = target.evaluations + (budget if reach is None else max(budget, reach))
         self.random = np.random.Generator(np.random.SFC64(seed))
         self.seed = int(seed)
-        self.dense = self.blocks.d <= LARGEST_DENSE_DIMENSION
+        self.dense = self.blocks.is_small
         #: Best (mu, scale) so far, for whoever interrupts.
         self.best = self.blocks.read()
 
@@ -159,6 +166,8 @@ class WarmStart:
             if self.target.evaluations + 10 * len(eps) > self.limit:
                 break
             place = self._better(place, start[0] + self.random.uniform(-1, 1, self.blocks.d), start[1], eps)
+        if place.decrement > FAR and self.last > self.limit:
+            place = self._newton(place.mu, place.scale, eps, self.last)
         self._keep(place)
         return place.mu, place.scale
 
@@ -192,14 +201,14 @@ class WarmStart:
                 rounding=32 * float(np.finfo(theano.config.floatX).eps), enough=self._spent,
             )
             mu, scale = self.best = chart.place(x)
-            if decrement < FINAL_TOLERANCE or self._spent():
+            if decrement < FINAL_TOLERANCE or self._spent(decrement):
                 break
         found = self.target.evaluate(mu, scale, eps)
         chart.curvature = self._curvature(scale, eps, found)
         return Arrival(chart, x, inverse, -value, decrement)
 
-    def _spent(self):
-        return self.target.evaluations > self.limit
+    def _spent(self, decrement):
+        return self.target.evaluations > (self.limit if decrement < FAR else self.last)
 
     def _curvature(self, scale, eps, found):
         return Curvature.of_draws(self.blocks, scale, eps, found.grad, self.dense)
