@@ -1,22 +1,27 @@
 """Times this package, `pymc3.variational`, PyMC 5 and NumPyro in turns on the same models and data.
 
-Every run is a process of its own.  Cold runs begin with an empty cache of compiled code, the warm run after each finds
-what it left.  Results go to a JSON file with every single time, and to a Markdown table of medians and ratios.
+Fits: every run is a process of its own that begins with an empty cache of compiled code, the warm run after it finds
+what it left.  Steps: every package compiles once, then the packages take steps in turns.  The losses that all packages
+reach by the same optimizer are compared.  Every single time goes to a JSON file after every run, medians and ratios to
+a Markdown table.  A package that fails on a model is given up there and the rest goes on; ``--append`` goes on with the
+runs that the file lacks.
 """
 import argparse
+import contextlib
 import datetime
 import json
 import os
 import platform
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 from benchmarks.data import DATA
-from benchmarks.environments import ROOT, environment, interpreter, prepare
+from benchmarks.environments import PEERS, ROOT, prepare
 from benchmarks.report import markdown
+from benchmarks.runs import Steps, fits
 from benchmarks.worker import PACKAGES
+
+#: Steps at every rate of the fit whose loss is compared, where they are slow.
+LOSS_STEPS = {"normal-1e5": 600, "logistic-1e5": 300, "gp": 1000, "bnn": 2000, "full-rank-500": 1000}
 
 
 def _processor():
@@ -27,40 +32,96 @@ def _processor():
         return platform.processor()
 
 
-def _run(package, model, job, cache, options):
-    """Phases of one run, or a dict with the last line of its error."""
-    command = [interpreter(package), "-m", "benchmarks.worker", package, model, job]
-    command += ["--seconds", str(options.seconds), "--fit-steps", str(options.fit_steps)]
-    try:
-        done = subprocess.run(
-            command, env=environment(package, cache, options.threads), cwd=ROOT, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, universal_newlines=True, timeout=options.timeout,
+def _digits(value):
+    """The same numbers to six digits, which keeps the file short."""
+    if isinstance(value, dict):
+        return {key: _digits(item) for key, item in value.items()}
+    return [_digits(item) for item in value] if isinstance(value, list) else (
+        float(f"{value:.6g}") if isinstance(value, float) else value
+    )
+
+
+class Record:
+    """The runs so far, in a file."""
+
+    def __init__(self, path, keep):
+        self.path = path
+        self.results = {"machine": f"{_processor()}, {os.cpu_count()} cores", "runs": []}
+        if keep and path.exists():
+            self.results = json.loads(path.read_text())
+            self.results["runs"] = [run for run in self.results["runs"] if "error" not in run]
+        self.results["date"] = datetime.date.today().isoformat()
+        path.parent.mkdir(parents=True, exist_ok=True)
+
+    def drop(self, options):
+        """Forget the runs that the options ask for."""
+        self.results["runs"] = [
+            run for run in self.results["runs"]
+            if not (run["model"] in options.models and run["package"] in options.packages and run["job"] in options.jobs
+                    and run["threads"] == options.threads)
+        ]
+
+    def has(self, **wanted):
+        """Whether there is such a run, or a failure of the package there."""
+        return any(all(run[key] == value for key, value in wanted.items()) for run in self.results["runs"])
+
+    def failed(self, **wanted):
+        return any("error" in run and all(run[key] == value for key, value in wanted.items())
+                   for run in self.results["runs"])
+
+    def add(self, phases, **key):
+        self.results["runs"].append({**key, **_digits(phases)})
+        runs = ",\n  ".join(json.dumps(run) for run in self.results["runs"])
+        head = json.dumps({name: value for name, value in self.results.items() if name != "runs"}, indent=1)
+        part = self.path.with_suffix(".tmp")
+        part.write_text(f'{head[:-2]},\n "runs": [\n  {runs}\n ]\n}}\n')
+        part.replace(self.path)
+        words = phases.get("error") or ", ".join(
+            f"{name} {value[1]:.3g}" if name != "loss" else f"loss {value[0]:.6g} ± {value[1]:.2g}"
+            for name, value in phases.items() if isinstance(value, list)
         )
-    except subprocess.TimeoutExpired:
-        return {"error": f"more than {options.timeout} s"}
-    if done.returncode:
-        return {"error": (done.stderr.strip().splitlines() or ["no message"])[-1]}
-    return json.loads(done.stdout.strip().splitlines()[-1])
+        print(" ".join(str(value) for value in key.values()), words, flush=True)
 
 
-def _turn(package, model, repeat, options, record):
-    """The runs of one package on one model in one turn: cold and warm, each job with a cache of its own."""
-    for job in options.jobs:
-        folder = tempfile.mkdtemp(prefix="cache", dir=options.caches)
-        kept = options.caches / f"{package}-{model}-{job}"
-        try:
-            if "cold" in options.cache:
-                record(package, model, job, "cold", repeat, _run(package, model, job, folder, options))
-            if "warm" in options.cache:
-                if "cold" not in options.cache:
-                    if not kept.exists():  # fills the cache; not counted
-                        _run(package, model, job, kept, options)
-                    cache = kept
-                else:
-                    cache = folder
-                record(package, model, job, "warm", repeat, _run(package, model, job, cache, options))
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+def time_fits(model, options, record):
+    """All turns of the fits of one model."""
+    for repeat in range(1, options.repeats + 1):
+        for package in options.packages:
+            key = dict(model=model, package=package, job="fit", threads=options.threads)
+            if (package in PEERS and repeat > options.peer_fits) or record.failed(**key):
+                continue
+            if all(record.has(**key, repeat=repeat, cache=cache) for cache in options.cache):
+                continue
+            for cache, phases in fits(package, model, options, options.draws if repeat == 1 else 0):
+                if not record.has(**key, repeat=repeat, cache=cache):
+                    record.add(phases, **key, repeat=repeat, cache=cache)
+
+
+def time_steps(model, options, record):
+    """All turns of the steps of one model, and the losses in the end."""
+    keys = {p: dict(model=model, package=p, job="step", threads=options.threads) for p in options.packages}
+    missing = [repeat for repeat in range(1, options.repeats + 1)
+               if any(not record.has(**key, repeat=repeat) for key in keys.values())]
+    if not missing:
+        return
+    options.loss_steps = LOSS_STEPS.get(model, 3000)
+    with contextlib.ExitStack() as stack:
+        workers = {}
+        for package, key in keys.items():
+            worker = stack.enter_context(Steps(package, model, options))
+            if "error" in worker.begun:
+                record.add(worker.begun, **key, repeat=missing[0])
+            else:
+                workers[package] = worker
+        for repeat in missing:
+            for package, worker in list(workers.items()):
+                phases = worker.ask("step")
+                record.add({"pass": worker.begun["pass"], **phases}, **keys[package], repeat=repeat)
+                if "error" in phases:
+                    del workers[package]
+        for package, worker in workers.items():
+            if options.losses and not record.has(model=model, package=package, job="loss"):
+                record.add(worker.ask("loss"), **dict(keys[package], job="loss"), repeat=1)
 
 
 def _names(known):
@@ -74,48 +135,45 @@ def _names(known):
     return parse
 
 
-def main(arguments=None):
+def _parser():
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks")
     parser.add_argument("--models", type=_names(DATA), default=list(DATA), help=f"of {','.join(DATA)}")
     parser.add_argument("--packages", type=_names(PACKAGES), default=list(PACKAGES), help=f"of {','.join(PACKAGES)}")
     parser.add_argument("--jobs", type=_names(["step", "fit"]), default=["step", "fit"], help="of step,fit")
     parser.add_argument("--cache", type=_names(["cold", "warm"]), default=["cold", "warm"], help="of cold,warm")
     parser.add_argument("--repeats", type=int, default=5, help="turns of each package (default: %(default)s)")
+    parser.add_argument("--peer-fits", type=int, default=1, help="turns of PyMC 5 and NumPyro in fits (default: 1)")
     parser.add_argument("--seconds", type=float, default=1.0, help="of steps that are timed (default: %(default)s)")
     parser.add_argument("--fit-steps", type=int, default=20000, help="steps of a fit (default: %(default)s)")
+    parser.add_argument("--fit-seconds", type=float, default=10.0, help="from which slow steps of the other packages' "
+                        "fits are extrapolated (default: %(default)s)")
+    parser.add_argument("--draws", type=int, default=1000, help="after the fits of the first turn (default: 1000)")
+    parser.add_argument("--no-losses", dest="losses", action="store_false", help="do not compare losses after steps")
     parser.add_argument("--threads", type=int, default=1, help="threads of every package (default: %(default)s)")
     parser.add_argument("--timeout", type=float, default=1800, help="seconds for one run (default: %(default)s)")
     parser.add_argument("--output", type=Path, default=ROOT / "benchmarks" / "results" / "latest.json")
-    parser.add_argument("--append", action="store_true", help="keep the runs that are in the output file")
+    parser.add_argument("--append", action="store_true", help="keep the runs of the output file, make those it lacks")
+    parser.add_argument("--redo", action="store_true", help="like --append, but make all that is asked for again")
     parser.add_argument("--markdown", type=Path, help="also write the tables to this file")
-    options = parser.parse_args(arguments)
+    return parser
 
+
+def main(arguments=None):
+    options = _parser().parse_args(arguments)
     for package in options.packages:
         prepare(package)
-    options.caches = ROOT / ".bench" / "caches"
-    options.caches.mkdir(parents=True, exist_ok=True)
-    results = {"machine": f"{_processor()}, {os.cpu_count()} cores", "runs": []}
-    if options.append and options.output.exists():
-        results = json.loads(options.output.read_text())
-    results["date"] = datetime.date.today().isoformat()
-    options.output.parent.mkdir(parents=True, exist_ok=True)
-
-    def record(package, model, job, cache, repeat, phases):
-        run = {"package": package, "model": model, "job": job, "cache": cache, "repeat": repeat, **phases}
-        results["runs"].append(run)
-        options.output.write_text(json.dumps(results, indent=1) + "\n")
-        words = phases.get("error") or ", ".join(f"{name} {cpu:.3g}" for name, (_, cpu) in phases.items())
-        print(f"{model:14} {package:9} {job:4} {cache:4} {words}", flush=True)
-
-    first = 1 + max([run["repeat"] for run in results["runs"]], default=0)
-    for repeat in range(first, first + options.repeats):
+    record = Record(options.output, options.append or options.redo)
+    if options.redo:
+        record.drop(options)
+    options.loss_steps = 0
+    for job in options.jobs:
         for model in options.models:
-            for package in options.packages:
-                _turn(package, model, repeat, options, record)
-    text = markdown(results)
+            (time_steps if job == "step" else time_fits)(model, options, record)
+    text = markdown(record.results)
     print(text)
     if options.markdown:
         options.markdown.write_text(text)
 
 
-main()
+if __name__ == "__main__":
+    main()

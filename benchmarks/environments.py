@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["environment", "interpreter", "prepare"]
+__all__ = ["BENCH", "PEERS", "ROOT", "environment", "interpreter", "prepare"]
 
 ROOT = Path(__file__).resolve().parents[1]
 BENCH = ROOT / ".bench"
@@ -45,4 +45,7 @@ def environment(package, cache, threads):
     if threads == 1:
         variables["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     variables["JAX_PLATFORMS"] = "cpu"
+    variables["JAX_COMPILATION_CACHE_DIR"] = str(cache)
+    variables["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    variables["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     return variables

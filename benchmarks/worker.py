@@ -1,19 +1,27 @@
-"""One run of one package on one model, in a process of its own; prints the times as one line of JSON.
+"""One package on one model, in a process of its own; prints the times as lines of JSON.
 
-``step`` compiles a fit by ADVI with Adam and times further steps; ``fit`` makes the package's own default fit and
-draws from it.  Every phase is a pair of wall seconds and processor seconds, those of compilers included.
+``fit`` makes the package's own default fit and draws from it: one line.  ``step`` compiles a fit by Adam, then answers
+every line of its input with a line: ``step`` times further steps, ``loss`` fits anew with a falling rate and tells the
+loss in the end.  Every phase is a pair of wall seconds and processor seconds, those of compilers included.
 """
 import argparse
 import contextlib
 import json
 import logging
 import resource
+import sys
 import time
 from importlib import import_module
 
 __all__ = ["PACKAGES"]
 
 RATE = 1e-3
+
+#: Rates of the fit for the loss, one after the other: the first travel, the last leaves little noise of its own.
+FALLING = (0.1, 0.03, 0.01, 0.003, 0.001)
+
+#: Steps that are slower than this many seconds are extrapolated from fewer than a whole fit takes.
+SLOW = 2e-3
 
 
 class Phases(dict):
@@ -34,10 +42,10 @@ class Phases(dict):
 class PyMC:
     """What PyMC3, PyMC 5 and this package have in common."""
 
-    package, symbolic = "pymc3", "theano.tensor"
+    package, symbolic = "pymc3", "theano"
 
     def load(self):
-        self.pm, self.tt = import_module(self.package), import_module(self.symbolic)
+        self.pm, self.tt = import_module(self.package), import_module(self.symbolic + ".tensor")
         self.vi = self.pm
 
     def build(self, name, data):
@@ -50,35 +58,58 @@ class PyMC:
     def building(self):
         return contextlib.nullcontext()
 
-    def compile(self):
+    def compile(self, **options):
         with self.model:
             self.inference = (self.vi.FullRankADVI if self.full_rank else self.vi.ADVI)(random_seed=1)
-            self.inference.fit(1, progressbar=False, obj_optimizer=self.vi.adam(learning_rate=RATE))
+            self.inference.fit(1, progressbar=False, **options)
+
+    def compile_adam(self):
+        self.compile(obj_optimizer=self.vi.adam(learning_rate=RATE))
+
+    def compile_fit(self, n):
+        self.compile()
 
     def steps(self, n):
         self.inference.refine(n, progressbar=False)
         return n
 
-    def fit(self, n):
-        method = "fullrank_advi" if self.full_rank else "advi"
-        with self.model:
-            self.approx = self.vi.fit(n, method=method, progressbar=False, random_seed=1)
+    def fit(self, n, seconds):
+        return extrapolated(self.steps, n, seconds)
 
     def sample(self, n):
-        self.approx.sample(n)
+        self.inference.approx.sample(n)
+
+    def losses(self, n):
+        rate = import_module(self.symbolic).shared(FALLING[0])
+        self.compile(obj_optimizer=self.vi.adam(learning_rate=rate))
+        for value in FALLING:
+            rate.set_value(value)
+            self.steps(n)
+        return self.inference.hist[-n:]
 
 
 class PyMC5(PyMC):
-    package, symbolic = "pymc", "pytensor.tensor"
+    package, symbolic = "pymc", "pytensor"
 
 
 class PyMC3VI(PyMC):
     def load(self):
         self.vi = import_module("pymc3_vi")
-        self.pm, self.tt = import_module("pymc3"), import_module(self.symbolic)
+        self.pm, self.tt = import_module("pymc3"), import_module(self.symbolic + ".tensor")
 
     def building(self):
         return self.vi.fast_build()
+
+    def compile_fit(self, n):
+        with self.model:
+            self.inference = (self.vi.FullRankADVI if self.full_rank else self.vi.ADVI)(random_seed=1)
+            self.inference.fit(0, progressbar=False)
+
+    def fit(self, n, seconds):
+        phases = Phases()
+        with phases("fit"):
+            self.inference.fit(n, progressbar=False)
+        return {**phases, "steps": n}
 
 
 class NumPyro:
@@ -94,44 +125,76 @@ class NumPyro:
     def build(self, name, data):
         from benchmarks.models_numpyro import build
 
-        infer, guides = self.numpyro.infer, self.numpyro.infer.autoguide
-        model = build(name, data)
-        guide = guides.AutoMultivariateNormal if name.startswith("full-rank") else guides.AutoNormal
-        self.guide = guide(model)
-        self.svi = infer.SVI(model, self.guide, self.numpyro.optim.Adam(RATE), infer.Trace_ELBO())
+        self.full_rank = name.startswith("full-rank")
+        self.model = build(name, data)
 
-    def compile(self):
+    def compile(self, rate):
+        infer, guides = self.numpyro.infer, self.numpyro.infer.autoguide
+        guide = guides.AutoMultivariateNormal if self.full_rank else guides.AutoNormal
+        # The prior's middle, as in PyMC, and not anywhere: a mixture has several optima.
+        self.guide = guide(self.model, init_loc_fn=infer.init_to_median)
+        self.svi = infer.SVI(self.model, self.guide, self.numpyro.optim.Adam(rate), infer.Trace_ELBO())
         self.state = self.svi.init(self.jax.random.PRNGKey(1))
         body = lambda state, _: self.svi.update(state)  # noqa: E731
         self.run = self.jax.jit(lambda state: self.jax.lax.scan(body, state, None, length=self.chunk))
         self.run = self.run.lower(self.state).compile()
 
-    def steps(self, n):
-        n = self.chunk * max(1, n // self.chunk)
-        for _ in range(n // self.chunk):
-            self.state, losses = self.run(self.state)
-        losses.block_until_ready()
-        return n
+    def compile_adam(self):
+        self.compile(RATE)
 
-    def fit(self, n):
-        self.result = self.svi.run(self.jax.random.PRNGKey(1), n, progress_bar=False)
-        self.result.losses.block_until_ready()
+    def compile_fit(self, n):
+        self.compile(RATE)
+
+    def steps(self, n):
+        chunks = max(1, n // self.chunk)
+        self.hist = []
+        for _ in range(chunks):
+            self.state, losses = self.run(self.state)
+            self.hist.append(losses)
+        losses.block_until_ready()
+        return self.chunk * chunks
+
+    def fit(self, n, seconds):
+        return extrapolated(self.steps, n, seconds)
 
     def sample(self, n):
-        draws = self.guide.sample_posterior(self.jax.random.PRNGKey(2), self.result.params, sample_shape=(n,))
+        params = self.svi.get_params(self.state)
+        draws = self.guide.sample_posterior(self.jax.random.PRNGKey(2), params, sample_shape=(n,))
         self.jax.block_until_ready(draws)
+
+    def losses(self, n):
+        jnp = self.jax.numpy
+        rates = jnp.array(FALLING)
+        self.compile(lambda i: rates[jnp.minimum(i // n, len(FALLING) - 1)])
+        self.steps(n * len(FALLING))
+        return jnp.concatenate(self.hist)[-n:]
 
 
 PACKAGES = {"pymc3_vi": PyMC3VI, "pymc3": PyMC, "pymc5": PyMC5, "numpyro": NumPyro}
 
 
+def extrapolated(steps, n, seconds):
+    """Phase ``fit`` of `n` steps and the ``steps`` that were timed, fewer where they are slow and take `seconds`."""
+    phases = Phases()
+    with phases("first"):
+        first = steps(min(n, 200))
+    rest = n - first
+    if rest <= 0:
+        return {"fit": phases["first"], "steps": first}
+    each = phases["first"][1] / first
+    wanted = rest if each <= SLOW else min(rest, max(first, int(seconds / each)))
+    with phases("more"):
+        more = steps(wanted)
+    fit = [begin + rest / more * later for begin, later in zip(phases["first"], phases["more"])]
+    return {"fit": fit, "steps": first + more}
+
+
 def _time_steps(package, seconds):
     """[wall, processor] seconds of one step, over about `seconds`."""
-    package.steps(20)
-    begin = time.perf_counter()
-    done = package.steps(100)
-    n = int(min(max(seconds * done / (time.perf_counter() - begin), 20), 50000))
     trial = Phases()
+    with trial("first"):
+        done = package.steps(100)
+    n = int(min(max(seconds * done / max(trial["first"][1], 1e-9), 20), 50000))
     with trial("steps"):
         n = package.steps(n)
     return [t / n for t in trial["steps"]]
@@ -149,6 +212,19 @@ def _one_pass(data):
     return sorted(trials)[len(trials) // 2]
 
 
+def _loss(package, n):
+    """Mean of the last `n` losses and its standard error, from the means of 20 batches."""
+    import numpy as np
+
+    losses = np.asarray(package.losses(n), dtype="float64")
+    means = [batch.mean() for batch in np.array_split(losses, 20)]
+    return [float(np.mean(means)), float(np.std(means, ddof=1) / np.sqrt(len(means)))]
+
+
+def _print(answer):
+    print(json.dumps(answer), flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m benchmarks.worker")
     parser.add_argument("package", choices=list(PACKAGES))
@@ -156,6 +232,8 @@ def main():
     parser.add_argument("job", choices=["step", "fit"])
     parser.add_argument("--seconds", type=float, default=1.0)
     parser.add_argument("--fit-steps", type=int, default=20000)
+    parser.add_argument("--fit-seconds", type=float, default=10.0)
+    parser.add_argument("--loss-steps", type=int, default=3000)
     parser.add_argument("--draws", type=int, default=1000)
     options = parser.parse_args()
 
@@ -168,17 +246,25 @@ def main():
     data = data_of(options.model)
     with phases("build"):
         package.build(options.model, data)
-    if options.job == "step":
+    if options.job == "fit":
         with phases("compile"):
-            package.compile()
-        phases["step"] = _time_steps(package, options.seconds)
-        phases["pass"] = _one_pass(data)
-    else:
-        with phases("fit"):
-            package.fit(options.fit_steps)
-        with phases("sample"):
-            package.sample(options.draws)
-    print(json.dumps(phases))
+            package.compile_fit(options.fit_steps)
+        phases.update(package.fit(options.fit_steps, options.fit_seconds))
+        if options.draws:
+            with phases("sample"):
+                package.sample(options.draws)
+        _print(phases)
+        return
+    with phases("compile"):
+        package.compile_adam()
+    phases["pass"] = _one_pass(data)
+    package.steps(100)
+    _print(phases)
+    for line in sys.stdin:
+        if line.strip() == "step":
+            _print({"step": _time_steps(package, options.seconds)})
+        else:
+            _print({"loss": _loss(package, options.loss_steps)})
 
 
 if __name__ == "__main__":
