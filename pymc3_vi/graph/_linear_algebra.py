@@ -1,12 +1,14 @@
-"""Theano's linear algebra Ops, which run in Python, and their counterparts with C code."""
+"""Ops of models that are slow, above all Theano's linear algebra in Python, and their counterparts with C code."""
 from functools import singledispatch
 
 import theano.tensor as tt
+from theano import scalar as ts
 from theano.graph.basic import Constant, io_toposort
 from theano.tensor.basic import AllocDiag, ExtractDiag, Eye
+from theano.tensor.elemwise import DimShuffle, Elemwise, Sum
 from theano.tensor.slinalg import Cholesky, Solve
 
-from .ops import CholeskyFactor, Diagonal, DiagonalMatrix, TriangularSolve
+from .ops import CholeskyFactor, Diagonal, DiagonalMatrix, LogSumExp, TriangularSolve
 from .vectorize import Blockwise
 
 __all__ = ["linear_algebra_in_c", "with_linear_algebra_in_c"]
@@ -78,6 +80,39 @@ def _stack(op, node):
     return None
 
 
+def _is_elementwise(variable, scalar_op):
+    owner = variable.owner
+    return owner is not None and isinstance(owner.op, Elemwise) and type(owner.op.scalar_op) is scalar_op
+
+
+@linear_algebra_in_c.register(Elemwise)
+def _log_sum_exp(op, node):
+    """log(sum(exp(x - a))) + a for an `a` that is constant along the axis that is summed, which is kept."""
+    if type(op.scalar_op) is not ts.Add or len(node.inputs) != 2 or not _same_floats(node):
+        return None
+    for logarithm, shift in (node.inputs, node.inputs[::-1]):
+        kept = logarithm.owner.inputs[0] if _is_elementwise(logarithm, ts.Log) else None
+        if kept is None or kept.owner is None or not isinstance(kept.owner.op, DimShuffle):
+            continue
+        total = kept.owner.inputs[0]
+        if total.owner is None or type(total.owner.op) is not Sum or len(total.owner.op.axis or ()) != 1:
+            continue
+        powers, axis = total.owner.inputs[0], total.owner.op.axis[0]
+        order = [d for d in range(powers.ndim) if d != axis]
+        if kept.owner.op.new_order != tuple("x" if d == axis else order.index(d) for d in range(powers.ndim)):
+            continue
+        if not _is_elementwise(powers, ts.Exp) or not _is_elementwise(powers.owner.inputs[0], ts.Sub):
+            continue
+        x, subtracted = powers.owner.inputs[0].owner.inputs
+        if subtracted is not shift or not shift.broadcastable[axis] or x.dtype != total.dtype:
+            continue
+        if x.broadcastable != powers.broadcastable:
+            continue
+        result = LogSumExp()(x.dimshuffle(*order, axis))[0]
+        return result.dimshuffle(*kept.owner.op.new_order)
+    return None
+
+
 def _fits(replacement, variable):
     if replacement is None or replacement.type == variable.type:
         return replacement
@@ -94,9 +129,10 @@ def converted(node):
 
 
 def with_linear_algebra_in_c(outputs):
-    """Copy of a graph in which Cholesky factors, triangular systems and diagonals have C code.
+    """Copy of a graph in which Cholesky factors, triangular systems, diagonals and log-sum-exps have C code.
 
-    Taken before gradients are, it also makes those leaner: the gradient of a factor is one node.
+    Taken before gradients are, it also makes those leaner: the gradient of a factor is one node, that of a log-sum-exp
+    a product.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 """Ops with C code that the graphs of the package are made of."""
 from ._batch_matmul import BatchMatmul, batch_matmul
 from ._diagonal import Diagonal, DiagonalMatrix
+from ._log_sum_exp import LogSumExp
 from ._pairwise import MedianDistance, SquaredDistances
 from ._rows import PutRows, SumRows, TakeRows
 from ._fused_loop import FusedLoop, Instruction, Literal, LoopOutput
@@ -15,6 +16,7 @@ __all__ = [
     "CholeskyGrad",
     "Diagonal",
     "DiagonalMatrix",
+    "LogSumExp",
     "MedianDistance",
     "PutRows",
     "SquaredDistances",

@@ -1,5 +1,5 @@
 """Rules for the package's own Ops on matrices, which work on stacks by themselves."""
-from ..ops import CholeskyFactor, CholeskyGrad, Diagonal, DiagonalMatrix, Triangle, TriangularSolve
+from ..ops import CholeskyFactor, CholeskyGrad, Diagonal, DiagonalMatrix, LogSumExp, Triangle, TriangularSolve
 from ._rules import rule
 from ._shape import merge_axes, split_axes
 
@@ -22,6 +22,11 @@ def _of_matrices(op, node, operands, batch):
 @rule.register(DiagonalMatrix)
 def _of_last_axes(op, node, operands, batch):
     return [op(operands[0].variable)]
+
+
+@rule.register(LogSumExp)
+def _of_last_axis(op, node, operands, batch):
+    return op(operands[0].variable, return_list=True)
 
 
 @rule.register(TriangularSolve)
