@@ -15,7 +15,7 @@ CACHES = BENCH / "caches"
 
 def _command(package, model, job, options, draws=0):
     command = [interpreter(package), "-m", "benchmarks.worker", package, model, job]
-    for name in ("seconds", "fit_steps", "fit_seconds", "loss_steps"):
+    for name in ("seconds", "fit_steps", "fit_seconds", "loss_steps", "loss_scale"):
         command += ["--" + name.replace("_", "-"), str(getattr(options, name))]
     return command + ["--draws", str(draws)]
 

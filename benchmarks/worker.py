@@ -61,6 +61,8 @@ class PyMC:
     def compile(self, **options):
         with self.model:
             self.inference = (self.vi.FullRankADVI if self.full_rank else self.vi.ADVI)(random_seed=1)
+            if options:  # the loss of all data, as the other packages have it; not in the package's own fit
+                self.inference.approx.scale_cost_to_minibatch = False
             self.inference.fit(1, progressbar=False, **options)
 
     def compile_adam(self):
@@ -79,11 +81,11 @@ class PyMC:
     def sample(self, n):
         self.inference.approx.sample(n)
 
-    def losses(self, n):
-        rate = import_module(self.symbolic).shared(FALLING[0])
+    def losses(self, n, scale):
+        rate = import_module(self.symbolic).shared(scale * FALLING[0])
         self.compile(obj_optimizer=self.vi.adam(learning_rate=rate))
         for value in FALLING:
-            rate.set_value(value)
+            rate.set_value(scale * value)
             self.steps(n)
         return self.inference.hist[-n:]
 
@@ -162,9 +164,9 @@ class NumPyro:
         draws = self.guide.sample_posterior(self.jax.random.PRNGKey(2), params, sample_shape=(n,))
         self.jax.block_until_ready(draws)
 
-    def losses(self, n):
+    def losses(self, n, scale):
         jnp = self.jax.numpy
-        rates = jnp.array(FALLING)
+        rates = scale * jnp.array(FALLING)
         self.compile(lambda i: rates[jnp.minimum(i // n, len(FALLING) - 1)])
         self.steps(n * len(FALLING))
         return jnp.concatenate(self.hist)[-n:]
@@ -212,11 +214,11 @@ def _one_pass(data):
     return sorted(trials)[len(trials) // 2]
 
 
-def _loss(package, n):
+def _loss(package, n, scale):
     """Mean of the last `n` losses and its standard error, from the means of 20 batches."""
     import numpy as np
 
-    losses = np.asarray(package.losses(n), dtype="float64")
+    losses = np.asarray(package.losses(n, scale), dtype="float64")
     means = [batch.mean() for batch in np.array_split(losses, 20)]
     return [float(np.mean(means)), float(np.std(means, ddof=1) / np.sqrt(len(means)))]
 
@@ -234,6 +236,7 @@ def main():
     parser.add_argument("--fit-steps", type=int, default=20000)
     parser.add_argument("--fit-seconds", type=float, default=10.0)
     parser.add_argument("--loss-steps", type=int, default=3000)
+    parser.add_argument("--loss-scale", type=float, default=1.0)
     parser.add_argument("--draws", type=int, default=1000)
     options = parser.parse_args()
 
@@ -264,7 +267,7 @@ def main():
         if line.strip() == "step":
             _print({"step": _time_steps(package, options.seconds)})
         else:
-            _print({"loss": _loss(package, options.loss_steps)})
+            _print({"loss": _loss(package, options.loss_steps, options.loss_scale)})
 
 
 if __name__ == "__main__":
