@@ -6,7 +6,7 @@ from theano.tensor.blas import Dot22, Gemm, Gemv
 from theano.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 from theano.tensor.subtensor import AdvancedIncSubtensor1, AdvancedSubtensor1, IncSubtensor
 
-from ..graph.ops import BatchMatmul, PutRows, SumRows, TakeRows, Unpack
+from ..graph.ops import BatchMatmul, MatVec, PutRows, SumRows, TakeRows, Unpack
 
 __all__ = ["IterationSpaces"]
 
@@ -99,6 +99,13 @@ def _product_and_sum(op, node):
     yield (z, 0), (a, 0)
     if b.ndim == 2:
         yield (z, 1), (b, 1)
+
+
+@_equal_dimensions.register(MatVec)
+def _matrix_times_vector(op, node):
+    (a, x), (out,) = node.inputs, node.outputs
+    yield (out, 0), (a, 0)
+    yield (x, 0), (a, 1)
 
 
 @_equal_dimensions.register(BatchMatmul)

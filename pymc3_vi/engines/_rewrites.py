@@ -11,6 +11,7 @@ from theano.tensor.subtensor import advanced_inc_subtensor1, advanced_set_subten
 from ..graph._linear_algebra import converted
 from ..graph.vectorize import Blockwise
 from ._loop_fusion import FuseLoops, FuseLoopsInplace, local_sum_of_alloc
+from ._loop_products import FuseProducts, local_gemv_apart
 
 __all__ = ["EXACT_REWRITES", "FAST_REWRITES"]
 
@@ -74,6 +75,8 @@ EXACT_REWRITES = [
 #: Those, and rewrites that take sums in another order and use vector forms of the exponential and its relatives.
 FAST_REWRITES = EXACT_REWRITES + [
     (in2out(local_sum_of_alloc, name="sum_of_alloc"), 2.2),
+    (in2out(local_gemv_apart, name="gemv_apart"), 48.3),
     (FuseLoops(), 48.4),
+    (FuseProducts(), 48.5),
     (FuseLoopsInplace(), 75.5),
 ]

@@ -43,15 +43,6 @@ def test_a_likelihood_and_its_gradient_are_one_pass(rng):
         assert type(node.op) is not Elemwise or all(node.outputs[0].broadcastable)
 
 
-def test_logistic_regression_needs_one_loop_between_its_products(rng):
-    x, y = rng.standard_normal((50, 4)), (rng.random(50) > 0.5).astype(int)
-    beta = tt.dvector("beta")
-    eta = tt.dot(x, beta)
-    p = tt.nnet.sigmoid(eta)
-    logp = tt.sum(tt.switch(y, tt.log(p), tt.log1p(-p)))
-    compare([beta], [logp, theano.grad(logp, beta)], [rng.standard_normal(4)], n_loops=1)
-
-
 def test_loops_that_depend_on_each_other(rng):
     x = tt.dvector("x")
     centred = x - x.sum() / 7

@@ -5,6 +5,8 @@ from ._log_sum_exp import LogSumExp
 from ._pairwise import MedianDistance, SquaredDistances
 from ._rows import PutRows, SumRows, TakeRows
 from ._fused_loop import FusedLoop, Instruction, Literal, LoopOutput
+from ._matvec import MatVec
+from ._product_loop import ForwardProduct, ProductLoop, TransposedProduct
 from ._triangular import CholeskyFactor, CholeskyGrad, Triangle, TriangularSolve
 from ._tril import TrilMatVec, TrilOuter, tril_matvec, tril_outer
 from ._unpack import Pack, Unpack, pack, unpack
@@ -26,6 +28,10 @@ __all__ = [
     "Instruction",
     "Literal",
     "LoopOutput",
+    "MatVec",
+    "ForwardProduct",
+    "ProductLoop",
+    "TransposedProduct",
     "Triangle",
     "TriangularSolve",
     "TrilMatVec",

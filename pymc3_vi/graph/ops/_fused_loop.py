@@ -9,12 +9,10 @@ from theano.graph.op import COp
 from theano.tensor.elemwise import Elemwise
 
 from ._kernels import VECTOR_KERNELS
-from ._scalar_code import literal, scalar_expression, vector_math_declarations, vector_math_libraries
+from ._loop_code import Literal, LoopKernel, is_total
+from ._scalar_code import vector_math_declarations, vector_math_libraries
 
-__all__ = ["FusedLoop", "Instruction", "LoopOutput", "Literal"]
-
-#: a number in the code
-Literal = namedtuple("Literal", "value dtype")
+__all__ = ["FusedLoop", "Instruction", "LoopOutput", "Literal", "LOOP_SUPPORT"]
 
 #: ``value = op(arguments)``; an argument is a Literal or the number of an input, or of an instruction after those
 Instruction = namedtuple("Instruction", "op arguments dtype")
@@ -117,13 +115,14 @@ class FusedLoop(COp):
         return vector_math_libraries()
 
     def c_support_code(self, **kwargs):
-        return [VECTOR_KERNELS, vector_math_declarations(), _SUPPORT]
+        return [VECTOR_KERNELS, vector_math_declarations(), LOOP_SUPPORT]
 
     def c_code_cache_version(self):
         return (1,)
 
     def c_support_code_apply(self, node, name):
-        return _Kernel(self, node, name).source()
+        dtypes = [x.type.dtype for x in node.inputs]
+        return LoopKernel(self, dtypes, name).source()
 
     def c_code(self, node, name, inputs, outputs, sub):
         return _call_code(self, node, name, inputs, outputs, sub["fail"])
@@ -142,110 +141,11 @@ def _apply_scalar(op, arguments):
     return cell[0]
 
 
-_SUPPORT = """
+LOOP_SUPPORT = """
 static __attribute__((noinline, cold)) void pv_loop_mismatch(npy_intp a, npy_intp b) {
     PyErr_Format(PyExc_ValueError, "Input dimension mis-match: %zd and %zd.", (Py_ssize_t)a, (Py_ssize_t)b);
 }
 """
-
-
-class _Kernel:
-    """Source of the function that runs one FusedLoop; it sees plain pointers and strides."""
-
-    def __init__(self, op, node, name):
-        self.op, self.name = op, name
-        self.dtypes = [x.type.dtype for x in node.inputs]
-        self.dtypes += [instruction.dtype for instruction in op.instructions]
-        self.inner = op.ndim - 1
-        self.inputs_inside = [self.inner in axes for axes in op.inputs]
-        self.inside = list(self.inputs_inside)
-        for instruction in op.instructions:
-            self.inside.append(any(self.inside[a] for a in instruction.arguments if not isinstance(a, Literal)))
-        self.memory = {output: position for output, position in op.inplace}
-
-    def _name(self, argument):
-        return literal(*argument) if isinstance(argument, Literal) else f"v{argument}"
-
-    def _statement(self, number, instruction):
-        dtypes = [a.dtype if isinstance(a, Literal) else self.dtypes[a] for a in instruction.arguments]
-        constants = [a.value if isinstance(a, Literal) else None for a in instruction.arguments]
-        names = [self._name(a) for a in instruction.arguments]
-        text = scalar_expression(instruction.op, names, dtypes, instruction.dtype, constants)
-        if text is None:
-            raise NotImplementedError(f"{instruction.op} has no vector code")
-        return f"const {_ctype(instruction.dtype)} v{number} = {text};"
-
-    def _load(self, position, index):
-        dtype = self.dtypes[position]
-        test = " != 0" if dtype == "bool" else ""
-        return f"const {_ctype(dtype)} v{position} = a{position}[{index}]{test};"
-
-    def source(self):
-        op = self.op
-        written_inputs = set(self.memory.values())
-        outer, inside, after, pointers, sums = [], [], [], [], []
-        for position in range(len(op.inputs)):
-            const = "" if position in written_inputs else "const "
-            dtype = f"npy_{self.dtypes[position]}"
-            offset = _offset(f"s[{position}]", self.inner)
-            pointers.append(f"{const}{dtype}* __restrict__ a{position} = ({const}{dtype}*)p[{position}]{offset};")
-            (inside if self.inputs_inside[position] else outer).append(
-                self._load(position, "j" if self.inputs_inside[position] else "0")
-            )
-        for number, instruction in enumerate(op.instructions, start=len(op.inputs)):
-            (inside if self.inside[number] else outer).append(self._statement(number, instruction))
-        for k, output in enumerate(op.outputs):
-            slot = len(op.inputs) + k
-            dtype = f"npy_{output.dtype}"
-            has_inner = self.inner in output.axes
-            if k in self.memory:
-                target = f"a{self.memory[k]}"
-            else:
-                target = f"o{k}"
-                offset = _offset(f"s[{slot}]", self.inner)
-                pointers.append(f"{dtype}* __restrict__ o{k} = ({dtype}*)p[{slot}]{offset};")
-            value = f"({dtype})v{output.value}"
-            if not output.reduced:
-                inside.append(f"{target}[{'j' if has_inner else '0'}] = {value};")
-            elif has_inner:
-                inside.append(f"{target}[j] += {value};")
-            else:
-                # single precision is summed in double, as Theano does
-                outer.append(f"npy_float64 t{k} = 0;")
-                inside.append(f"t{k} += v{output.value};")
-                after.append(f"o{k}[0] += ({dtype})t{k};")
-                sums.append(f"t{k}")
-        reduction = f" reduction(+:{', '.join(sums)})" if sums else ""
-        loop = "\n".join(
-            [
-                *pointers,
-                *outer,
-                f"#pragma omp simd{reduction}",
-                f"for (npy_intp j = 0; j < n[{self.inner}]; ++j) {{",
-                *inside,
-                "}",
-                *after,
-            ]
-        )
-        for axis in range(self.inner - 1, -1, -1):
-            loop = f"for (npy_intp i{axis} = 0; i{axis} < n[{axis}]; ++i{axis}) {{\n{loop}\n}}"
-        return f"""
-#pragma GCC push_options
-#pragma GCC optimize ("O2", "tree-vectorize", "no-trapping-math", "no-signed-zeros")
-static void {self.name}_loop(const npy_intp* n, void* const* p, const npy_intp (*s)[{op.ndim}]) {{
-{loop}
-}}
-#pragma GCC pop_options
-"""
-
-
-def _ctype(dtype):
-    # C's own bool: vectorised comparisons do not pass through bytes.
-    return "bool" if dtype == "bool" else f"npy_{dtype}"
-
-
-def _offset(strides, inner):
-    return "".join(f" + i{axis} * {strides}[{axis}]" for axis in range(inner))
 
 
 def _any_axis(axes):
@@ -306,6 +206,9 @@ def _call_code(op, node, name, inputs, outputs, fail):
         type_num = np.dtype(output.dtype).num
         code.append(f"{{ npy_intp dims[] = {{{dims}}};")
         code.append(f"if (!pv_allocate(&{z}, {len(output.axes)}, dims, {type_num})) {{ {release} {fail} }} }}")
+        if is_total(output):
+            code.append(f"npy_float64 total{k} = 0; p[{slot}] = &total{k};")
+            continue
         code.append(f"p[{slot}] = PyArray_DATA({z});")
         if output.reduced:
             code.append(f"memset(PyArray_DATA({z}), 0, PyArray_NBYTES({z}));")
@@ -319,5 +222,8 @@ def _call_code(op, node, name, inputs, outputs, fail):
         ones = "".join(f"n[{axis}] = 1; " for axis in range(op.ndim - 1))
         code.append(f"if ({' && '.join(arrays)}) {{ n[{op.ndim - 1}] = {sizes}; {ones}}}")
     code.append(f"{name}_loop(n, p, s);")
+    for k, output in enumerate(op.outputs):
+        if is_total(output):
+            code.append(f"*(npy_{output.dtype}*)PyArray_DATA({outputs[k]}) = (npy_{output.dtype})total{k};")
     code.append(release)
     return "{\n" + "\n".join(code) + "\n}"
