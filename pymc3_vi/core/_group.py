@@ -52,7 +52,8 @@ class Group(PlaceholderAPI, Memoised):
     options : dict, optional
         Free for use by custom families.
     **kwargs
-        Keywords of the family, e.g. ``start`` (Gaussians), ``size``, ``trace``, ``jitter`` (empirical), ``flow``.
+        Keywords of the family, e.g. ``start``, ``size``, ``trace``, ``jitter`` (empirical), ``flow``.  Groups of one
+        approximation that begin at ``start='prior'`` are parts of one draw when they have the same `random_seed`.
 
     Notes
     -----

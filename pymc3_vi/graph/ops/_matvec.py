@@ -17,7 +17,8 @@ class MatVec(COp):
     what happens to the product can be part of a loop.  A may lie in any order; matrices without order are copied.
     """
 
-    __props__ = ()
+    __props__ = ("version",)  # Theano does not cache modules of Ops with empty props
+    version = 1
 
     def make_node(self, a, x):
         a, x = tt.as_tensor_variable(a), tt.as_tensor_variable(x)
@@ -40,7 +41,7 @@ class MatVec(COp):
         return [VECTOR_KERNELS, PRODUCT_KERNELS, _SUPPORT]
 
     def c_code_cache_version(self):
-        return (1,)
+        return (self.version,)
 
     def c_code(self, node, name, inputs, outputs, sub):
         (a, x), (z,), fail = inputs, outputs, sub["fail"]

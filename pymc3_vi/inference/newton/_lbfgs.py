@@ -43,7 +43,7 @@ class InverseHessian:
         return out
 
 
-def minimise(function, x, tolerance=1e-3, iterations=50, longest=1.0, rounding=1e-12, enough=lambda decrement: False):
+def minimise(function, x, tolerance=1e-3, iterations=50, longest=1.0, rounding=1e-12, enough=lambda: False):
     """Minimise a function in well-scaled coordinates.
 
     Parameters
@@ -60,7 +60,7 @@ def minimise(function, x, tolerance=1e-3, iterations=50, longest=1.0, rounding=1
     rounding : float
         Relative accuracy of the values.
     enough : callable
-        ``decrement -> bool``: asked before every iteration whether to stop.
+        Asked before every iteration whether to stop.
 
     Returns
     -------
@@ -72,7 +72,7 @@ def minimise(function, x, tolerance=1e-3, iterations=50, longest=1.0, rounding=1
     for _ in range(iterations):
         direction = -inverse.times(slope)
         decrement = -slope.dot(direction)
-        if decrement < tolerance or enough(decrement):
+        if decrement < tolerance or enough():
             break
         size = np.sqrt(np.mean(direction ** 2))
         length = min(1.0, longest / size)

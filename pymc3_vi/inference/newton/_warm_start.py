@@ -16,9 +16,10 @@ logger = logging.getLogger("pymc3_vi")
 #: Where a warm start ended: `chart`, coordinates `x`, `inverse` Hessian there, fixed-draw `elbo`, `decrement` (nats).
 Arrival = namedtuple("Arrival", "chart, x, inverse, elbo, decrement")
 
+#: Gain (nats) of another iteration below which travelling ends, and settling.
 FIRST_TOLERANCE, FINAL_TOLERANCE = 0.05, 1e-4
 NEWTON_ITERATIONS = 60
-POLISH_ROUNDS, POLISH_ITERATIONS = 3, 40
+POLISH_ROUNDS, POLISH_ITERATIONS = 20, 40
 #: A first iterate keeps this fraction of the width that the curvature at the start point suggests.
 TIMID = 0.3
 EXTRA_STARTS, EXTRA_START_DIMENSION = 3, 50
@@ -26,8 +27,6 @@ EXTRA_STARTS, EXTRA_START_DIMENSION = 3, 50
 MARGIN = 0.5
 #: How often a scale shrinks, and by how much, until densities are finite.
 SHRINK, TRIALS = 0.3, 60
-#: Gain (nats) of another iteration from which on the optimum is far.
-FAR = 0.01
 #: Most numbers in the noise of an average.
 LARGEST_NOISE = 2 ** 22
 
@@ -79,7 +78,7 @@ class WarmStart:
     target : DrawTarget
     seed : int
     budget : int
-        Number of evaluated draws after which no further iteration is begun, unless the optimum is still far.
+        Number of evaluated draws after which no further Newton step is begun, unless the optimum is still far.
     jitter : bool
         Whether other starts may be tried.
     reach : int, optional
@@ -166,7 +165,7 @@ class WarmStart:
             if self.target.evaluations + 10 * len(eps) > self.limit:
                 break
             place = self._better(place, start[0] + self.random.uniform(-1, 1, self.blocks.d), start[1], eps)
-        if place.decrement > FAR and self.last > self.limit:
+        if place.decrement > FIRST_TOLERANCE and self.last > self.limit:
             place = self._newton(place.mu, place.scale, eps, self.last)
         self._keep(place)
         return place.mu, place.scale
@@ -201,14 +200,14 @@ class WarmStart:
                 rounding=32 * float(np.finfo(theano.config.floatX).eps), enough=self._spent,
             )
             mu, scale = self.best = chart.place(x)
-            if decrement < FINAL_TOLERANCE or self._spent(decrement):
+            if decrement < FINAL_TOLERANCE or self._spent():
                 break
         found = self.target.evaluate(mu, scale, eps)
         chart.curvature = self._curvature(scale, eps, found)
         return Arrival(chart, x, inverse, -value, decrement)
 
-    def _spent(self, decrement):
-        return self.target.evaluations > (self.limit if decrement < FAR else self.last)
+    def _spent(self):
+        return self.target.evaluations > self.last
 
     def _curvature(self, scale, eps, found):
         return Curvature.of_draws(self.blocks, scale, eps, found.grad, self.dense)
