@@ -119,8 +119,8 @@ def _loss_table(runs):
         return []
     packages = sorted({package for each in losses.values() for package in each}, key=lambda p: (p != OURS, p))
     lines = ["", "### Losses after the same steps", "",
-             "Negative ELBO and its standard error at the end of five stages of Adam with rates from 0.1 to 0.001 (a "
-             "tenth of that for full-rank-500), the same for all packages. They agree within four standard errors and "
+             "Negative ELBO and its standard error at the end of five stages of Adam with rates from 0.1 to 0.001 (less "
+             "for the largest models), the same for all packages. They agree within four standard errors and "
              f"{LOSS_TOLERANCE:g}, or are marked.",
              "",
              "Two models may differ for a reason: NumPyro's `lkj` has correlations and scales for its unconstrained "
