@@ -1,6 +1,6 @@
 """Results of a fit for other tools: saved files, inference data, summaries.
 
-Importing this package gives ``Approximation`` the methods listed at its end.
+Importing this package gives ``Approximation`` the methods listed at its end, and ArviZ what PyMC3 needs of it.
 """
 from ..core import Approximation
 from ._checkpoint import Checkpoint
@@ -10,12 +10,14 @@ from ._loo import loo
 from ._resume import load_parts, rebuilt_options, restore_point, resume_step, save_inference
 from ._save import load, save_approximation
 from ._summary import Summary, summary
+from ._traces import from_pymc3, provide_from_pymc3
 
 __all__ = [
     "Checkpoint",
     "FitReport",
     "FitRun",
     "Summary",
+    "from_pymc3",
     "load",
     "load_parts",
     "loo",
@@ -32,3 +34,5 @@ __all__ = [
 Approximation.save = save_approximation
 Approximation.to_inference_data = to_inference_data
 Approximation.summary = summary
+
+provide_from_pymc3()
