@@ -10,7 +10,7 @@ from ._loo import loo
 from ._resume import load_parts, rebuilt_options, restore_point, resume_step, save_inference
 from ._save import load, save_approximation
 from ._summary import Summary, summary
-from ._traces import from_pymc3, provide_from_pymc3
+from ._traces import from_pymc3, teach_arviz
 
 __all__ = [
     "Checkpoint",
@@ -35,4 +35,4 @@ Approximation.save = save_approximation
 Approximation.to_inference_data = to_inference_data
 Approximation.summary = summary
 
-provide_from_pymc3()
+teach_arviz()

@@ -1,16 +1,21 @@
 """PyMC3's traces as ArviZ takes them.
 
 ArviZ dropped ``from_pymc3`` in 0.13, but ``pm.sample`` calls it, and no earlier ArviZ works with the pandas of Python
-3.11.  Importing this package puts the function here in its place.
+3.11.  Importing this package puts the function here in its place, and lets ``az.compare``, ``az.summary`` and all that
+convert their input take traces again.
 """
+import functools
+import sys
+
 import arviz as az
 import numpy as np
 import pymc3
+from pymc3.backends.base import MultiTrace
 
 from ..engines import compile_function
 from ..model import ModelView, constant_arrays, is_streamed, model_coords, observed_arrays, pointwise_logp, variable_dims
 
-__all__ = ["from_pymc3", "provide_from_pymc3"]
+__all__ = ["from_pymc3", "teach_arviz"]
 
 #: PyMC3's names of sampler statistics -> ArviZ's.
 _STATISTICS = {
@@ -109,7 +114,20 @@ def _log_likelihood(view, trace):
     return {name: np.stack(values) for name, values in zip(nodes, zip(*chains))}
 
 
-def provide_from_pymc3():
-    """Give ArviZ a ``from_pymc3`` if it has none."""
-    if not hasattr(az, "from_pymc3"):
-        az.from_pymc3 = from_pymc3
+def teach_arviz():
+    """Give ArviZ ``from_pymc3`` and conversion of traces, if it has neither."""
+    if hasattr(az, "from_pymc3"):
+        return
+    az.from_pymc3 = from_pymc3
+    convert = az.convert_to_inference_data
+
+    @functools.wraps(convert)
+    def convert_traces_too(obj, *args, **kwargs):
+        if isinstance(obj, MultiTrace):
+            return from_pymc3(obj, coords=kwargs.get("coords"), dims=kwargs.get("dims"))
+        return convert(obj, *args, **kwargs)
+
+    # ArviZ's modules import the function by name, so each holds a reference of its own.
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] == "arviz" and vars(module).get("convert_to_inference_data") is convert:
+            module.convert_to_inference_data = convert_traces_too

@@ -73,3 +73,13 @@ def test_sampling_with_its_checks_runs(sampled):
             return_inferencedata=True,
         )
     assert idata.posterior.mu.shape == (2, 120)
+
+
+def test_arviz_takes_traces(sampled):
+    model, trace = sampled
+    with model:
+        table = az.compare({"one": trace, "same": trace})
+        described = az.summary(trace)
+    # ArviZ 0.13 renamed the column.
+    assert table.filter(regex="^(elpd_)?loo$").iloc[:, 0].nunique() == 1
+    assert set(described.index) == {"mu", "sigma", "twice"}
