@@ -5,6 +5,7 @@ import platform
 
 from theano import config
 
+from ..graph.ops._threads import thread_count
 from ._blas import blas_threads
 from ._compiler import CompileError, active_cxx, cache_dir, cached_files, compiler_version
 
@@ -66,6 +67,7 @@ def show_config(print_it=True):
     settings.update((package, _version(package)) for package in _PACKAGES)
     settings["compiler"] = _compiler()
     settings["blas"] = "through SciPy: " + (", ".join(libraries) or "a library whose threads are not known")
+    settings["threads of long loops"] = thread_count()
     settings["theano blas flags"] = config.blas__ldflags or "none"
     settings["floatX"] = config.floatX
     settings["cache"] = cache_dir()

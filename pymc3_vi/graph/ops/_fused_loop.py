@@ -11,6 +11,7 @@ from theano.tensor.elemwise import Elemwise
 from ._kernels import VECTOR_KERNELS
 from ._loop_code import Literal, LoopKernel, is_total
 from ._scalar_code import vector_math_declarations, vector_math_libraries
+from ._threads import PARALLEL
 
 __all__ = ["FusedLoop", "Instruction", "LoopOutput", "Literal", "LOOP_SUPPORT"]
 
@@ -26,7 +27,8 @@ class FusedLoop(COp):
     """Evaluates a list of scalar instructions for every point of a range of indices, and stores or sums results.
 
     Reading each array once, without temporaries, it is limited by the memory and not by the number of expressions.
-    Sums are taken in several partial sums, so that they differ from the plain ones in the last digits.
+    Sums are taken in several partial sums, so that they differ from the plain ones in the last digits.  Long loops run
+    on several threads; their number does not change the results.
 
     Parameters
     ----------
@@ -109,20 +111,21 @@ class FusedLoop(COp):
         return ["<numpy/arrayobject.h>", "<math.h>"]
 
     def c_compile_args(self, **kwargs):
-        return ["-fopenmp-simd", "-fno-math-errno"]
+        return ["-fopenmp-simd", "-fno-math-errno", "-pthread"]
 
     def c_libraries(self, **kwargs):
         return vector_math_libraries()
 
     def c_support_code(self, **kwargs):
-        return [VECTOR_KERNELS, vector_math_declarations(), LOOP_SUPPORT]
+        return [VECTOR_KERNELS, vector_math_declarations(), PARALLEL, LOOP_SUPPORT]
 
     def c_code_cache_version(self):
         return (1,)
 
     def c_support_code_apply(self, node, name):
         dtypes = [x.type.dtype for x in node.inputs]
-        return LoopKernel(self, dtypes, name).source()
+        kernel = LoopKernel(self, dtypes, name)
+        return kernel.source() + kernel.parts()
 
     def c_code(self, node, name, inputs, outputs, sub):
         return _call_code(self, node, name, inputs, outputs, sub["fail"])
@@ -165,6 +168,7 @@ def _call_code(op, node, name, inputs, outputs, fail):
     n_in, n_out = len(op.inputs), len(op.outputs)
     code = [f"npy_intp n[{op.ndim}], s[{n_in + n_out}][{op.ndim}];", f"void* p[{n_in + n_out}];"]
     code.append("memset(s, 0, sizeof(s));")
+    code.append("memset(p, 0, sizeof(p));")
     for axis, (position, dimension) in enumerate(op._sources()):
         code.append(f"n[{axis}] = PyArray_DIM({inputs[position]}, {dimension});")
     for position, axes in enumerate(op.inputs):
@@ -221,7 +225,7 @@ def _call_code(op, node, name, inputs, outputs, fail):
         sizes = " * ".join(f"n[{axis}]" for axis in range(op.ndim))
         ones = "".join(f"n[{axis}] = 1; " for axis in range(op.ndim - 1))
         code.append(f"if ({' && '.join(arrays)}) {{ n[{op.ndim - 1}] = {sizes}; {ones}}}")
-    code.append(f"{name}_loop(n, p, s);")
+    code.append(f"{name}_parts(n, p, s);")
     for k, output in enumerate(op.outputs):
         if is_total(output):
             code.append(f"*(npy_{output.dtype}*)PyArray_DATA({outputs[k]}) = (npy_{output.dtype})total{k};")

@@ -7,6 +7,7 @@ from theano.graph.op import COp
 
 from ._kernels import CTYPES, VECTOR_KERNELS
 from ._scalar_code import vector_math_declarations, vector_math_libraries
+from ._threads import PARALLEL
 
 __all__ = ["LogSumExp"]
 
@@ -42,6 +43,17 @@ template <typename T> static void pv_log_sum_exp(npy_intp n, npy_intp k, const T
         pv_add_logarithms(rows, sums, y + begin);
     }
 }
+
+template <typename T> struct pv_log_sum_exp_rows {
+    npy_intp n, k, size;
+    const T* x;
+    T *y, *w;
+    static void part(void* rows, npy_intp part) {
+        const pv_log_sum_exp_rows& r = *(const pv_log_sum_exp_rows*)rows;
+        const npy_intp begin = part * r.size, left = r.n - begin;
+        pv_log_sum_exp<T>(left < r.size ? left : r.size, r.k, r.x + begin * r.k, r.y + begin, r.w + begin * r.k);
+    }
+};
 """
 
 #: loops that call the functions by their own names, which alone have vector forms
@@ -114,13 +126,13 @@ class LogSumExp(COp):
         return ["<numpy/arrayobject.h>", "<math.h>", "<cmath>"]
 
     def c_compile_args(self, **kwargs):
-        return ["-fopenmp-simd", "-fno-math-errno"]
+        return ["-fopenmp-simd", "-fno-math-errno", "-pthread"]
 
     def c_libraries(self, **kwargs):
         return vector_math_libraries()
 
     def c_support_code(self, **kwargs):
-        return [VECTOR_KERNELS, vector_math_declarations(), _kernel()]
+        return [VECTOR_KERNELS, vector_math_declarations(), PARALLEL, _kernel()]
 
     def c_code_cache_version(self):
         return (self.version,)
@@ -136,8 +148,10 @@ class LogSumExp(COp):
             if (!pv_allocate(&{w}, {last + 1}, PyArray_DIMS({x}), PyArray_TYPE({x}))) {fail}
             PyArrayObject* whole = PyArray_GETCONTIGUOUS({x});
             if (!whole) {fail}
-            pv_log_sum_exp<T>(PyArray_SIZE({y}), k, (const T*)PyArray_DATA(whole), (T*)PyArray_DATA({y}),
-                              (T*)PyArray_DATA({w}));
+            pv_log_sum_exp_rows<T> rows = {{PyArray_SIZE({y}), k, 0, (const T*)PyArray_DATA(whole),
+                                           (T*)PyArray_DATA({y}), (T*)PyArray_DATA({w})}};
+            const npy_intp parts = pv_parts(rows.n * (1.5 + 1.5 * k), rows.n, &rows.size);
+            pv_parallel(pv_log_sum_exp_rows<T>::part, &rows, parts);
             Py_DECREF(whole);
         }}
         """

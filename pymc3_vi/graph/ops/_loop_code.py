@@ -1,9 +1,11 @@
 """C++ of the function that runs a fused loop."""
 from collections import namedtuple
 
-from ._scalar_code import literal, scalar_expression
+import numpy as np
 
-__all__ = ["Literal", "LoopKernel", "is_total"]
+from ._scalar_code import has_vector_form, literal, scalar_expression
+
+__all__ = ["Literal", "LoopKernel", "is_total", "nanoseconds"]
 
 #: a number in the code
 Literal = namedtuple("Literal", "value dtype")
@@ -14,10 +16,26 @@ def is_total(output):
     return output.reduced and all(axis is None for axis in output.axes)
 
 
-class LoopKernel:
-    """Source of the function that runs one FusedLoop; it sees plain pointers and strides.
+def nanoseconds(op, dtypes):
+    """Rough time of one point of a loop, by the functions that it calls and the bytes that it moves.
 
-    Its arguments are the sizes of the axes, pointers to the inputs and then the outputs, and their strides in numbers
+    Parameters
+    ----------
+    op : FusedLoop
+    dtypes : list of str
+        Types of the inputs.
+    """
+    arrays = [dtype for dtype, axes in zip(dtypes, op.inputs) if op.ndim - 1 in axes]
+    arrays += [output.dtype for output in op.outputs if op.ndim - 1 in output.axes]
+    moved = sum(np.dtype(dtype).itemsize for dtype in arrays)
+    functions = sum(has_vector_form(instruction.op) for instruction in op.instructions)
+    return 0.05 * moved + functions + 0.05 * len(op.instructions)
+
+
+class LoopKernel:
+    """Source of the functions that run one FusedLoop, all of it or on several threads; they see plain pointers and strides.
+
+    The arguments are the sizes of the axes, pointers to the inputs and then the outputs, and their strides in numbers
     along each axis but the last, along which they must be without gaps.  Sums are added to what is in the outputs;
     for a sum over the whole range that is a double, whatever the type of the result.
 
@@ -113,6 +131,68 @@ static void {self.name}_loop(const npy_intp* n, void* const* p, const npy_intp (
 {loop}
 }}
 #pragma GCC pop_options
+"""
+
+
+    def parts(self):
+        """Source of a function that runs the loop part by part along one axis, and of what it needs.
+
+        Its arguments are those of the loop.  The parts and the order in which their sums are added depend on the sizes
+        alone; several threads take them where that is worth waking them.
+        """
+        op, n_in = self.op, len(self.op.inputs)
+        varying = [*op.inputs, *(output.axes for output in op.outputs)]
+        totals = [n_in + k for k, output in enumerate(op.outputs) if is_total(output)]
+        # Parts must not add to the same numbers, except to totals, which they have of their own.
+        shared = [output.axes for output in op.outputs if not is_total(output)]
+        axes = [axis for axis in sorted({0, self.inner}) if all(axis in kept for kept in shared)]
+        if not axes:
+            return f"#define {self.name}_parts {self.name}_loop"
+        axis = str(axes[0]) if len(axes) == 1 else f"n[0] > 1 ? 0 : {self.inner}"
+        dtypes = [*self.dtypes[:n_in], *("float64" if is_total(output) else output.dtype for output in op.outputs)]
+        moves = []
+        for slot, (kept, dtype) in enumerate(zip(varying, dtypes)):
+            inner = f"axis == {self.inner} ? begin : " if self.inner in kept else ""
+            if slot in totals:
+                moves.append(f"p[{slot}] = r.totals + part * {len(totals)} + {totals.index(slot)};")
+            elif op.ndim == 1:
+                moves.append(f"p[{slot}] = (npy_{dtype}*)r.p[{slot}]{' + begin' if inner else ''};")
+            else:
+                moves.append(f"p[{slot}] = (npy_{dtype}*)r.p[{slot}] + ({inner}begin * r.s[{slot}][axis]);")
+        newline, slots, cost = "\n", len(varying), nanoseconds(op, self.dtypes)
+        points = " * ".join(f"n[{a}]" for a in range(op.ndim))
+        return f"""
+struct {self.name}_range {{
+    const npy_intp* n;
+    void* const* p;
+    const npy_intp (*s)[{op.ndim}];
+    npy_intp axis, size;
+    npy_float64* totals;
+}};
+static void {self.name}_part(void* range, npy_intp part) {{
+    const {self.name}_range& r = *(const {self.name}_range*)range;
+    const npy_intp axis = r.axis, begin = part * r.size, left = r.n[axis] - begin;
+    npy_intp n[{op.ndim}];
+    void* p[{slots}];
+    memcpy(n, r.n, sizeof(n));
+    n[axis] = left < r.size ? left : r.size;
+{newline.join(moves)}
+    {self.name}_loop(n, p, r.s);
+}}
+static void {self.name}_parts(const npy_intp* n, void* const* p, const npy_intp (*s)[{op.ndim}]) {{
+    {self.name}_range r = {{n, p, s, {axis}}};
+    const npy_intp parts = pv_parts((double)({points}) * {cost:.2f}, n[r.axis], &r.size);
+    if (parts == 1) {{
+        {self.name}_loop(n, p, s);
+        return;
+    }}
+    npy_float64 totals[PV_MOST_PARTS * {max(1, len(totals))}] = {{0}};
+    r.totals = totals;
+    pv_parallel({self.name}_part, &r, parts);
+    for (npy_intp part = 0; part < parts; ++part) {{
+{newline.join(f"        *(npy_float64*)p[{slot}] += totals[part * {len(totals)} + {i}];" for i, slot in enumerate(totals))}
+    }}
+}}
 """
 
 

@@ -8,9 +8,10 @@ from theano.graph.op import COp
 
 from ._fused_loop import LOOP_SUPPORT
 from ._kernels import CTYPES, VECTOR_KERNELS, check_floats
-from ._loop_code import LoopKernel, is_total
+from ._loop_code import LoopKernel, is_total, nanoseconds
 from ._product_code import PRODUCT_KERNELS
 from ._scalar_code import vector_math_declarations, vector_math_libraries
+from ._threads import PARALLEL
 
 __all__ = ["ForwardProduct", "ProductLoop", "TransposedProduct"]
 
@@ -25,7 +26,8 @@ class ProductLoop(COp):
     """Runs a loop over the rows i of matrices X_k, with some inputs e_i = (X_k w)_i, and sums X_k^T r of its arrays r.
 
     The rows are taken in blocks that fit the processor's first cache, so that each matrix is read from memory once.
-    Blocks and the order in which their sums are added depend on the shapes alone.
+    Blocks and the order in which their sums are added depend on the shapes alone, so that the number of threads that
+    work on a long loop does not change the results.
 
     The node's inputs are the matrices (n, k), the vectors (k,), and the loop's inputs that are not products; its
     outputs those of the loop in `kept`, then one vector (k,) for each of `transposed`.
@@ -118,7 +120,7 @@ class ProductLoop(COp):
         return vector_math_libraries()
 
     def c_support_code(self, **kwargs):
-        return [VECTOR_KERNELS, vector_math_declarations(), LOOP_SUPPORT, PRODUCT_KERNELS, _SUPPORT]
+        return [VECTOR_KERNELS, vector_math_declarations(), PARALLEL, LOOP_SUPPORT, PRODUCT_KERNELS, _SUPPORT]
 
     def c_code_cache_version(self):
         return (1,)
@@ -264,7 +266,10 @@ static void {self.name}_chunk(void* rows, npy_intp chunk) {{
             matrix = matrices[i]
             code.append(f"c.g{i} = ({CTYPES[self.matrices[matrix]]}*)({end});")
             end = f"c.g{i} + chunks * c.m{matrix}.columns"
-        code.append(f"for (npy_intp chunk = 0; chunk < chunks; ++chunk) {self.name}_chunk(&c, chunk);")
+        cost = nanoseconds(self.loop, [self.dtypes[i] for i in range(len(self.loop.inputs))])
+        code.append(f"const bool is_long = c.n * ({cost:.2f} + 0.05 * ({' + '.join(sizes)})) >= PV_LONG;")
+        code.append(f"if (is_long) pv_parallel({self.name}_chunk, &c, chunks);")
+        code.append(f"else for (npy_intp chunk = 0; chunk < chunks; ++chunk) {self.name}_chunk(&c, chunk);")
         if n_totals:
             code.append(f"pv_add_chunks<npy_float64>(chunks, {n_totals}, c.totals, c.totals);")
         for i, (z, (_, matrix)) in enumerate(zip(results, self.op.transposed)):
