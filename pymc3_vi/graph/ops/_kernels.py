@@ -10,8 +10,14 @@ CTYPES = {"float32": "npy_float32", "float64": "npy_float64"}
 
 VECTOR_KERNELS = """
 template <typename T> struct pv_vec;
-template <> struct pv_vec<float> { typedef float type __attribute__((vector_size(32), aligned(4), may_alias)); };
-template <> struct pv_vec<double> { typedef double type __attribute__((vector_size(32), aligned(8), may_alias)); };
+template <> struct pv_vec<float> {
+    typedef float type __attribute__((vector_size(32), aligned(4), may_alias));
+    typedef int bits __attribute__((vector_size(32)));
+};
+template <> struct pv_vec<double> {
+    typedef double type __attribute__((vector_size(32), aligned(8), may_alias));
+    typedef long long bits __attribute__((vector_size(32)));
+};
 
 // sum_i x[i] * y[i], in two times (32 bytes / sizeof T) partial sums
 template <typename T> static inline T pv_dot(npy_intp n, const T* x, const T* y) {

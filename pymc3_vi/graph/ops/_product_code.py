@@ -47,11 +47,60 @@ static inline void pv_add_sums(pv_vec<double>::type a, pv_vec<double>::type b, p
 }
 #endif
 
-// out[i] += sum_j a[i * step + j] * x[j] for m lines of k numbers, four lines at a time
+// The rest of k numbers that fills no vector is read as a part of the last vector that fits.
+template <typename T> struct pv_rest {
+    typedef typename pv_vec<T>::type V;
+    typedef typename pv_vec<T>::bits B;
+    bool used;
+    B mask;
+    explicit pv_rest(npy_intp k) : used(k % (32 / sizeof(T)) && k > (npy_intp)(32 / sizeof(T))) {
+        const npy_intp w = 32 / sizeof(T), first = w - k % w;
+        for (npy_intp l = 0; l < w; ++l) mask[l] = l < first ? 0 : -1;
+    }
+    // zeros where a number does not belong to the rest, whatever it is
+    V of(V a) const { return (V)((B)a & mask); }
+};
+
+// out[i] += sum_j a[i * step + j] * x[j] for m lines of k numbers; eight lines at a time keep two multipliers busy
 template <typename T> static void pv_lines_dot(npy_intp m, npy_intp k, const T* a, npy_intp step, const T* x, T* out) {
     typedef typename pv_vec<T>::type V;
     const npy_intp w = 32 / sizeof(T);
+    const pv_rest<T> rest(k);
     npy_intp i = 0;
+    for (; i + 8 <= m; i += 8) {
+        const T *a0 = a + i * step, *a1 = a0 + step, *a2 = a1 + step, *a3 = a2 + step;
+        const T *a4 = a3 + step, *a5 = a4 + step, *a6 = a5 + step, *a7 = a6 + step;
+        V s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0}, s6 = {0}, s7 = {0};
+        npy_intp j = 0;
+        for (; j + w <= k; j += w) {
+            const V q = *(const V*)(x + j);
+            s0 += q * *(const V*)(a0 + j);
+            s1 += q * *(const V*)(a1 + j);
+            s2 += q * *(const V*)(a2 + j);
+            s3 += q * *(const V*)(a3 + j);
+            s4 += q * *(const V*)(a4 + j);
+            s5 += q * *(const V*)(a5 + j);
+            s6 += q * *(const V*)(a6 + j);
+            s7 += q * *(const V*)(a7 + j);
+        }
+        if (rest.used) {
+            j = k - w;
+            const V q = rest.of(*(const V*)(x + j));
+            s0 += q * rest.of(*(const V*)(a0 + j));
+            s1 += q * rest.of(*(const V*)(a1 + j));
+            s2 += q * rest.of(*(const V*)(a2 + j));
+            s3 += q * rest.of(*(const V*)(a3 + j));
+            s4 += q * rest.of(*(const V*)(a4 + j));
+            s5 += q * rest.of(*(const V*)(a5 + j));
+            s6 += q * rest.of(*(const V*)(a6 + j));
+            s7 += q * rest.of(*(const V*)(a7 + j));
+            j = k;
+        }
+        for (; j < k; ++j)
+            for (npy_intp l = 0; l < 8; ++l) out[i + l] += x[j] * a0[l * step + j];
+        pv_add_sums(s0, s1, s2, s3, out + i);
+        pv_add_sums(s4, s5, s6, s7, out + i + 4);
+    }
     for (; i + 4 <= m; i += 4) {
         const T *a0 = a + i * step, *a1 = a0 + step, *a2 = a1 + step, *a3 = a2 + step;
         V s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0};
@@ -74,19 +123,34 @@ template <typename T> static void pv_lines_dot(npy_intp m, npy_intp k, const T* 
     for (; i < m; ++i) out[i] += pv_dot<T>(k, a + i * step, x);
 }
 
-// out[j] += sum_i x[i] * a[i * step + j] for m lines of k numbers, four lines at a time
-template <typename T> static void pv_lines_axpy(npy_intp m, npy_intp k, const T* a, npy_intp step, const T* x, T* out) {
+// out[j] += sum_i x[i] * a[i * step + j] for m lines of k numbers; what lies `ahead` of them is fetched meanwhile
+template <typename T> static void pv_lines_axpy(npy_intp m, npy_intp k, const T* a, npy_intp step, const T* x, T* out,
+                                               npy_intp ahead = 0) {
     typedef typename pv_vec<T>::type V;
     const npy_intp w = 32 / sizeof(T);
+    const pv_rest<T> rest(k);
     npy_intp i = 0;
-    for (; i + 4 <= m; i += 4) {
+    for (; i + 8 <= m; i += 8) {
         const T *a0 = a + i * step, *a1 = a0 + step, *a2 = a1 + step, *a3 = a2 + step;
+        const T *a4 = a3 + step, *a5 = a4 + step, *a6 = a5 + step, *a7 = a6 + step;
         const T x0 = x[i], x1 = x[i + 1], x2 = x[i + 2], x3 = x[i + 3];
+        const T x4 = x[i + 4], x5 = x[i + 5], x6 = x[i + 6], x7 = x[i + 7];
+        if (ahead)
+            for (const T* next = a0 + ahead; next < a0 + ahead + 8 * step; next += 64 / sizeof(T))
+                __builtin_prefetch(next, 0, 2);
         npy_intp j = 0;
-        for (; j + w <= k; j += w)
-            *(V*)(out + j) += (x0 * *(const V*)(a0 + j) + x1 * *(const V*)(a1 + j))
-                            + (x2 * *(const V*)(a2 + j) + x3 * *(const V*)(a3 + j));
-        for (; j < k; ++j) out[j] += (x0 * a0[j] + x1 * a1[j]) + (x2 * a2[j] + x3 * a3[j]);
+        for (; j < k; j += w) {
+            const bool last = j + w > k;
+            if (last && !rest.used) break;
+            if (last) j = k - w;
+            const V sum = ((x0 * *(const V*)(a0 + j) + x1 * *(const V*)(a1 + j))
+                         + (x2 * *(const V*)(a2 + j) + x3 * *(const V*)(a3 + j)))
+                        + ((x4 * *(const V*)(a4 + j) + x5 * *(const V*)(a5 + j))
+                         + (x6 * *(const V*)(a6 + j) + x7 * *(const V*)(a7 + j)));
+            *(V*)(out + j) += last ? rest.of(sum) : sum;
+        }
+        for (; j < k; ++j)
+            for (npy_intp l = 0; l < 8; ++l) out[j] += x[i + l] * a0[l * step + j];
     }
     for (; i < m; ++i) pv_axpy<T>(k, x[i], a + i * step, out);
 }
@@ -129,7 +193,9 @@ template <typename T> struct pv_matrix {
 
     // out[j] += sum_i A[begin + i, j] * x[i] for m rows
     void add_transposed(npy_intp begin, npy_intp m, const T* x, T* out) const {
-        if (by_row) pv_lines_axpy<T>(m, columns, data + begin * step, step, x, out);
+        // the next block, while this one is worked on, unless most of what lies there belongs to other columns
+        const npy_intp ahead = begin + 2 * m <= rows && step < 2 * columns ? m * step : 0;
+        if (by_row) pv_lines_axpy<T>(m, columns, data + begin * step, step, x, out, ahead);
         else pv_lines_dot<T>(columns, m, data + begin, step, x, out);
     }
 };
