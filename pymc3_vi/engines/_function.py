@@ -76,7 +76,8 @@ def _with_islands(inputs, outputs, choices, kwargs):
         for rewrites in choices:
             try:
                 # Rewriting sees no compiler, so that folding constants compiles nothing; NumPy computes them.
-                with theano.config.change_flags(compute_test_value="off", cxx=""), capsule_flags():
+                flags = theano.config.change_flags(compute_test_value="off", traceback__limit=0, cxx="")
+                with flags, capsule_flags():
                     mode = Mode(IslandLinker(cxx), default_mode_query()).register(*rewrites)
                     return theano.function(inputs, outputs, mode=mode, **kwargs)
             except IslandsUnavailable as error:

@@ -10,11 +10,12 @@ def without_test_values(function):
     """Decorator: run `function` with Theano's test values off.
 
     ``with pm.Model()`` leaves ``compute_test_value='raise'`` on, under which building a graph on placeholders fails.
+    Nor does every variable note the lines of source that made it, which takes a tenth of the time of building.
     """
 
     @functools.wraps(function)
     def wrapper(*args, **kwargs):
-        with theano.config.change_flags(compute_test_value="off"):
+        with theano.config.change_flags(compute_test_value="off", traceback__limit=0):
             return function(*args, **kwargs)
 
     return wrapper
