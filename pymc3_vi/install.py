@@ -3,6 +3,9 @@ import importlib
 import sys
 
 import pymc3
+import theano.graph.op
+
+from .engines import compute_test_value
 
 __all__ = ["install", "uninstall"]
 
@@ -42,7 +45,8 @@ def install():
     """Make every variational-inference name that PyMC3 exports ours.
 
     ``pm.fit``, ``pm.ADVI``, ``pm.variational``, ``pm.updates``, ``pm.callbacks``, ``pm.sample(init='advi')`` and so
-    on then run this package.  Calling it twice is the same as once.
+    on then run this package.  Models are built as in :func:`fast_build`, without compiling their test values; what
+    else Theano compiles, for ``pm.sample`` say, is left as it is.  Calling it twice is the same as once.
 
     Returns
     -------
@@ -81,6 +85,7 @@ def install():
         replace(pymc3, name, getattr(package, name))
     for name in _EXTRA_NAMES:
         replace(pymc3, name, getattr(package, name))
+    replace(theano.graph.op, "compute_test_value", compute_test_value)
     _saved = attributes, entries
     return _Installation()
 
