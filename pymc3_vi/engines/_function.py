@@ -7,6 +7,7 @@ from theano.graph.optdb import Query
 from theano.link.utils import raise_with_op
 from theano.link.vm import VMLinker
 
+from ..graph import building
 from ..registry import Registry
 from ._blas import capsule_flags
 from ._compiler import active_cxx
@@ -76,8 +77,7 @@ def _with_islands(inputs, outputs, choices, kwargs):
         for rewrites in choices:
             try:
                 # Rewriting sees no compiler, so that folding constants compiles nothing; NumPy computes them.
-                flags = theano.config.change_flags(compute_test_value="off", traceback__limit=0, cxx="")
-                with flags, capsule_flags():
+                with building(cxx=""), capsule_flags():
                     mode = Mode(IslandLinker(cxx), default_mode_query()).register(*rewrites)
                     return theano.function(inputs, outputs, mode=mode, **kwargs)
             except IslandsUnavailable as error:

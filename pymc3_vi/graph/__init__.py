@@ -1,6 +1,7 @@
 """Theano graph work that knows nothing of inference: layout, parameters, noise, substitution."""
+from ._building import building, without_test_values
 from ._layout import FlatBijection, FlatLayout, VarMap
-from ._memo import Memoised, append_name, graph_property, node_property, without_test_values
+from ._memo import Memoised, append_name, graph_property, node_property
 from ._noise import NoiseBlock, SeedStream, StepNoise, balance
 from ._params import ParamSpec, check_param_names, collect_shared, create_param, create_shared, param_shapes
 from ._substitute import floatx, match_pattern, shared_inputs, substitute
@@ -12,6 +13,7 @@ __all__ = [
     "Memoised",
     "append_name",
     "balance",
+    "building",
     "graph_property",
     "node_property",
     "without_test_values",

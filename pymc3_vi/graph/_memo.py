@@ -1,24 +1,9 @@
 """Symbolic attributes that are built once per object."""
 import functools
 
-import theano
+from ._building import without_test_values
 
-__all__ = ["Memoised", "graph_property", "node_property", "append_name", "without_test_values"]
-
-
-def without_test_values(function):
-    """Decorator: run `function` with Theano's test values off.
-
-    ``with pm.Model()`` leaves ``compute_test_value='raise'`` on, under which building a graph on placeholders fails.
-    Nor does every variable note the lines of source that made it, which takes a tenth of the time of building.
-    """
-
-    @functools.wraps(function)
-    def wrapper(*args, **kwargs):
-        with theano.config.change_flags(compute_test_value="off", traceback__limit=0):
-            return function(*args, **kwargs)
-
-    return wrapper
+__all__ = ["Memoised", "graph_property", "node_property", "append_name"]
 
 
 def graph_property(function):

@@ -3,7 +3,7 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ._memo import without_test_values
+from ._building import without_test_values
 from ._pattern import with_pattern
 
 __all__ = ["substitute", "match_pattern", "floatx", "shared_inputs"]

@@ -61,8 +61,15 @@ template <typename T> struct pv_rest {
     V of(V a) const { return (V)((B)a & mask); }
 };
 
-// out[i] += sum_j a[i * step + j] * x[j] for m lines of k numbers; eight lines at a time keep two multipliers busy
-template <typename T> static void pv_lines_dot(npy_intp m, npy_intp k, const T* a, npy_intp step, const T* x, T* out) {
+// Asks for n numbers that will be read soon, so that memory works while numbers at hand are multiplied.
+template <typename T> static inline void pv_fetch(const T* a, npy_intp n) {
+    for (npy_intp j = 0; j < n; j += 64 / sizeof(T)) __builtin_prefetch(a + j, 0, 2);
+}
+
+// out[i] += sum_j a[i * step + j] * x[j] for m lines of k numbers; eight lines at a time keep two multipliers busy.
+// Of what lies `ahead` of each eight lines, half is fetched here, the other half by pv_lines_axpy.
+template <typename T> static void pv_lines_dot(npy_intp m, npy_intp k, const T* a, npy_intp step, const T* x, T* out,
+                                              npy_intp ahead = 0) {
     typedef typename pv_vec<T>::type V;
     const npy_intp w = 32 / sizeof(T);
     const pv_rest<T> rest(k);
@@ -70,6 +77,7 @@ template <typename T> static void pv_lines_dot(npy_intp m, npy_intp k, const T* 
     for (; i + 8 <= m; i += 8) {
         const T *a0 = a + i * step, *a1 = a0 + step, *a2 = a1 + step, *a3 = a2 + step;
         const T *a4 = a3 + step, *a5 = a4 + step, *a6 = a5 + step, *a7 = a6 + step;
+        if (ahead) pv_fetch(a0 + ahead, 4 * step);
         V s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0}, s6 = {0}, s7 = {0};
         npy_intp j = 0;
         for (; j + w <= k; j += w) {
@@ -123,7 +131,7 @@ template <typename T> static void pv_lines_dot(npy_intp m, npy_intp k, const T* 
     for (; i < m; ++i) out[i] += pv_dot<T>(k, a + i * step, x);
 }
 
-// out[j] += sum_i x[i] * a[i * step + j] for m lines of k numbers; what lies `ahead` of them is fetched meanwhile
+// out[j] += sum_i x[i] * a[i * step + j] for m lines of k numbers
 template <typename T> static void pv_lines_axpy(npy_intp m, npy_intp k, const T* a, npy_intp step, const T* x, T* out,
                                                npy_intp ahead = 0) {
     typedef typename pv_vec<T>::type V;
@@ -135,9 +143,7 @@ template <typename T> static void pv_lines_axpy(npy_intp m, npy_intp k, const T*
         const T *a4 = a3 + step, *a5 = a4 + step, *a6 = a5 + step, *a7 = a6 + step;
         const T x0 = x[i], x1 = x[i + 1], x2 = x[i + 2], x3 = x[i + 3];
         const T x4 = x[i + 4], x5 = x[i + 5], x6 = x[i + 6], x7 = x[i + 7];
-        if (ahead)
-            for (const T* next = a0 + ahead; next < a0 + ahead + 8 * step; next += 64 / sizeof(T))
-                __builtin_prefetch(next, 0, 2);
+        if (ahead) pv_fetch(a4 + ahead, 4 * step);
         npy_intp j = 0;
         for (; j < k; j += w) {
             const bool last = j + w > k;
@@ -184,18 +190,21 @@ template <typename T> struct pv_matrix {
         return 1;
     }
 
+    // Numbers from a block of rows to the next; 0 where there is none, or where most of what lies there is not needed.
+    npy_intp ahead(npy_intp begin, npy_intp m) const {
+        return begin + 2 * m <= rows && step >= 0 && step < 2 * columns ? m * step : 0;
+    }
+
     // out[i] = sum_j A[begin + i, j] * x[j] for m rows
     void times(npy_intp begin, npy_intp m, const T* x, T* out) const {
         memset(out, 0, m * sizeof(T));
-        if (by_row) pv_lines_dot<T>(m, columns, data + begin * step, step, x, out);
+        if (by_row) pv_lines_dot<T>(m, columns, data + begin * step, step, x, out, ahead(begin, m));
         else pv_lines_axpy<T>(columns, m, data + begin, step, x, out);
     }
 
     // out[j] += sum_i A[begin + i, j] * x[i] for m rows
     void add_transposed(npy_intp begin, npy_intp m, const T* x, T* out) const {
-        // the next block, while this one is worked on, unless most of what lies there belongs to other columns
-        const npy_intp ahead = begin + 2 * m <= rows && step < 2 * columns ? m * step : 0;
-        if (by_row) pv_lines_axpy<T>(m, columns, data + begin * step, step, x, out, ahead);
+        if (by_row) pv_lines_axpy<T>(m, columns, data + begin * step, step, x, out, ahead(begin, m));
         else pv_lines_dot<T>(columns, m, data + begin, step, x, out);
     }
 };

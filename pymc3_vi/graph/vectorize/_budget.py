@@ -9,7 +9,7 @@ from theano.graph.basic import Constant, graph_inputs, io_toposort
 from theano.tensor.elemwise import Elemwise
 
 from ...validation import check_positive_int, require
-from .._memo import without_test_values
+from .._building import without_test_values
 from ._rules import is_tensor
 
 __all__ = ["BATCH_BUDGET_BYTES", "bytes_per_row", "rows_per_slice"]

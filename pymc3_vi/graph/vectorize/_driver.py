@@ -7,7 +7,7 @@ import theano.tensor as tt
 from theano.graph.basic import Variable, io_toposort
 
 from ...validation import require
-from .._memo import without_test_values
+from .._building import without_test_values
 from .._pattern import with_pattern
 from ._fallback import scan_over_node
 from ._rules import NoBatchRule, Operand, Unbatched, is_tensor, rule

@@ -11,7 +11,7 @@ from theano.tensor.basic import ShapeError
 from theano.tensor.elemwise import DimShuffle
 
 from ...validation import check_positive_int
-from .._memo import without_test_values
+from .._building import without_test_values
 from .._pattern import with_pattern
 from ._driver import vectorize_graph
 
