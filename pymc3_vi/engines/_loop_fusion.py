@@ -41,6 +41,9 @@ class FuseLoops(GlobalOptimizer):
         for group in find_groups(fgraph):
             for absorb in (True, False):
                 loop = _LoopBuilder(fgraph, group, absorb)
+                if loop.reads_transposes():
+                    swapped = _LoopBuilder(fgraph, group, absorb, swapped=True)
+                    loop = swapped if swapped.is_natural() else loop
                 if loop.is_complete():
                     try:
                         fgraph.replace_all_validate(loop.replacements(), reason="fuse_loops")
@@ -103,22 +106,41 @@ class _LoopBuilder:
         In topological order.
     absorb : bool
         Read through nodes that only repeat a number; their shape is then not known to the loop.
+    swapped : bool
+        Of two axes, let the first one be the inner loop.
     """
 
-    def __init__(self, fgraph, group, absorb):
-        self.fgraph, self.group, self.absorb = fgraph, group, absorb
+    def __init__(self, fgraph, group, absorb, swapped=False):
+        self.fgraph, self.group, self.absorb, self.swapped = fgraph, group, absorb, swapped
         self._inputs = {}  # (variable, axes) -> position
         self._steps = []  # (op, arguments, dtype); see _argument
         self._step_of = {}  # variable -> number of the step that computes it
         self._sums = {}  # node -> argument
         self._floats = {}  # constant of integers -> the same as floats
+        self.ndim = max(axis for axis in _loop_axes(group[0]) if axis is not None) + 1
         for node in group:
-            axes = _loop_axes(node)
+            axes = self._axes(node)
             if is_sum(node):
                 self._sums[node] = self._argument(node.inputs[0], axes)
             else:
                 self._add_step(node, axes)
-        self.ndim = max(axis for axis in _loop_axes(group[0]) if axis is not None) + 1
+
+    def _axes(self, node):
+        axes = _loop_axes(node)
+        return tuple(None if axis is None else 1 - axis for axis in axes) if self.swapped else axes
+
+    def reads_transposes(self):
+        """Whether a matrix would have to be copied, because its rows are columns of what it is a view of."""
+        return self.ndim == 2 and any(
+            axes == (0, 1) and variable.owner is not None and isinstance(variable.owner.op, DimShuffle)
+            for variable, axes in self._inputs
+        )
+
+    def is_natural(self):
+        """Whether all matrices lie as they are read, and none is written."""
+        outputs = [node for node in self.group if node not in self._sums and self._is_needed_outside(node.outputs[0])]
+        read = [[axis for axis in axes if axis is not None] for _, axes in self._inputs]
+        return not outputs and all(axes == sorted(axes) for axes in read)
 
     def is_complete(self):
         """Whether the inputs tell the size of every axis."""
@@ -128,7 +150,7 @@ class _LoopBuilder:
         """Pairs of an old variable and a new one."""
         old, outputs = [], []
         for node in self.group:
-            (out,), axes = node.outputs, _loop_axes(node)
+            (out,), axes = node.outputs, self._axes(node)
             if node in self._sums:
                 reduced = range(len(axes)) if node.op.axis is None else [a % len(axes) for a in node.op.axis]
                 kept = tuple(axis for d, axis in enumerate(axes) if d not in reduced)

@@ -1,4 +1,6 @@
 """The engines run the same optimization: to the last bit without fused loops, up to rounding with them."""
+import os
+
 import numpy as np
 import pytest
 import theano
@@ -9,8 +11,8 @@ from tests.zoo import ZOO
 
 pytestmark = pytest.mark.skipif(not theano.config.cxx, reason="there is no C++ compiler")
 
-#: Models whose every node Theano's linker compiles by itself in the tests; the others would take half an hour.
-AGAINST_STOCK = ["schools_noncentred", "logistic"]
+#: Models whose every node Theano's linker compiles by itself; AGAINST_STOCK=all takes the whole zoo, and half an hour.
+AGAINST_STOCK = list(ZOO) if os.environ.get("AGAINST_STOCK") == "all" else ["schools_noncentred", "logistic"]
 
 FAST = ["normal", "schools_noncentred"]
 

@@ -308,3 +308,25 @@ def test_rows_and_products_have_the_length_of_what_they_are_made_of(rng):
     by_draw = [tt.sum(TakeRows()(x, index), axis=1), tt.sum(x, axis=1), tt.sum(tt.dot(x, np.ones((3, 6))), axis=1)]
     # The three sums are over different ranges; the exponentials of all of them are over that of the draws.
     compare([x], [tt.exp(total) for total in by_draw], [rng.standard_normal((5, 3))], n_loops=4)
+
+
+@pytest.mark.parametrize("shape", [(4, 200), (200, 4), (1, 5), (0, 3)])
+def test_transposes_are_read_as_they_lie(shape, rng):
+    m, v = tt.dmatrix(), tt.dvector()
+    view = m.T
+    outputs = [tt.sum(tt.sqr(view), axis=0), tt.sum(view * v, axis=1), tt.sum(tt.exp(view + v))]
+    function = compile_function([m, v], outputs)
+    loops = [node for node in function.maker.fgraph.toposort() if isinstance(node.op, FusedLoop) and node.op.ndim == 2]
+    assert loops and not any(x.owner for node in loops for x in node.inputs)
+    a, b = rng.standard_normal(shape), rng.standard_normal(shape[0])
+    expected = [(a.T ** 2).sum(axis=0), (a.T * b).sum(axis=1), np.exp(a.T + b).sum()]
+    for found, wanted in zip(function(a, b), expected):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
+
+
+def test_transposes_beside_matrices_and_in_results(rng):
+    m, n = tt.dmatrix(), tt.dmatrix()
+    a, b = rng.standard_normal((3, 50)), rng.standard_normal((50, 3))
+    both = compile_function([m, n], [tt.sum(tt.exp(m.T) * n, axis=0), tt.exp(m.T) + 1])
+    for found, wanted in zip(both(a, b), [(np.exp(a.T) * b).sum(axis=0), np.exp(a.T) + 1]):
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)

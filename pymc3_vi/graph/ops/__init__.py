@@ -1,6 +1,7 @@
 """Ops with C code that the graphs of the package are made of."""
 from ._batch_matmul import BatchMatmul, batch_matmul
 from ._diagonal import Diagonal, DiagonalMatrix
+from ._elements import CumulativeSum, PutElements, TakeElements
 from ._log_sum_exp import LogSumExp
 from ._pairwise import MedianDistance, SquaredDistances
 from ._rows import PutRows, SumRows, TakeRows
@@ -16,13 +17,16 @@ __all__ = [
     "batch_matmul",
     "CholeskyFactor",
     "CholeskyGrad",
+    "CumulativeSum",
     "Diagonal",
     "DiagonalMatrix",
     "LogSumExp",
     "MedianDistance",
+    "PutElements",
     "PutRows",
     "SquaredDistances",
     "SumRows",
+    "TakeElements",
     "TakeRows",
     "FusedLoop",
     "Instruction",
