@@ -61,9 +61,10 @@ template <typename T> struct pv_rest {
     V of(V a) const { return (V)((B)a & mask); }
 };
 
-// Asks for n numbers that will be read soon, so that memory works while numbers at hand are multiplied.
-template <typename T> static inline void pv_fetch(const T* a, npy_intp n) {
-    for (npy_intp j = 0; j < n; j += 64 / sizeof(T)) __builtin_prefetch(a + j, 0, 2);
+// Asks for n numbers that will be read soon, so that memory works while numbers at hand are multiplied; into the first
+// cache (3) or the second one (2).
+template <int cache, typename T> static inline void pv_fetch(const T* a, npy_intp n) {
+    for (npy_intp j = 0; j < n; j += 64 / sizeof(T)) __builtin_prefetch(a + j, 0, cache);
 }
 
 // out[i] += sum_j a[i * step + j] * x[j] for m lines of k numbers; eight lines at a time keep two multipliers busy.
@@ -77,7 +78,10 @@ template <typename T> static void pv_lines_dot(npy_intp m, npy_intp k, const T* 
     for (; i + 8 <= m; i += 8) {
         const T *a0 = a + i * step, *a1 = a0 + step, *a2 = a1 + step, *a3 = a2 + step;
         const T *a4 = a3 + step, *a5 = a4 + step, *a6 = a5 + step, *a7 = a6 + step;
-        if (ahead) pv_fetch(a0 + ahead, 4 * step);
+        if (ahead) {
+            pv_fetch<3>(a0 + 8 * step, 8 * step);
+            pv_fetch<2>(a0 + ahead, 4 * step);
+        }
         V s0 = {0}, s1 = {0}, s2 = {0}, s3 = {0}, s4 = {0}, s5 = {0}, s6 = {0}, s7 = {0};
         npy_intp j = 0;
         for (; j + w <= k; j += w) {
@@ -143,7 +147,7 @@ template <typename T> static void pv_lines_axpy(npy_intp m, npy_intp k, const T*
         const T *a4 = a3 + step, *a5 = a4 + step, *a6 = a5 + step, *a7 = a6 + step;
         const T x0 = x[i], x1 = x[i + 1], x2 = x[i + 2], x3 = x[i + 3];
         const T x4 = x[i + 4], x5 = x[i + 5], x6 = x[i + 6], x7 = x[i + 7];
-        if (ahead) pv_fetch(a4 + ahead, 4 * step);
+        if (ahead) pv_fetch<2>(a4 + ahead, 4 * step);
         npy_intp j = 0;
         for (; j < k; j += w) {
             const bool last = j + w > k;
