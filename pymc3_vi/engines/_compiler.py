@@ -133,18 +133,23 @@ def _native_flags():
     return ["-march=native"] if platform.machine().lower() in ("x86_64", "amd64", "i686", "aarch64") else []
 
 
-def _command(cxx, arguments, include_dirs, lib_dirs, libs):
+def _command(cxx, arguments, include_dirs, lib_dirs, libs, exact):
     """Compiler command without source and output.
 
     -O1, because -O3 takes up to three times as long to compile and runs no faster on this kind of code.  Of the rest,
-    "expensive" optimizations contract products and sums to fused multiply-adds as -O3 does, at no cost; without them
-    results would differ from Theano's in the last bit.
+    "expensive" optimizations contract products and sums to fused multiply-adds, at no cost.  Which of two products is
+    contracted depends on the level, so `exact` takes Theano's.  There functions may set errno, or else those that a fused
+    loop declares to have vector forms would be called in these forms by Theano's loops too, with other last digits.
     """
     with config.change_flags(cxx=cxx):
-        general = [flag for flag in cmodule.GCC_compiler.compile_args(march_flags=False) if not flag.startswith("-O")]
+        general = cmodule.GCC_compiler.compile_args(march_flags=exact)
     given = [flag for flag in arguments if not flag.startswith("-O")]
-    flags = ["-O1", "-fexpensive-optimizations", "-g0", "-DNDEBUG", "-w", "-fno-math-errno", "-fvisibility=hidden"]
-    flags += [*_native_flags(), *general]
+    if exact:
+        flags = ["-O3", "-w", "-fvisibility=hidden", *general]
+        given = [flag for flag in given if flag != "-fno-math-errno"]
+    else:
+        flags = ["-O1", "-fexpensive-optimizations", "-g0", "-DNDEBUG", "-w", "-fno-math-errno", "-fvisibility=hidden"]
+        flags += [*_native_flags(), *(flag for flag in general if not flag.startswith("-O"))]
     flags += [flag for flag in given if flag not in flags]
     include_dirs = [d for d in [*include_dirs, *cmodule.std_include_dirs()] if d]
     lib_dirs = [d for d in [*lib_dirs, *cmodule.std_lib_dirs()] if d]
@@ -175,7 +180,7 @@ def _load(name, path):
     return module
 
 
-def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs=()):
+def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs=(), exact=False):
     """Extension module made from C++ `source`, compiled at most once.
 
     Parameters
@@ -186,6 +191,8 @@ def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs
         The compiler.
     arguments, include_dirs, lib_dirs, libs : sequences of str
         What the Ops and types ask for.
+    exact : bool
+        Compile as Theano does, so that results have the same last bit; otherwise faster.
 
     Raises
     ------
@@ -194,7 +201,7 @@ def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs
     """
     if not cxx:
         raise CompileError("There is no C++ compiler (Theano's flag cxx is empty).")
-    head, tail = _command(cxx, arguments, include_dirs, lib_dirs, libs)
+    head, tail = _command(cxx, arguments, include_dirs, lib_dirs, libs, exact)
     parts = [source, *head, *tail, compiler_version(cxx), sys.version, np.__version__, _cpu_identity()]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     with _lock:

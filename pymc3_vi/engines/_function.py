@@ -60,16 +60,19 @@ def _flags_want_stock():
 
 def _island_function(inputs, outputs, **kwargs):
     """Islands with fused loops."""
-    return _with_islands(inputs, outputs, [FAST_REWRITES, EXACT_REWRITES], kwargs)
+    return _with_islands(inputs, outputs, [FAST_REWRITES, EXACT_REWRITES], False, kwargs)
 
 
 def _exact_function(inputs, outputs, **kwargs):
     """Islands that compute what Theano's linker does to the last bit."""
-    return _with_islands(inputs, outputs, [EXACT_REWRITES], kwargs)
+    return _with_islands(inputs, outputs, [EXACT_REWRITES], True, kwargs)
 
 
-def _with_islands(inputs, outputs, choices, kwargs):
-    """Function of islands, with the first of `choices` of rewrites that compiles; otherwise a stock function."""
+def _with_islands(inputs, outputs, choices, exact, kwargs):
+    """Function of islands, with the first of `choices` of rewrites that compiles; otherwise a stock function.
+
+    With `exact`, the compiler rounds as it does for Theano.
+    """
     if _flags_want_stock():
         return _stock_function(inputs, outputs, **kwargs)
     cxx = active_cxx()
@@ -78,7 +81,7 @@ def _with_islands(inputs, outputs, choices, kwargs):
             try:
                 # Rewriting sees no compiler, so that folding constants compiles nothing; NumPy computes them.
                 with building(cxx=""), capsule_flags():
-                    mode = Mode(IslandLinker(cxx), default_mode_query()).register(*rewrites)
+                    mode = Mode(IslandLinker(cxx, exact=exact), default_mode_query()).register(*rewrites)
                     return theano.function(inputs, outputs, mode=mode, **kwargs)
             except IslandsUnavailable as error:
                 reason = error

@@ -89,12 +89,12 @@ class IslandLinker(VMLinker):
         Free temporaries at the end of a call, as for Theano's linkers.
     """
 
-    def __init__(self, cxx, allow_gc=None, schedule=None, **kwargs):
+    def __init__(self, cxx, allow_gc=None, schedule=None, exact=False, **kwargs):
         super().__init__(allow_gc=allow_gc, use_cloop=False, schedule=schedule, c_thunks=False)
-        self.cxx = cxx
+        self.cxx, self.exact = cxx, exact
 
     def clone(self, allow_gc=None):
-        return type(self)(self.cxx, self.allow_gc if allow_gc is None else allow_gc, self._scheduler)
+        return type(self)(self.cxx, self.allow_gc if allow_gc is None else allow_gc, self._scheduler, self.exact)
 
     def accept(self, fgraph, no_recycling=None, profile=None):
         if self.fgraph is not None and self.fgraph is not fgraph:
@@ -196,7 +196,7 @@ class IslandLinker(VMLinker):
     def _compile(self, islands):
         source, arguments, include_dirs, lib_dirs, libs = module_source(islands)
         try:
-            return compile_module(source, self.cxx, arguments, include_dirs, lib_dirs, libs)
+            return compile_module(source, self.cxx, arguments, include_dirs, lib_dirs, libs, self.exact)
         except CompileError as error:
             raise IslandsUnavailable(str(error))
 
