@@ -64,7 +64,7 @@ def _island_function(inputs, outputs, **kwargs):
 
 
 def _exact_function(inputs, outputs, **kwargs):
-    """Islands that compute what Theano's linker does to the last bit."""
+    """Islands that compute what Theano's linker does, to the last bit but for the compiler's choice of contractions."""
     return _with_islands(inputs, outputs, [EXACT_REWRITES], True, kwargs)
 
 
