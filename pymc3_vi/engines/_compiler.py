@@ -192,7 +192,7 @@ def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs
     arguments, include_dirs, lib_dirs, libs : sequences of str
         What the Ops and types ask for.
     exact : bool
-        Compile as Theano does, so that results have the same last bit; otherwise faster.
+        Compile at Theano's level of optimization, so that results rarely differ in the last bit; otherwise faster.
 
     Raises
     ------

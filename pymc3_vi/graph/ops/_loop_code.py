@@ -1,4 +1,4 @@
-"""C++ of the function that runs a fused loop."""
+"""C++ of the functions that run a fused loop."""
 from collections import namedtuple
 
 import numpy as np
@@ -33,7 +33,7 @@ def nanoseconds(op, dtypes):
 
 
 class LoopKernel:
-    """Source of the functions that run one FusedLoop, all of it or on several threads; they see plain pointers and strides.
+    """Source of the functions that run one FusedLoop, whole or on several threads; they see plain pointers and strides.
 
     The arguments are the sizes of the axes, pointers to the inputs and then the outputs, and their strides in numbers
     along each axis but the last, along which they must be without gaps.  Sums are added to what is in the outputs;

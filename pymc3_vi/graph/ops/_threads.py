@@ -133,8 +133,6 @@ static void pv_pool_run(pv_pool* pool, pv_task task, void* data, npy_intp chunks
     pthread_mutex_unlock(&pool->lock);
 }
 
-static void pv_free_nothing(PyObject*) {}
-
 // The pool of this process, or NULL where one thread is wanted or nothing else can be had.
 static pv_pool* pv_find_pool(int* threads) {
     static PyObject* module = NULL;
@@ -152,7 +150,7 @@ static pv_pool* pv_find_pool(int* threads) {
         pthread_mutex_init(&pool->lock, NULL);
         pthread_cond_init(&pool->wake, NULL);
         pthread_cond_init(&pool->done, NULL);
-        capsule = PyCapsule_New(pool, "pv_pool", pv_free_nothing);
+        capsule = PyCapsule_New(pool, "pv_pool", NULL);
         if (capsule) PyObject_SetAttrString(module, "pool", capsule);
         Py_XDECREF(capsule);
     }
