@@ -138,8 +138,8 @@ def _command(cxx, arguments, include_dirs, lib_dirs, libs, exact):
 
     -O1, because -O3 takes up to three times as long to compile and runs no faster on this kind of code.  Of the rest,
     "expensive" optimizations contract products and sums to fused multiply-adds, at no cost.  Which of two products is
-    contracted depends on the level, so `exact` takes Theano's.  There functions may set errno, or else those that a fused
-    loop declares to have vector forms would be called in these forms by Theano's loops too, with other last digits.
+    contracted depends on the level, so `exact` takes Theano's.  There functions may set errno, or else those that one
+    node declares to have vector forms would be called in these forms by the loops of others, with other last digits.
     """
     with config.change_flags(cxx=cxx):
         general = cmodule.GCC_compiler.compile_args(march_flags=exact)
@@ -192,7 +192,7 @@ def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs
     arguments, include_dirs, lib_dirs, libs : sequences of str
         What the Ops and types ask for.
     exact : bool
-        Compile at Theano's level of optimization, so that results rarely differ in the last bit; otherwise faster.
+        Compile as Theano does, so that the same code gives the same last bits; otherwise for speed.
 
     Raises
     ------

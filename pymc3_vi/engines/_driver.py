@@ -28,6 +28,17 @@ static PV_COLD int pv_fail(int code) {
     return code;
 }
 
+// Raises the exception that Theano's code has put into a list of type, value and trace.
+static PV_COLD void pv_restore(PyObject* error) {
+    PyObject* parts[3];
+    for (int i = 0; i < 3; ++i) {
+        parts[i] = PyList_GET_ITEM(error, i);
+        if (parts[i] == Py_None) parts[i] = NULL;
+        Py_XINCREF(parts[i]);
+    }
+    PyErr_Restore(parts[0], parts[1], parts[2]);
+}
+
 static PV_COLD int pv_bad_array(PyObject* o, int type_num, int ndim) {
     if (o == Py_None) PyErr_SetString(PyExc_ValueError, "expected an ndarray, not None");
     else if (!PyArray_Check(o)) PyErr_SetString(PyExc_ValueError, "expected an ndarray");

@@ -64,14 +64,14 @@ def _island_function(inputs, outputs, **kwargs):
 
 
 def _exact_function(inputs, outputs, **kwargs):
-    """Islands that compute what Theano's linker does, to the last bit but for the compiler's choice of contractions."""
+    """Every node with the code of Theano's linker, in one module: its results, to the last bit."""
     return _with_islands(inputs, outputs, [EXACT_REWRITES], True, kwargs)
 
 
 def _with_islands(inputs, outputs, choices, exact, kwargs):
     """Function of islands, with the first of `choices` of rewrites that compiles; otherwise a stock function.
 
-    With `exact`, the compiler rounds as it does for Theano.
+    With `exact`, every node has the code that Theano's linker generates for it.
     """
     if _flags_want_stock():
         return _stock_function(inputs, outputs, **kwargs)
@@ -127,8 +127,9 @@ def compile_function(
     engine : str
         Name in `ENGINES`.  ``"island"`` makes one C++ module of the whole graph, with elementwise expressions and sums
         over the same range fused into one loop, and falls back to Theano's stock linker where it cannot.  ``"exact"``
-        is the same without fused loops: its results are those of Theano's linker to the last bit, where the fused sums
-        differ by rounding.  ``"theano"`` is the stock linker.
+        makes one module of the code that Theano's linker generates for each node: its results are those of that linker
+        to the last bit, where fused loops and the contraction of other products differ by rounding.  ``"theano"`` is
+        the stock linker.
     mode : str or Mode, optional
         A Theano mode; if it or ``profile`` is given, `theano.function` is called as it is.
     **fn_kwargs

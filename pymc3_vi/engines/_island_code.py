@@ -159,6 +159,14 @@ class Island:
             return self.nodes[code - 1]
         return self.nodes[0]
 
+    def arguments(self, storage_map):
+        """What the factory in :meth:`source` is called with."""
+        return (
+            [storage_map[v] for v in self.inputs],
+            [storage_map[v] for v in self.outputs],
+            [storage_map[v][0] if v in storage_map else v.data for v in self.constants],
+        )
+
     # ---------------------------------------------------------------- source
     def source(self):
         """The struct, its factory and what the driver calls."""

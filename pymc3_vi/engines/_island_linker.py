@@ -15,6 +15,7 @@ from ._blas import blas_libraries, capsule_flags, replace_blas, single_blas_thre
 from ._compiler import MODULE_NAME, CompileError, compile_module
 from ._driver import DRIVER, DRIVER_METHODS, PRELUDE
 from ._island_code import Island, Naming, generate_node
+from ._node_islands import NodeIsland
 from ._schedule import partition
 
 __all__ = ["IslandLinker", "IslandVM", "IslandsUnavailable"]
@@ -87,6 +88,8 @@ class IslandLinker(VMLinker):
         Compiler to use, whatever Theano's flag says while the graph is rewritten.
     allow_gc : bool, optional
         Free temporaries at the end of a call, as for Theano's linkers.
+    exact : bool
+        Make an island of every node, with the code that Theano's own linker generates for it.
     """
 
     def __init__(self, cxx, allow_gc=None, schedule=None, exact=False, **kwargs):
@@ -117,8 +120,9 @@ class IslandLinker(VMLinker):
             islands, program = [], []
             for run in runs:
                 if run.in_c:
-                    islands.append(self._make_island(len(islands), run.nodes, codes, naming))
-                    program.append(islands[-1])
+                    for nodes in [[node] for node in run.nodes] if self.exact else [run.nodes]:
+                        islands.append(self._make_island(len(islands), nodes, codes, naming))
+                        program.append(islands[-1])
                 else:
                     program.append(run.nodes[0])
             thunks = {
@@ -129,13 +133,7 @@ class IslandLinker(VMLinker):
         for entry in program:
             if isinstance(entry, Island):
                 make = getattr(module, f"make_island_{entry.index}")
-                items.append(
-                    make(
-                        [storage_map[v] for v in entry.inputs],
-                        [storage_map[v] for v in entry.outputs],
-                        [storage_map[v][0] if v in storage_map else v.data for v in entry.constants],
-                    )
-                )
+                items.append(make(*entry.arguments(storage_map)))
             else:
                 items.append(thunks[entry])
         stored = [v for entry in program for v in entry.outputs]
@@ -174,7 +172,8 @@ class IslandLinker(VMLinker):
             for v in node.outputs
             if v in results or any(client not in inside for client, _ in self.fgraph.clients[v])
         ]
-        return Island(index, [codes[node] for node in nodes], inputs, outputs, _aliased(nodes, outputs), naming)
+        kind = NodeIsland if self.exact else Island
+        return kind(index, [codes[node] for node in nodes], inputs, outputs, _aliased(nodes, outputs), naming)
 
     def _python_thunk(self, node, storage_map, compute_map):
         op, impl = node.op, "py" if isinstance(node.op, COp) else None

@@ -21,22 +21,26 @@ from pymc3_vi.engines._island_linker import IslandVM
 needs_compiler = pytest.mark.skipif(not theano.config.cxx, reason="there is no C++ compiler")
 
 
-def counting_function(data=(0.0, 1.0, 2.0, 3.0, 4.0)):
+both_engines = pytest.mark.parametrize("engine", ["island", "exact"])
+
+
+def counting_function(data=(0.0, 1.0, 2.0, 3.0, 4.0), engine="island"):
     """Adds up `data` one element a step, and fails with IndexError after the last."""
     counter, total, values = theano.shared(np.int64(0)), theano.shared(0.0), theano.shared(np.asarray(data))
-    function = compile_function([], None, updates=[(total, total + values[counter]), (counter, counter + 1)])
-    return function, counter, total
+    updates = [(total, total + values[counter]), (counter, counter + 1)]
+    return compile_function([], None, updates=updates, engine=engine), counter, total
 
 
 # ---------------------------------------------------------------- failing nodes
 @needs_compiler
-def test_exceptions_of_c_code_surface_with_their_node():
-    function, counter, total = counting_function()
+@both_engines
+def test_exceptions_of_c_code_surface_with_their_node(engine):
+    function, counter, total = counting_function(engine=engine)
     with pytest.raises(IndexError, match="(?s)out of bounds.*Subtensor"):
         run_steps(function, 8)
     assert total.get_value() == 10.0
     assert calls_done(function) == 5
-    run_steps(counting_function()[0], 3)
+    run_steps(counting_function(engine=engine)[0], 3)
     assert calls_done(function) == 5
     with pytest.raises(IndexError, match="(?s)out of bounds.*Subtensor"):
         function()
@@ -46,18 +50,20 @@ def test_exceptions_of_c_code_surface_with_their_node():
 
 
 @needs_compiler
-def test_exceptions_of_python_nodes_surface_with_their_node():
+@both_engines
+def test_exceptions_of_python_nodes_surface_with_their_node(engine):
     matrix = tt.dmatrix("matrix")
-    function = compile_function([matrix], tt.exp(cholesky(matrix + 1 - 1)).sum())
+    function = compile_function([matrix], tt.exp(cholesky(matrix + 1 - 1)).sum(), engine=engine)
     with pytest.raises(np.linalg.LinAlgError, match="Cholesky"):
         function(-np.eye(2))
     np.testing.assert_allclose(function(np.eye(2)), 2 * np.e + 2)
 
 
 @needs_compiler
-def test_shape_mismatches_raise_value_error():
+@both_engines
+def test_shape_mismatches_raise_value_error(engine):
     x, y = tt.dvector("x"), tt.dvector("y")
-    function = compile_function([x, y], x + y)
+    function = compile_function([x, y], x + y, engine=engine)
     with pytest.raises(ValueError, match=r"(?s)mis-match.*Elemwise.*shapes: \[\(2,\), \(3,\)\]"):
         function(np.zeros(2), np.zeros(3))
     np.testing.assert_array_equal(function(np.ones(2), np.ones(2)), [2.0, 2.0])
@@ -131,11 +137,23 @@ def _run_python(script, flags=""):
     return done.stdout.strip().splitlines()[-1]
 
 
-@pytest.mark.skipif(not shutil.which("clang++"), reason="there is no clang++")
-def test_clang_compiles_islands_with_loops(empty_cache, caplog):
+@pytest.fixture
+def clang(tmp_path):
+    """Command of Clang: the one on the path, or the one that comes with the Python package ziglang."""
+    command = shutil.which("clang++")
+    if not command:
+        pytest.importorskip("ziglang", reason="there is neither clang++ nor ziglang")
+        script = tmp_path / "clang++"
+        script.write_text(f'#!/bin/sh\nexec {sys.executable} -m ziglang c++ "$@"\n')
+        script.chmod(0o755)
+        command = str(script)
+    return command
+
+
+def test_clang_compiles_islands_with_loops(clang, empty_cache, caplog):
     x = tt.dvector("x")
     outputs = [tt.exp(x) * 1.5, tt.log1p(x ** 2).sum(), tt.dot(tt.outer(x, x), x)]
-    with theano.config.change_flags(cxx=shutil.which("clang++")), caplog.at_level("DEBUG", logger="pymc3_vi"):
+    with theano.config.change_flags(cxx=clang), caplog.at_level("DEBUG", logger="pymc3_vi"):
         before = compile_count()
         function = compile_function([x], outputs)
         assert compile_count() == before + 1
@@ -188,7 +206,8 @@ def test_equal_graphs_are_compiled_once(empty_cache):
 
 
 @needs_compiler
-def test_equal_graphs_in_other_processes_compile_nothing(empty_cache):
+@both_engines
+def test_equal_graphs_in_other_processes_compile_nothing(engine, empty_cache):
     script = f"""
         import sys
         import pymc3_vi, theano, theano.tensor as tt, numpy as np
@@ -197,7 +216,8 @@ def test_equal_graphs_in_other_processes_compile_nothing(empty_cache):
         x = tt.dvector("x")
         s = theano.shared(np.ones((3, 3)))
         y = tt.dot(s, x)
-        f = compile_function([x], [tt.exp(y).sum() + theano.grad(y.sum(), x)[0], y[1:], tt.cumsum(y), x[x.argmax()]])
+        outputs = [tt.exp(y).sum() + theano.grad(y.sum(), x)[0], y[1:], tt.cumsum(y), x[x.argmax()], x * y + s[0] * x]
+        f = compile_function([x], outputs, engine={engine!r})
         f(np.ones(3))
         print(compile_count())
     """

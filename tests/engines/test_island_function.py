@@ -21,6 +21,12 @@ needs_compiler = pytest.mark.skipif(not theano.config.cxx, reason="there is no C
 pytestmark = needs_compiler
 
 
+@pytest.fixture(params=["island", "exact"])
+def compiled(request):
+    """`compile_function` with each of the engines that make one module of a graph."""
+    return partial(compile_function, engine=request.param)
+
+
 def shared(value, dtype="float64"):
     return theano.shared(np.asarray(value, dtype=dtype))
 
@@ -29,7 +35,7 @@ def python_function(inputs, outputs, **kwargs):
     return theano.function(inputs, outputs, mode="FAST_COMPILE", **kwargs)
 
 
-def test_many_ops_agree_with_python(rng):
+def test_many_ops_agree_with_python(rng, compiled):
     x, i = tt.dvector("x"), tt.lvector("i")
     outputs = [
         x[i],
@@ -54,7 +60,7 @@ def test_many_ops_agree_with_python(rng):
         tt.any(x > 2),
     ]
     inputs = [rng.random(7) + 0.1, np.array([0, 2])]
-    function = compile_function([x, i], outputs)
+    function = compiled([x, i], outputs)
     assert isinstance(function.fn, IslandVM)
     for mine, reference in zip(function(*inputs), python_function([x, i], outputs)(*inputs)):
         assert mine.dtype == reference.dtype
@@ -62,9 +68,9 @@ def test_many_ops_agree_with_python(rng):
         np.testing.assert_allclose(mine, reference, rtol=1e-6 if mine.dtype == "float32" else 1e-9)
 
 
-def test_float32_stays_float32(rng):
+def test_float32_stays_float32(rng, compiled):
     x = tt.fvector("x")
-    function = compile_function([x], [tt.exp(x).sum(), tt.dot(x, x), x * 2])
+    function = compiled([x], [tt.exp(x).sum(), tt.dot(x, x), x * 2])
     value = rng.random(5).astype("float32")
     results = function(value)
     assert [r.dtype for r in results] == ["float32"] * 3
@@ -77,10 +83,10 @@ def test_the_sum_of_a_batch_runs_as_one_island():
     assert len(function.fn._items) == 1
 
 
-def test_sparse_and_complex_inputs(rng):
+def test_sparse_and_complex_inputs(rng, compiled):
     scipy_sparse = pytest.importorskip("scipy.sparse")
     matrix, x, z = theano.sparse.csr_matrix("matrix"), tt.dvector("x"), tt.zvector("z")
-    function = compile_function([matrix, x, z], [theano.sparse.dot(matrix, x), z * z.conj()])
+    function = compiled([matrix, x, z], [theano.sparse.dot(matrix, x), z * z.conj()])
     value = rng.random(3)
     product, squares = function(scipy_sparse.csr_matrix(np.diag([1.0, 2, 3])), value, value * 1j)
     np.testing.assert_allclose(product, value * [1, 2, 3])
@@ -88,10 +94,10 @@ def test_sparse_and_complex_inputs(rng):
 
 
 # ---------------------------------------------------------------- memory contract
-def test_results_are_never_overwritten():
+def test_results_are_never_overwritten(compiled):
     x = shared(np.arange(6.0))
     y = tt.exp(x)
-    function = compile_function([], [y, y[1:4], y.reshape((2, 3)), y.reshape((2, 3)).T, x, x[::2], tt.sum(y)])
+    function = compiled([], [y, y[1:4], y.reshape((2, 3)), y.reshape((2, 3)).T, x, x[::2], tt.sum(y)])
     first = function()
     copies = [result.copy() for result in first]
     x.set_value(np.arange(6.0) + 1)
@@ -101,9 +107,9 @@ def test_results_are_never_overwritten():
         assert not np.array_equal(result, other)
 
 
-def test_a_result_that_views_a_temporary_is_never_overwritten():
+def test_a_result_that_views_a_temporary_is_never_overwritten(compiled):
     x = shared(np.arange(6.0))
-    function = compile_function([], tt.exp(x).reshape((2, 3))[1:])
+    function = compiled([], tt.exp(x).reshape((2, 3))[1:])
     first = function()
     copy = first.copy()
     x.set_value(np.zeros(6))
@@ -111,36 +117,36 @@ def test_a_result_that_views_a_temporary_is_never_overwritten():
     np.testing.assert_array_equal(first, copy)
 
 
-def test_the_old_value_of_an_updated_variable_is_returned():
+def test_the_old_value_of_an_updated_variable_is_returned(compiled):
     x = shared(np.zeros(3))
-    function = compile_function([], x, updates=[(x, x + 1)])
+    function = compiled([], x, updates=[(x, x + 1)])
     results = [function(), function()]
     np.testing.assert_array_equal(results, [np.zeros(3), np.ones(3)])
     np.testing.assert_array_equal(x.get_value(), np.full(3, 2.0))
 
 
-def test_updates_are_simultaneous():
+def test_updates_are_simultaneous(compiled):
     a, b = shared(1.0), shared(2.0)
-    function = compile_function([], [a, b], updates=[(a, b), (b, a)])
+    function = compiled([], [a, b], updates=[(a, b), (b, a)])
     assert [float(v) for v in function()] == [1.0, 2.0]
     assert (a.get_value(), b.get_value()) == (2.0, 1.0)
     run_steps(function, 3)
     assert (a.get_value(), b.get_value()) == (1.0, 2.0)
 
 
-def test_borrowed_values_of_shared_variables_are_not_touched_by_updates_that_make_new_arrays():
+def test_borrowed_values_of_shared_variables_are_not_touched_by_updates_that_make_new_arrays(compiled):
     x = shared(np.ones(4))
     before = x.get_value(borrow=False)
-    function = compile_function([], None, updates=[(x, tt.exp(-x))])
+    function = compiled([], None, updates=[(x, tt.exp(-x))])
     run_steps(function, 2)
     np.testing.assert_allclose(x.get_value(), np.exp(-np.exp(-before)))
 
 
 @pytest.mark.parametrize("allow_gc", [True, False])
-def test_temporaries_are_released_if_theano_is_told_so(allow_gc):
+def test_temporaries_are_released_if_theano_is_told_so(allow_gc, compiled):
     x = shared(np.zeros(1000000))
     with theano.config.change_flags(allow_gc=allow_gc):
-        function = compile_function([], cholesky(tt.diag(tt.exp(x[:2]))).sum() + tt.exp(x).sum())
+        function = compiled([], cholesky(tt.diag(tt.exp(x[:2]))).sum() + tt.exp(x).sum())
     function()
     stored = [
         cell[0] for variable, cell in function.fn.storage_map.items() if variable.owner is not None and cell[0] is not None
@@ -164,12 +170,12 @@ def test_memory_is_kept_between_runs_until_it_is_released():
     assert kept > 7.9e6 and left < 1e5
 
 
-def test_nothing_leaks():
+def test_nothing_leaks(compiled):
     counter, losses = shared(0, "int64"), shared(np.zeros(100))
     x = shared(np.zeros(10))
     new = tt.exp(-x) + 1
     updates = [(x, new), (counter, (counter + 1) % 100), (losses, tt.set_subtensor(losses[counter], new.sum()))]
-    function = compile_function([], [tt.exp(x).sum(), x[2:]], updates=updates)
+    function = compiled([], [tt.exp(x).sum(), x[2:]], updates=updates)
     run_steps(function, 10)
     gc.collect()
     before = sys.getrefcount(None)
@@ -181,9 +187,9 @@ def test_nothing_leaks():
 
 
 # ---------------------------------------------------------------- ways of calling
-def test_arguments_defaults_and_givens():
+def test_arguments_defaults_and_givens(compiled):
     x, p, y = tt.dvector("x"), tt.dscalar("p"), tt.dscalar("y")
-    function = compile_function([x, theano.In(p, value=3.0)], x * p + y, givens={y: p + 1}, name="named")
+    function = compiled([x, theano.In(p, value=3.0)], x * p + y, givens={y: p + 1}, name="named")
     np.testing.assert_array_equal(function([1.0, 2.0]), [7.0, 10.0])
     np.testing.assert_array_equal(function([1.0], 5.0), [11.0])
     np.testing.assert_array_equal(function([1.0]), [7.0])
@@ -221,11 +227,11 @@ def test_random_streams_advance_as_in_theano(stream):
     assert not np.allclose(mine[0], mine[1])
 
 
-def test_constants_and_identities():
+def test_constants_and_identities(compiled):
     x = tt.dvector("x")
-    assert compile_function([], tt.constant(3.0))() == 3.0
-    np.testing.assert_array_equal(compile_function([x], [x, x])([1.0, 2.0]), [[1.0, 2.0]] * 2)
-    assert compile_function([], None)() == []
+    assert compiled([], tt.constant(3.0))() == 3.0
+    np.testing.assert_array_equal(compiled([x], [x, x])([1.0, 2.0]), [[1.0, 2.0]] * 2)
+    assert compiled([], None)() == []
 
 
 def test_inside_a_model_context_test_values_are_not_asked_for():
@@ -248,10 +254,10 @@ def test_a_given_mode_or_profile_means_theano_as_it_is():
 
 
 # ---------------------------------------------------------------- control flow
-def test_python_nodes_run_between_islands(rng):
+def test_python_nodes_run_between_islands(rng, compiled):
     matrix = tt.dmatrix("matrix")
     factor = cholesky(matrix)
-    function = compile_function([matrix], [tt.exp(factor).sum(), factor, theano.grad(factor.sum(), matrix)])
+    function = compiled([matrix], [tt.exp(factor).sum(), factor, theano.grad(factor.sum(), matrix)])
     value = np.diag([4.0, 9.0])
     result = function(value)
     np.testing.assert_allclose(result[1], np.diag([2.0, 3.0]))
@@ -268,12 +274,12 @@ def test_lazy_nodes_use_the_stock_linker(caplog):
     assert "lazily" in caplog.text
 
 
-def test_loops_have_islands_inside(rng):
+def test_loops_have_islands_inside(rng, compiled):
     x = tt.dvector("x")
     start = tt.constant(1.0, dtype="float64")
     states, _ = theano.scan(lambda a, b: tt.exp(-a) * b + 1, sequences=[x], outputs_info=[start])
     outputs = [states, theano.grad(states[-1], x)]
-    function = compile_function([x], outputs)
+    function = compiled([x], outputs)
     value = rng.random(7)
     expected = python_function([x], outputs)(value)
     for _ in range(2):
