@@ -252,7 +252,8 @@ class Step:
 
     def _advance(self, count):
         """Note that `count` more steps are done."""
-        self._position, self.steps_done = self._position + count, self.steps_done + count
+        # By one call: before Python 3.10 Ctrl-C may come between any two bytecodes.
+        vars(self).update(_position=self._position + count, steps_done=self.steps_done + count)
 
     def _recorded(self, begin):
         """Losses from row `begin` on."""
@@ -282,7 +283,7 @@ class Step:
 
     def go_to(self, position, steps_done):
         """Say that the next step is number `steps_done` and reads row `position` of the noise blocks."""
-        self._position, self.steps_done = position, steps_done
+        vars(self).update(_position=position, steps_done=steps_done)
         self.graph.noise.counter.set_value(np.int64(position))
 
     def snapshot(self):

@@ -197,7 +197,7 @@ class NewtonStep:
         """Note the rows that the target has run; those from the first non-finite one on do not count."""
         chunk = self.target.losses(self.position, self.target.position)
         good = int(np.argmin(np.append(np.isfinite(chunk), False)))
-        self.position, self.steps_done = self.position + good, self.steps_done + good
+        vars(self).update(position=self.position + good, steps_done=self.steps_done + good)
         missing = self.steps_done - self._begin - sum(map(len, self._recent))
         self._recent.append(self.target.losses(self.position - missing, self.position))
         if good < len(chunk):
@@ -225,15 +225,17 @@ class NewtonStep:
                 self.blocks.write(*warm.best)
         self.x = self.average = arrival.x
         self.batches_done = 0
-        self._start, self.arrival = None, arrival
+        vars(self).update(_start=None, arrival=arrival)
         self.write(self.x)
 
-    # Ctrl-C may come between any two lines: what a batch consists of is set at once, after all that takes time.
+    # Ctrl-C may come at any point, on Python before 3.10 between any two bytecodes: what belongs together is set by one
+    # call, after all that takes time.
     def _next_batch(self):
         eps = self._draw(self.batch)
         self.target.load(eps)
-        self._eps, self._loaded, self.updated = eps, True, False
-        self.rows, self.position, self.taken = self.batch, 0, self.draws.taken
+        vars(self).update(
+            _eps=eps, _loaded=True, updated=False, rows=self.batch, position=0, taken=self.draws.taken
+        )
 
     def _draw(self, rows, back=0):
         """Draws of `rows` rows, which begin `back` pairs before the end of the current batch."""
@@ -266,7 +268,7 @@ class NewtonStep:
         x = self.x + (x - self.x) * min(1.0, LONGEST_MOVE / max(move, 1e-300))
         weight = min((1 + LATE) / (self.batches_done + 1 + LATE), 1.0)
         average = self.average + weight * (x - self.average)
-        self.x, self.average, self.batches_done, self.updated = x, average, self.batches_done + 1, True
+        vars(self).update(x=x, average=average, batches_done=self.batches_done + 1, updated=True)
         self.write(x)
 
     # ---------------------------------------------------------------- state
