@@ -45,6 +45,11 @@ class FullRankGroup(Group):
         return {"mu": create_shared("mu", mu), "L_tril": create_shared("L_tril", packed)}
 
     @property
+    def param_rates(self):
+        """L moves by :math:`d^{-1/2}` of a rate: the errors of d entries add up to that of a standard deviation."""
+        return {} if self.user_params is not None else {self.shared_params["L_tril"]: self.ddim ** -0.5}
+
+    @property
     def num_tril_entries(self):
         """Number of entries of the packed factor."""
         return self.ddim * (self.ddim + 1) // 2

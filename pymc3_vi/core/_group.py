@@ -239,6 +239,11 @@ class Group(PlaceholderAPI, Memoised):
         """Trainable shared variables of the group."""
         return collect_shared(self.user_params if self.user_params is not None else self.shared_params)
 
+    @property
+    def param_rates(self):
+        """Parameters that must move more slowly than others in the default rule, and the factors of their rates."""
+        return {}
+
     def _require_bound(self, what):
         if self.group is None:
             raise GroupError(

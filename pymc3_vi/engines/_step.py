@@ -84,6 +84,9 @@ class Step:
         """Shared variables that the function changes, those of random streams and minibatches included."""
         return [i.variable for i in self.function.maker.inputs if i.update is not None and i.shared]
 
+    #: Whether it can begin with any parameters.
+    can_go_on = True
+
     @property
     def profile(self):
         """Theano's profile of the step, when compiled with ``profile=True``."""

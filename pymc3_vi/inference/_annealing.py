@@ -31,12 +31,15 @@ class AnnealedAdam:
         Fraction :math:`\tau` of the steps that is averaged; 0 keeps the last iterate.
     beta2 : float
         Decay of Adam's mean square; smaller forgets large early gradients sooner.
+    rates : dict, optional
+        Shared variable -> factor of its rate, for those that move more slowly than the others.
     """
 
     #: The average over the tail gains most from noise whose moments match within a block.
     balanced_noise = True
 
-    def __init__(self, learning_rate=0.05, final=0.02, tail=0.4, beta2=0.999):
+    def __init__(self, learning_rate=0.05, final=0.02, tail=0.4, beta2=0.999, rates=None):
+        self.rates = dict(rates or {})
         self.learning_rate, self.final, self.tail, self.beta2 = learning_rate, final, tail, beta2
         self._step = theano.shared(np.int64(0), "annealing_step")
         self._begin = theano.shared(np.int64(0), "annealing_begin")
@@ -51,6 +54,10 @@ class AnnealedAdam:
         final = np.float64(self.final)
         rate = np.float64(self.learning_rate) * (final + (np.float64(1.0) - final) * wave)
         updates = adam(loss_or_grads, params, learning_rate=rate, beta2=self.beta2)
+        for param in params:
+            if param in self.rates:
+                factor = np.asarray(self.rates[param], dtype=param.dtype)
+                updates[param] = param + factor * (updates[param] - param)
         if self.tail:
             updates = tail_average(updates, params, self._average_from, self._step)
             self.averages = dict(updates.averages)

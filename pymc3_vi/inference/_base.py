@@ -64,7 +64,10 @@ class Inference(SavedInference):
         self._compiled = None
         self._rule = self._averaged = None
         #: Rule of fits without an explicit optimizer.
-        self.default_rule = AnnealedAdam()
+        self.default_rule = AnnealedAdam(rates=self._rates())
+
+    def _rates(self):
+        return {param: rate for group in self.approx.groups for param, rate in group.param_rates.items()}
 
     @property
     def approx(self):
@@ -231,7 +234,7 @@ class Inference(SavedInference):
     def _step(self, score, options, fn_kwargs):
         """The compiled step for these options, the last one again when they have not changed."""
         key = (score, options, fn_kwargs)
-        if self._compiled is not None and _same(self._compiled[0], key):
+        if self._compiled is not None and _same(self._compiled[0], key) and self._compiled[1].can_go_on:
             self._take_up(self._compiled[1])
             return self._compiled[1]
         begin = time.perf_counter()

@@ -28,7 +28,7 @@ class ImplicitGradient(Inference):
         super().__init__(estimator, approx, kernel, **kwargs)
         if approx.all_histograms:
             # Close particles repel each other by the inverse of their distance: Adam's long memory would freeze them.
-            self.default_rule = AnnealedAdam(beta2=0.9)
+            self.default_rule = AnnealedAdam(beta2=0.9, rates=self._rates())
 
 
 class SVGD(ImplicitGradient):

@@ -59,7 +59,12 @@ class ADVI(KLqp):
 
 
 class FullRankADVI(KLqp):
-    """Full-rank ADVI: one correlated Gaussian; parameters as in :class:`ADVI`."""
+    """Full-rank ADVI: one correlated Gaussian; parameters as in :class:`ADVI`.
+
+    The default rule fits up to 1,024 values.  With more it stops at the optimum of mean field, with a
+    :class:`~pymc3_vi.errors.ConvergenceWarning`; a full-rank group for those variables whose correlations matter, beside a
+    mean-field group for the rest, is the better choice there.
+    """
 
     def __init__(
         self, local_rv=None, model=None, cost_part_grad_scale=1, scale_cost_to_minibatch=False, random_seed=None,

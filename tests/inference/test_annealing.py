@@ -52,6 +52,18 @@ def test_default_arguments_agree_with_nuts(annealed, name, variable):
     assert (np.abs(draws.std(0) / sd - 1) < 0.02 + 4 * relative).all()
 
 
+def test_many_correlations_do_not_widen_full_rank(annealed):
+    """A walk of 100 values with known covariance: noise in the 5,050 entries of L must not add up."""
+    d = 100
+    difference = np.eye(d) - np.eye(d, k=-1)
+    cov = np.linalg.inv(10 * difference.T.dot(difference) + 4 * np.eye(d))
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        pm.MvNormal("z", np.zeros(d), cov=cov, shape=d)
+    approx = pymc3_vi.fit(method="fullrank_advi", model=model, random_seed=1, progressbar=False)
+    assert np.abs(approx.mean.eval() / np.sqrt(np.diag(cov))).max() < 0.02
+    np.testing.assert_allclose(approx.std.eval() / np.sqrt(np.diag(cov)), 1, atol=0.1)
+
+
 def test_another_n_compiles_nothing(annealed, conjugate):
     inference = pymc3_vi.ADVI(model=conjugate, random_seed=1)
     inference.fit(500, progressbar=False)

@@ -1,7 +1,15 @@
 """Gaussian approximations as numbers: one mean and one scale, coordinates, curvature and base noise for averages."""
 from ._blocks import GaussianBlocks
 from ._chart import Chart
-from ._curvature import LARGEST_DENSE_DIMENSION, Curvature
+from ._curvature import LARGEST_DENSE_DIMENSION, LARGEST_FULL_DIMENSION, Curvature
 from ._draws import Draws, matched_pairs
 
-__all__ = ["GaussianBlocks", "Chart", "Curvature", "Draws", "matched_pairs", "LARGEST_DENSE_DIMENSION"]
+__all__ = [
+    "Chart",
+    "Curvature",
+    "Draws",
+    "GaussianBlocks",
+    "LARGEST_DENSE_DIMENSION",
+    "LARGEST_FULL_DIMENSION",
+    "matched_pairs",
+]

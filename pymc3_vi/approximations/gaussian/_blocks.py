@@ -18,6 +18,8 @@ class GaussianBlocks:
     ----------
     groups : list of Group
         See :meth:`fits`.
+    independent : bool
+        Take all groups for mean field: full-rank ones then have no correlations.
 
     Attributes
     ----------
@@ -29,12 +31,12 @@ class GaussianBlocks:
         Free entries of a triangular scale.
     """
 
-    def __init__(self, groups):
+    def __init__(self, groups, independent=False):
         self.groups = groups
         ends = np.cumsum([g.ddim for g in groups])
         self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(groups, ends)]
         self.d = int(ends[-1])
-        self.is_diagonal = all(isinstance(g, MeanFieldGroup) for g in groups)
+        self.is_diagonal = independent or all(isinstance(g, MeanFieldGroup) for g in groups)
         self.is_small = self.d <= (LARGEST_DENSE_DIMENSION if self.is_diagonal else LARGEST_FULL_DIMENSION)
         block = np.concatenate(
             [np.full(g.ddim, i) if isinstance(g, FullRankGroup) else -1 - np.arange(s.start, s.stop)
@@ -67,19 +69,30 @@ class GaussianBlocks:
                     scale[part] = sigma
                 else:
                     scale[part, part] = np.diag(sigma)
+                continue
+            block = np.zeros((group.ddim, group.ddim))
+            block[group.tril_indices] = params["L_tril"]
+            if self.is_diagonal:
+                scale[part] = np.sqrt(np.sum(block ** 2, axis=1))
             else:
-                block = np.zeros((group.ddim, group.ddim))
-                block[group.tril_indices] = params["L_tril"]
                 # The signs of columns say nothing about q.
                 scale[part, part] = block * np.where(np.diag(block) < 0, -1.0, 1.0)
         return mu, scale
+
+    def leaves_out_correlations(self):
+        """Whether full-rank groups that are taken for mean field have correlations now."""
+        if not self.is_diagonal:
+            return False
+        correlated = [g for g in self.groups if isinstance(g, FullRankGroup)]
+        return any(np.count_nonzero(g.shared_params["L_tril"].get_value(borrow=True)) > g.ddim for g in correlated)
 
     def write(self, mu, scale):
         """Set the groups' shared variables."""
         for group, part in zip(self.groups, self.slices):
             values = {"mu": mu[part]}
             if isinstance(group, FullRankGroup):
-                values["L_tril"] = scale[part, part][group.tril_indices]
+                block = np.diag(scale[part]) if self.is_diagonal else scale[part, part]
+                values["L_tril"] = block[group.tril_indices]
             else:
                 values["rho"] = softplus_inverse(scale[part] if self.is_diagonal else np.diag(scale[part, part]))
             for name, value in values.items():

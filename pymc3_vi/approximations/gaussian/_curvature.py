@@ -5,7 +5,7 @@ from scipy import linalg
 __all__ = ["Curvature", "LARGEST_DENSE_DIMENSION", "LARGEST_FULL_DIMENSION"]
 
 #: Up to this dimension curvature is a matrix, beyond it a diagonal; where q has correlations itself, it goes on longer.
-LARGEST_DENSE_DIMENSION, LARGEST_FULL_DIMENSION = 200, 500
+LARGEST_DENSE_DIMENSION, LARGEST_FULL_DIMENSION = 200, 1024
 
 #: Relative size below which a curvature counts as none.
 FLOOR = 1e-8

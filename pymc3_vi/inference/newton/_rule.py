@@ -1,8 +1,11 @@
 """Which fits the Newton rule can run."""
+import warnings
+
 import numpy as np
 import theano
 
-from ...approximations.gaussian import GaussianBlocks
+from ...approximations.gaussian import LARGEST_FULL_DIMENSION, GaussianBlocks
+from ...errors import ConvergenceWarning
 from ...operators import KL
 from ._step import NewtonStep
 from ._target import DrawTarget, changes_between_calls
@@ -31,7 +34,9 @@ def newton_step(objective, options, score=True, fn_kwargs=None):
         return None
     approx = objective.approx
     objective.check_start()
-    blocks = GaussianBlocks(approx.groups)
+    blocks = _affordable_blocks(approx)
+    if blocks is None:
+        return None
     target = DrawTarget(objective, blocks, options.get("obj_n_mc") or 1, options.get("more_replacements"), fn_kwargs)
     seed = int(approx.groups[0].seeds.generator("draws of the default rule").integers(2 ** 31))
     return NewtonStep(target, seed, score, jitter=_starts_at_test_point(approx, blocks))
@@ -45,15 +50,31 @@ def _covers(objective, options):
         return False
     if not all(GaussianBlocks.fits(group) for group in approx.groups):
         return False
-    blocks = GaussianBlocks(approx.groups)
-    if not (blocks.is_small or blocks.is_diagonal):
-        return False  # fewer draws than dimensions would leave directions in which the scale grows without end
     if approx.scale_cost_to_minibatch and approx.view.is_scaled():
         return False
     replaced = (options.get("more_replacements") or {}).values()
     nodes = [term.node for term in approx.view.logp_terms()]
     nodes += [value for value in replaced if isinstance(value, theano.graph.basic.Variable)]
     return not changes_between_calls(nodes)
+
+
+def _affordable_blocks(approx):
+    """Blocks in which curvature can be had; None where correlations are there already that would be lost by it."""
+    blocks = GaussianBlocks(approx.groups)
+    if blocks.is_small or blocks.is_diagonal:
+        return blocks
+    independent = GaussianBlocks(approx.groups, independent=True)
+    if independent.leaves_out_correlations():
+        return None
+    # Fewer draws than dimensions would leave directions in which the scale grows without end.
+    warnings.warn(
+        f"{approx.title} has {blocks.d:,} values, and the default rule fits correlations among at most "
+        f"{LARGEST_FULL_DIMENSION:,}: the result is the optimum of mean field. Give the variables whose correlations "
+        "matter a full-rank group of their own and the rest a mean-field group (see Group), or pass obj_optimizer= to go "
+        "on from here by stochastic gradients.",
+        ConvergenceWarning, stacklevel=5,
+    )
+    return independent
 
 
 def _starts_at_test_point(approx, blocks):

@@ -93,6 +93,11 @@ class NewtonStep:
         return "NewtonStep()"
 
     @property
+    def can_go_on(self):
+        """Whether it can begin with the parameters as they are now."""
+        return not self.blocks.leaves_out_correlations()
+
+    @property
     def profile(self):
         """Theano's profile, when compiled with ``profile=True``."""
         return self.target.profile

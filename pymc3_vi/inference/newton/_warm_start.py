@@ -5,7 +5,14 @@ from collections import namedtuple
 import numpy as np
 import theano
 
-from ...approximations.gaussian import Chart, Curvature, Draws, matched_pairs
+from ...approximations.gaussian import (
+    LARGEST_DENSE_DIMENSION,
+    Chart,
+    Curvature,
+    Draws,
+    GaussianBlocks,
+    matched_pairs,
+)
 from ._lbfgs import minimise
 from ._newton import variational_newton
 
@@ -71,7 +78,7 @@ class WarmStart:
        variates and an inverse Hessian that preconditions what follows.
 
     Where curvature between all values costs too much (:attr:`GaussianBlocks.is_small`), only step 3 is made, with
-    diagonal curvature.
+    diagonal curvature.  Correlated families of many dimensions begin at the optimum of mean field found so.
 
     Parameters
     ----------
@@ -102,6 +109,8 @@ class WarmStart:
     # ---------------------------------------------------------------- the stages
     def run(self):
         """Returns :class:`Arrival`."""
+        if self.dense and self.blocks.d > LARGEST_DENSE_DIMENSION:
+            return self._from_mean_field()
         start = self.best
         eps = self._few_draws()
         mu, scale = self._first_scale(*start, eps)
@@ -109,6 +118,15 @@ class WarmStart:
         if self.dense:
             mu, scale = self._travel(mu, scale, start, eps)
         return self._settle(mu, scale)
+
+    def _from_mean_field(self):
+        with self.target.taken_as(GaussianBlocks(self.blocks.groups, independent=True)):
+            first = WarmStart(self.target, self.seed, self.limit - self.target.evaluations)
+            try:
+                first.run()
+            finally:
+                mu, scale = self.best = first.best[0], np.diag(first.best[1])
+        return self._settle(*self._travel(mu, scale, None, self._few_draws()))
 
     def _first_scale(self, mu, scale, eps):
         """A scale at `mu` that fits the curvature there and has finite densities at its draws."""
