@@ -62,8 +62,8 @@ class FullRankADVI(KLqp):
     """Full-rank ADVI: one correlated Gaussian; parameters as in :class:`ADVI`.
 
     The default rule fits up to 1,024 values.  With more it stops at the optimum of mean field, with a
-    :class:`~pymc3_vi.errors.ConvergenceWarning`; a full-rank group for those variables whose correlations matter, beside a
-    mean-field group for the rest, is the better choice there.
+    :class:`~pymc3_vi.errors.ConvergenceWarning`; a full-rank group for those variables whose correlations matter,
+    beside a mean-field group for the rest, is the better choice there.
     """
 
     def __init__(

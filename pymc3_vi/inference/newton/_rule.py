@@ -70,8 +70,8 @@ def _affordable_blocks(approx):
     warnings.warn(
         f"{approx.title} has {blocks.d:,} values, and the default rule fits correlations among at most "
         f"{LARGEST_FULL_DIMENSION:,}: the result is the optimum of mean field. Give the variables whose correlations "
-        "matter a full-rank group of their own and the rest a mean-field group (see Group), or pass obj_optimizer= to go "
-        "on from here by stochastic gradients.",
+        "matter a full-rank group of their own and the rest a mean-field group (see Group), or pass obj_optimizer= to "
+        "go on from here by stochastic gradients.",
         ConvergenceWarning, stacklevel=5,
     )
     return independent
