@@ -27,6 +27,8 @@ class GaussianBlocks:
     is_diagonal : bool
     is_small : bool
         Whether matrices of curvature between all values are worth their cost.
+    widest : int
+        Dimension of the largest full-rank group.
     rows, columns : int arrays
         Free entries of a triangular scale.
     """
@@ -36,6 +38,7 @@ class GaussianBlocks:
         ends = np.cumsum([g.ddim for g in groups])
         self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(groups, ends)]
         self.d = int(ends[-1])
+        self.widest = max([0] + [g.ddim for g in groups if isinstance(g, FullRankGroup)])
         self.is_diagonal = independent or all(isinstance(g, MeanFieldGroup) for g in groups)
         self.is_small = self.d <= (LARGEST_DENSE_DIMENSION if self.is_diagonal else LARGEST_FULL_DIMENSION)
         block = np.concatenate(

@@ -59,12 +59,12 @@ def _covers(objective, options):
 
 
 def _affordable_blocks(approx):
-    """Blocks in which curvature can be had; None where correlations are there already that would be lost by it."""
+    """Blocks in which curvature can be had; None where they leave out correlations that Adam can find, or has found."""
     blocks = GaussianBlocks(approx.groups)
     if blocks.is_small or blocks.is_diagonal:
         return blocks
     independent = GaussianBlocks(approx.groups, independent=True)
-    if independent.leaves_out_correlations():
+    if blocks.widest <= LARGEST_FULL_DIMENSION or independent.leaves_out_correlations():
         return None
     # Fewer draws than dimensions would leave directions in which the scale grows without end.
     warnings.warn(

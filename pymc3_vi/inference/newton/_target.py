@@ -1,6 +1,5 @@
 """The compiled part: losses and gradients of log p at the draws of q, many rows a call."""
 from collections import OrderedDict
-from contextlib import contextmanager
 
 import numpy as np
 import theano
@@ -151,15 +150,6 @@ class DrawTarget:
         return joined * (-self.n_mc / self.weight)
 
     # ---------------------------------------------------------------- any place, any noise
-    @contextmanager
-    def taken_as(self, blocks):
-        """Scales of :meth:`evaluate` are those of other `blocks` over the same groups meanwhile."""
-        before, self.blocks = self.blocks, blocks
-        try:
-            yield self
-        finally:
-            self.blocks = before
-
     def evaluate(self, mu, scale, eps):
         """:class:`Evaluation` of q = N(mu, S S^T) at the noise `eps` (m, d); m is rounded up to whole rows.
 

@@ -1,6 +1,7 @@
 """From the start point to the neighbourhood of the optimum, by fixed draws."""
 import logging
 from collections import namedtuple
+from contextlib import contextmanager
 
 import numpy as np
 import theano
@@ -63,6 +64,17 @@ def settling_draws(target, seed):
     return matched_pairs(Draws(d, seed).pairs(count)[0::2])
 
 
+@contextmanager
+def _mean_field(target):
+    """The groups of `target` are all taken for mean field meanwhile."""
+    blocks = target.blocks
+    target.blocks = GaussianBlocks(blocks.groups, independent=True)
+    try:
+        yield
+    finally:
+        target.blocks = blocks
+
+
 def _whole_rows(target, pairs):
     """Number of pairs, at least `pairs`, that fill rows of several draws."""
     return -(-pairs // target.n_mc) * target.n_mc
@@ -82,7 +94,8 @@ class WarmStart:
 
     Parameters
     ----------
-    target : DrawTarget
+    target : DrawTarget or BatchTarget
+        With ``blocks``, ``n_mc``, ``evaluations`` and ``evaluate(mu, scale, eps)``.
     seed : int
     budget : int
         Number of evaluated draws after which no further Newton step is begun, unless the optimum is still far.
@@ -120,7 +133,7 @@ class WarmStart:
         return self._settle(mu, scale)
 
     def _from_mean_field(self):
-        with self.target.taken_as(GaussianBlocks(self.blocks.groups, independent=True)):
+        with _mean_field(self.target):
             first = WarmStart(self.target, self.seed, self.limit - self.target.evaluations)
             try:
                 first.run()
