@@ -6,6 +6,7 @@ reach by the same optimizer are compared.  Every single time goes to a JSON file
 a Markdown table.  A package that fails on a model is given up there and the rest goes on; ``--append`` goes on with the
 runs that the file lacks.
 """
+
 import argparse
 import contextlib
 import datetime
@@ -39,8 +40,10 @@ def _digits(value):
     """The same numbers to six digits, which keeps the file short."""
     if isinstance(value, dict):
         return {key: _digits(item) for key, item in value.items()}
-    return [_digits(item) for item in value] if isinstance(value, list) else (
-        float(f"{value:.6g}") if isinstance(value, float) else value
+    return (
+        [_digits(item) for item in value]
+        if isinstance(value, list)
+        else (float(f"{value:.6g}") if isinstance(value, float) else value)
     )
 
 
@@ -60,9 +63,14 @@ class Record:
         """Forget the runs that the options ask for."""
         jobs = options.jobs + ["loss"] * ("step" in options.jobs)
         self.results["runs"] = [
-            run for run in self.results["runs"]
-            if not (run["model"] in options.models and run["package"] in options.packages and run["job"] in jobs
-                    and run["threads"] == options.threads)
+            run
+            for run in self.results["runs"]
+            if not (
+                run["model"] in options.models
+                and run["package"] in options.packages
+                and run["job"] in jobs
+                and run["threads"] == options.threads
+            )
         ]
 
     def has(self, **wanted):
@@ -70,8 +78,9 @@ class Record:
         return any(all(run[key] == value for key, value in wanted.items()) for run in self.results["runs"])
 
     def failed(self, **wanted):
-        return any("error" in run and all(run[key] == value for key, value in wanted.items())
-                   for run in self.results["runs"])
+        return any(
+            "error" in run and all(run[key] == value for key, value in wanted.items()) for run in self.results["runs"]
+        )
 
     def add(self, phases, **key):
         self.results["runs"].append({**key, **_digits(phases)})
@@ -82,7 +91,8 @@ class Record:
         part.replace(self.path)
         words = phases.get("error") or ", ".join(
             f"{name} {value[1]:.3g}" if name != "loss" else f"loss {value[0]:.6g} ± {value[1]:.2g}"
-            for name, value in phases.items() if isinstance(value, list)
+            for name, value in phases.items()
+            if isinstance(value, list)
         )
         print(" ".join(str(value) for value in key.values()), words, flush=True)
 
@@ -104,8 +114,11 @@ def time_fits(model, options, record):
 def time_steps(model, options, record):
     """All turns of the steps of one model, and the losses in the end."""
     keys = {p: dict(model=model, package=p, job="step", threads=options.threads) for p in options.packages}
-    missing = [repeat for repeat in range(1, options.repeats + 1)
-               if any(not record.has(**key, repeat=repeat) for key in keys.values())]
+    missing = [
+        repeat
+        for repeat in range(1, options.repeats + 1)
+        if any(not record.has(**key, repeat=repeat) for key in keys.values())
+    ]
     if not missing:
         return
     options.loss_steps, options.loss_scale = LOSS_STEPS.get(model, 3000), LOSS_SCALE.get(model, 1.0)
@@ -149,8 +162,12 @@ def _parser():
     parser.add_argument("--peer-fits", type=int, default=1, help="turns of PyMC 5 and NumPyro in fits (default: 1)")
     parser.add_argument("--seconds", type=float, default=1.0, help="of steps that are timed (default: %(default)s)")
     parser.add_argument("--fit-steps", type=int, default=20000, help="steps of a fit (default: %(default)s)")
-    parser.add_argument("--fit-seconds", type=float, default=10.0, help="from which slow steps of the other packages' "
-                        "fits are extrapolated (default: %(default)s)")
+    parser.add_argument(
+        "--fit-seconds",
+        type=float,
+        default=10.0,
+        help="from which slow steps of the other packages' fits are extrapolated (default: %(default)s)",
+    )
     parser.add_argument("--draws", type=int, default=1000, help="after the fits of the first turn (default: 1000)")
     parser.add_argument("--no-losses", dest="losses", action="store_false", help="do not compare losses after steps")
     parser.add_argument("--threads", type=int, default=1, help="threads of every package (default: %(default)s)")

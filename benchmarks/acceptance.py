@@ -1,4 +1,5 @@
 """What is asked of the times, and whether a results file has it."""
+
 from collections import namedtuple
 from statistics import geometric_mean
 
@@ -48,6 +49,7 @@ def _compared(found, packages, keep):
 
 def lines(runs):
     """All demands, filled from the runs."""
+
     def small(model):
         return not is_large(model)
 
@@ -63,8 +65,11 @@ def lines(runs):
     cold, warm = (times(runs, "fit", cache, phases, CPU) for cache, phases in (("cold", COLD), ("warm", WARM)))
     step = {kind: times(runs, "step", None, STEP, kind) for kind in (CPU, WALL)}
     one_pass = times(runs, "step", None, ("pass",), WALL)
-    passes = {model: ratio(step[WALL][model, OURS], one_pass[model, OURS])
-              for model, package in step[WALL] if package == OURS and is_large(model)}
+    passes = {
+        model: ratio(step[WALL][model, OURS], one_pass[model, OURS])
+        for model, package in step[WALL]
+        if package == OURS and is_large(model)
+    }
     both = " against the faster of PyMC 5 and NumPyro"
     steps = ((word, step[kind]) for word, kind in (("processor", CPU), ("wall", WALL)))
     ranges = (("up to 10,000 observations", small, 1), ("at 100,000 observations", is_large, 3))
@@ -73,17 +78,28 @@ def lines(runs):
         Line("Warm, without the import, against PyMC3", *_compared(warm, [PYMC3], alone), 5, 2, None),
         Line("Step of mean field against PyMC3", *_compared(step[CPU], [PYMC3], mean_field), 3, 1.5, None),
         Line("Step of full rank against PyMC3", *_compared(step[CPU], [PYMC3], full_rank), None, 8, None),
-        *(Line(f"Step {words}{both}, {kind}", *_compared(found, PEERS, keep), None, least, None)
-          for kind, found in steps
-          for words, keep, least in ranges),
-        Line("Step at 100,000 observations over one pass over the data, wall", passes,
-             {model: len(step[WALL][model, OURS]) for model in passes}, None, None, 4),
+        *(
+            Line(f"Step {words}{both}, {kind}", *_compared(found, PEERS, keep), None, least, None)
+            for kind, found in steps
+            for words, keep, least in ranges
+        ),
+        Line(
+            "Step at 100,000 observations over one pass over the data, wall",
+            passes,
+            {model: len(step[WALL][model, OURS]) for model in passes},
+            None,
+            None,
+            4,
+        ),
     ]
 
 
 def _bound(line):
-    asked = [f"mean {line.mean:g}" if line.mean else "", f"each {line.least:g}" if line.least else "",
-             f"at most {line.most:g}" if line.most else ""]
+    asked = [
+        f"mean {line.mean:g}" if line.mean else "",
+        f"each {line.least:g}" if line.least else "",
+        f"at most {line.most:g}" if line.most else "",
+    ]
     return ", ".join(word for word in asked if word)
 
 

@@ -2,13 +2,16 @@
 
 Usage: ``make accuracy``, or ``python -m benchmarks.accuracy [NAME ...]`` to print some models only.
 """
+
 import sys
 import time
 from pathlib import Path
 
-from benchmarks.development_set import DEVELOPMENT_SET, build, stored  # (imports pymc3_vi before PyMC3)
 import pymc3_vi
+
 import numpy as np
+
+from benchmarks.development_set import DEVELOPMENT_SET, build, stored  # (imports pymc3_vi before PyMC3)
 
 N, SEED = 10000, 1
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "accuracy.md"
@@ -66,8 +69,10 @@ def number(x):
 
 def summary(found):
     """Rows of quantiles over all values of all models, and over the models' largest errors."""
-    lines = ["| family | rule | mean error: median | 90 % | largest | sd error: median | 90 % | largest |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| family | rule | mean error: median | 90 % | largest | sd error: median | 90 % | largest |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for family, _, title in FAMILIES:
         for rule, _ in RULES:
             cells = []
@@ -80,9 +85,11 @@ def summary(found):
 
 def per_model(found):
     """Rows of the largest errors of every model."""
-    lines = ["| model | values | family | mean error | sd error | seconds "
-             "| adagrad_window: mean error | sd error | seconds |",
-             "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| model | values | family | mean error | sd error | seconds "
+        "| adagrad_window: mean error | sd error | seconds |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for name in _names(found):
         for family, _, title in FAMILIES:
             cells = []

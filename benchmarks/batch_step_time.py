@@ -6,6 +6,7 @@ each fitted by SVGD with 100 particles and by ADVI with ``obj_n_mc=100``, with t
 Both fits are compiled and run in first.  Then they take turns, so that a change of the machine's speed meets both, and
 the ratio is taken within each turn.  No callbacks, no progress bar.
 """
+
 import argparse
 import json
 import logging
@@ -13,13 +14,14 @@ import time
 import warnings
 from pathlib import Path
 
-import numpy as np
 import pymc3_vi
+from pymc3_vi.errors import VarianceCollapseWarning
+
+import numpy as np
 import pymc3 as pm
 from scipy.stats import gmean
 
 from examples import radon
-from pymc3_vi.errors import VarianceCollapseWarning
 from tests.zoo import ZOO
 
 __all__ = ["METHODS", "MODELS", "compare", "main", "run_in", "time_per_step"]
@@ -84,9 +86,11 @@ def _ratios(figures, kind):
 
 def _line(name, method, figures):
     ratios = _ratios(figures, "wall")
-    return (f"{name:10} {method:6} {np.median(figures['stock_wall']):12.1f} {np.median(figures['ours_wall']):12.1f} "
-            f"{np.median(ratios):8.2f}x ({ratios.min():.2f} to {ratios.max():.2f}; "
-            f"processor {np.median(_ratios(figures, 'cpu')):.2f}x)")
+    return (
+        f"{name:10} {method:6} {np.median(figures['stock_wall']):12.1f} {np.median(figures['ours_wall']):12.1f} "
+        f"{np.median(ratios):8.2f}x ({ratios.min():.2f} to {ratios.max():.2f}; "
+        f"processor {np.median(_ratios(figures, 'cpu')):.2f}x)"
+    )
 
 
 def main(arguments=None):

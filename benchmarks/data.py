@@ -3,6 +3,7 @@
 Every function returns a dict of arrays; the same seed gives the same numbers under every version of NumPy, because
 `RandomState` is frozen.
 """
+
 import csv
 from pathlib import Path
 

@@ -4,17 +4,20 @@ The posterior of the conjugate model is known, and stored as it is.
 
 Usage: ``python -m benchmarks.development_nuts [NAME ...]``; without names the whole set (about half an hour).
 """
+
 import json
 import platform
 import sys
 import time
 
-from benchmarks.development_set import DEVELOPMENT_SET, build, reference_path, stored  # (imports pymc3_vi before PyMC3)
 import pymc3_vi
+
 import arviz as az
 import numpy as np
 import pymc3 as pm
 from pymc3.step_methods.hmc import quadpotential
+
+from benchmarks.development_set import DEVELOPMENT_SET, build, reference_path, stored  # (imports pymc3_vi before PyMC3)
 
 CHAINS, TUNE, DRAWS, TARGET_ACCEPT, SEED = 4, 1000, 4000, 0.9, 20210401
 LARGEST_MCSE = 0.02  # of a mean, in posterior standard deviations
@@ -59,8 +62,16 @@ def _sample(name, keep=None):
         potential = quadpotential.QuadPotentialFull(cov[np.ix_(order, order)])
         step = pm.NUTS(target_accept=TARGET_ACCEPT, potential=potential)
         trace = pm.sample(
-            DRAWS, tune=TUNE, step=step, start=start, chains=CHAINS, cores=1, random_seed=SEED,
-            return_inferencedata=False, progressbar=False, compute_convergence_checks=False,
+            DRAWS,
+            tune=TUNE,
+            step=step,
+            start=start,
+            chains=CHAINS,
+            cores=1,
+            random_seed=SEED,
+            return_inferencedata=False,
+            progressbar=False,
+            compute_convergence_checks=False,
         )
     names = [v for v in trace.varnames if keep is None or v in keep]
     return {v: np.stack(trace.get_values(v, combine=False)) for v in names}
@@ -94,15 +105,15 @@ def update_reference(name, key, value):
     lines = []
     for section in sorted(results):
         inner = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in results[section].items())
-        lines.append(f' {json.dumps(section)}: {{\n{inner}\n }}')
+        lines.append(f" {json.dumps(section)}: {{\n{inner}\n }}")
     reference_path(name).write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def _conjugate_normal():
     """Summary of the conjugate model in closed form."""
     y = build("conjugate_normal")["y"].observations
-    precision = 1 / 10.0 ** 2 + len(y) / 2.0 ** 2
-    return {"mu": {"mean": y.sum() / 2.0 ** 2 / precision, "sd": precision ** -0.5, "mcse_mean": 0.0, "mcse_sd": 0.0}}
+    precision = 1 / 10.0**2 + len(y) / 2.0**2
+    return {"mu": {"mean": y.sum() / 2.0**2 / precision, "sd": precision**-0.5, "mcse_mean": 0.0, "mcse_sd": 0.0}}
 
 
 def run(name):
@@ -122,8 +133,14 @@ def run(name):
     results = {v: {k: rounded(x) for k, x in s.items()} for v, s in summary.items()}
     model = build(name)
     results["_run"] = {
-        "sampler": "pymc3.sample (NUTS)", "pymc3": pm.__version__, "python": platform.python_version(),
-        "chains": CHAINS, "tune": TUNE, "draws": DRAWS, "target_accept": TARGET_ACCEPT, "seed": SEED,
+        "sampler": "pymc3.sample (NUTS)",
+        "pymc3": pm.__version__,
+        "python": platform.python_version(),
+        "chains": CHAINS,
+        "tune": TUNE,
+        "draws": DRAWS,
+        "target_accept": TARGET_ACCEPT,
+        "seed": SEED,
         "logp_at_test_point": float(model.logp(model.test_point)),
     }
     update_reference(name, "nuts", results)

@@ -7,16 +7,19 @@ mean of both is stored.
 
 Usage: ``python -m benchmarks.development_optima [NAME ...]``
 """
+
 import sys
 import time
 
-from benchmarks.development_set import DEVELOPMENT_SET, build  # (imports pymc3_vi before PyMC3)
-from benchmarks.development_nuts import rounded, update_reference
 import pymc3_vi
+
 import numpy as np
 import theano
 from scipy import linalg, optimize, special
 from scipy.stats import qmc
+
+from benchmarks.development_nuts import rounded, update_reference
+from benchmarks.development_set import DEVELOPMENT_SET, build  # (imports pymc3_vi before PyMC3)
 
 PAIRS, FIRST_PAIRS = 2048, 256
 ROUNDS = 6
@@ -116,7 +119,11 @@ def solve(density, full, eps, mu, scale):
         scale0 = linalg.cholesky(scale.dot(scale.T), lower=True) if full else scale
         x = np.zeros(d + (d * (d + 1) // 2 if full else d))
         done = optimize.minimize(
-            _objective, x, (density, eps, mu, root, scale0, full), jac=True, method="L-BFGS-B",
+            _objective,
+            x,
+            (density, eps, mu, root, scale0, full),
+            jac=True,
+            method="L-BFGS-B",
             options={"maxcor": 30, "maxiter": 100, "ftol": 0, "gtol": TOLERANCE / 3, "maxls": 40},
         )
         value, slope = _objective(done.x, density, eps, mu, root, scale0, full)
@@ -147,18 +154,29 @@ def run(name):
             if not solutions:  # few draws are enough to come close
                 mu, scale, _, _ = solve(density, full, fixed_draws(d, seed, max(FIRST_PAIRS, 4 * d)), mu, scale)
             mu, scale, elbo, slope = solve(density, full, fixed_draws(d, seed), mu, scale)
-            solutions.append((mu, np.sqrt((scale ** 2).sum(1)) if full else scale, elbo, slope))
+            solutions.append((mu, np.sqrt((scale**2).sum(1)) if full else scale, elbo, slope))
         (m1, s1, e1, g1), (m2, s2, e2, _) = solutions
         shift, change = np.abs((m1 - m2) / s1).max(), np.abs(s1 / s2 - 1).max()
-        print(f"{name} {family}: ELBO {e1:.4f} ({e2 - e1:+.1e}), draws shift means by {shift:.1e} sd, sds by "
-              f"{change:.1e}; gradient {g1:.0e}; {time.time() - begin:.0f} s", flush=True)
+        print(
+            f"{name} {family}: ELBO {e1:.4f} ({e2 - e1:+.1e}), draws shift means by {shift:.1e} sd, sds by "
+            f"{change:.1e}; gradient {g1:.0e}; {time.time() - begin:.0f} s",
+            flush=True,
+        )
         if g1 > 1e-3:
             raise RuntimeError(f"{name} {family} did not converge; nothing was written.")
-        update_reference(name, family, {
-            "names": density.names, "mean": rounded((m1 + m2) / 2), "sd": rounded((s1 + s2) / 2),
-            "elbo": float(f"{(e1 + e2) / 2:.7g}"), "draws": 4 * PAIRS, "shift_mean": float(f"{shift:.2g}"),
-            "shift_sd": float(f"{change:.2g}"),
-        })
+        update_reference(
+            name,
+            family,
+            {
+                "names": density.names,
+                "mean": rounded((m1 + m2) / 2),
+                "sd": rounded((s1 + s2) / 2),
+                "elbo": float(f"{(e1 + e2) / 2:.7g}"),
+                "draws": 4 * PAIRS,
+                "shift_mean": float(f"{shift:.2g}"),
+                "shift_sd": float(f"{change:.2g}"),
+            },
+        )
 
 
 if __name__ == "__main__":

@@ -2,12 +2,14 @@
 
 Data are invented with fixed seeds, except eight schools, radon and the seven points of PyMC issue 2162.
 """
+
 import json
 from collections import OrderedDict
 from pathlib import Path
 
-import numpy as np
 import pymc3_vi  # noqa: F401  (before PyMC3)
+
+import numpy as np
 import pymc3 as pm
 import theano
 import theano.tensor as tt
@@ -204,7 +206,7 @@ def gaussian_process():
     scale = pm.Gamma("length_scale", 2.0, 1.0)
     amplitude = pm.HalfNormal("amplitude", 3.0)
     noise = pm.HalfNormal("noise", 1.0)
-    cov = amplitude ** 2 * tt.exp(-squared / (2 * scale ** 2)) + (noise ** 2 + 1e-6) * np.eye(30)
+    cov = amplitude**2 * tt.exp(-squared / (2 * scale**2)) + (noise**2 + 1e-6) * np.eye(30)
     pm.MvNormal("y", mu=np.zeros(30), cov=cov, observed=y)
 
 

@@ -1,4 +1,5 @@
 """The environments that the packages run in: interpreters, caches and threads."""
+
 import os
 import subprocess
 import sys

@@ -4,6 +4,7 @@ Usage: ``make ingredients``, or ``python -m benchmarks.ingredients [RULE ...]`` 
 stored as it ends, so that a run that was stopped goes on where it stood; ``--fresh`` forgets them, ``--tables`` fits
 nothing.  The tables go into docs/ingredients.md, over those models that every rule has been fitted to.
 """
+
 import json
 import re
 import sys
@@ -13,16 +14,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from unittest import mock
 
-from benchmarks.accuracy import FAMILIES, N, SEED, distances, quantiles
-from benchmarks.development_set import DEVELOPMENT_SET, build, stored
 import pymc3_vi
-import numpy as np
-import theano
 from pymc3_vi.approximations.gaussian import Chart, Curvature, Draws
 from pymc3_vi.errors import NonFiniteError, StartError
 from pymc3_vi.inference.newton import WarmStart
 from pymc3_vi.inference.newton._lbfgs import InverseHessian
 from pymc3_vi.inference.newton._warm_start import Arrival
+
+import numpy as np
+import theano
+
+from benchmarks.accuracy import FAMILIES, SEED, N, distances, quantiles
+from benchmarks.development_set import DEVELOPMENT_SET, build, stored
 
 ROOT = Path(__file__).resolve().parents[1]
 STORE, DOCUMENT = ROOT / ".bench" / "ingredients.json", ROOT / "docs" / "ingredients.md"
@@ -37,7 +40,7 @@ RATES, TRIAL_STEPS = (0.3, 0.1, 0.03, 0.01, 0.003), 300
 def _at(warm, mu, scale):
     """Arrival at a place in coordinates of q's own widths, which know nothing of the log density."""
     widths = warm.blocks.std(scale)
-    chart = Chart(warm.blocks, mu, scale, Curvature(1 / widths ** 2), widths)
+    chart = Chart(warm.blocks, mu, scale, Curvature(1 / widths**2), widths)
     return Arrival(chart, chart.origin(), InverseHessian(), -np.inf, np.inf)
 
 
@@ -65,7 +68,10 @@ NEWTON = "pymc3_vi.inference.newton"
 NO_PATH = (f"{NEWTON}._warm_start.WarmStart.run", _stay)
 NO_PRECONDITIONING = (f"{NEWTON}._warm_start.WarmStart.run", _forget)
 ONE_START = (f"{NEWTON}._warm_start.EXTRA_STARTS", 0)
-NO_CONTROL = ("pymc3_vi.approximations.gaussian.Chart.slope", lambda *args, control=False: _slope(*args, control=control))
+NO_CONTROL = (
+    "pymc3_vi.approximations.gaussian.Chart.slope",
+    lambda *args, control=False: _slope(*args, control=control),
+)
 INDEPENDENT = (f"{NEWTON}._step.Draws", _Independent)
 ANNEALED = ("pymc3_vi.inference._base.newton_step", lambda *args: None)
 UNBALANCED = ("pymc3_vi.inference._annealing.AnnealedAdam.balanced_noise", False)
@@ -102,7 +108,9 @@ def _best_rate(inference):
 
 def _searched(inference):
     best = _best_rate(inference)
-    return inference.fit(N, progressbar=False, obj_optimizer=pymc3_vi.adam(learning_rate=pymc3_vi.updates.cosine(best, N)))
+    return inference.fit(
+        N, progressbar=False, obj_optimizer=pymc3_vi.adam(learning_rate=pymc3_vi.updates.cosine(best, N))
+    )
 
 
 class Rule:
@@ -203,7 +211,9 @@ def measure(name, family, method, rule):
 def _row(rule, fits):
     cells = []
     for which in ("mean", "sd"):
-        cells += quantiles(np.concatenate([np.full(f["values"], np.inf) if f[which] is None else f[which] for f in fits]))
+        cells += quantiles(
+            np.concatenate([np.full(f["values"], np.inf) if f[which] is None else f[which] for f in fits])
+        )
     failed = sum(f["mean"] is None for f in fits)
     far = sum(f["mean"] is None or max(f["mean"]) > 0.1 for f in fits)
     seconds = np.median([f["seconds"] for f in fits])
@@ -217,10 +227,16 @@ def tables(found):
         names = [name for name in DEVELOPMENT_SET if all(_key(rule, name, family) in found for rule in RULES)]
         if not names:
             continue
-        lines += ["", f"### {title[0].upper()}{title[1:]}, {len(names)} of {len(DEVELOPMENT_SET)} models", "",
-                  f"{', '.join(names)}.", "",
-                  "| rule | mean error: median | 90 % | largest | sd error: median | 90 % | largest | beyond 0.1 sd "
-                  "| failed | seconds |", "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+        lines += [
+            "",
+            f"### {title[0].upper()}{title[1:]}, {len(names)} of {len(DEVELOPMENT_SET)} models",
+            "",
+            f"{', '.join(names)}.",
+            "",
+            "| rule | mean error: median | 90 % | largest | sd error: median | 90 % | largest | beyond 0.1 sd "
+            "| failed | seconds |",
+            "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        ]
         lines += [_row(rule, [found[_key(key, name, family)] for name in names]) for key, rule in RULES.items()]
     return lines + [""]
 

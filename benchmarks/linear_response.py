@@ -4,14 +4,17 @@ The posterior's moments are those of the stored NUTS runs (`benchmarks/developme
 
 Usage: ``python -m benchmarks.linear_response [NAME ...]``; with names the results of these models are printed only.
 """
+
 import json
 import sys
 import time
 from pathlib import Path
 
-from benchmarks.development_set import DEVELOPMENT_SET, build, stored  # (imports pymc3_vi before PyMC3)
 import pymc3_vi
+
 import numpy as np
+
+from benchmarks.development_set import DEVELOPMENT_SET, build, stored  # (imports pymc3_vi before PyMC3)
 
 SEED, N = 1, 10000
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "accuracy_dadvi.md"
@@ -57,9 +60,15 @@ def measure(name):
     inference.fit(N, progressbar=False)
     advi, advi_alone = time.process_time() - begin, time.process_time() - middle
     found = {
-        "mean": np.abs(q_mean - mean) / sd, "q": np.abs(q_sd / sd - 1), "lr": np.abs(lr_sd / sd - 1),
-        "seconds": seconds, "alone": alone, "advi": advi, "advi_alone": advi_alone,
-        "draws": approx.fixed_draws.count, "source": source,
+        "mean": np.abs(q_mean - mean) / sd,
+        "q": np.abs(q_sd / sd - 1),
+        "lr": np.abs(lr_sd / sd - 1),
+        "seconds": seconds,
+        "alone": alone,
+        "advi": advi,
+        "advi_alone": advi_alone,
+        "draws": approx.fixed_draws.count,
+        "source": source,
     }
     return {k: v.tolist() if isinstance(v, np.ndarray) else v for k, v in found.items()}
 
@@ -71,22 +80,31 @@ def number(x):
 
 def table(found):
     """The page's tables."""
-    lines = ["Over all values of all models, and with every model counted once (median of the models' medians):", "",
-             "| | mean error: median | 90 % | sd error of the mean field: median | 90 % | sd error of the linear response: median | 90 % |",
-             "| --- | --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "Over all values of all models, and with every model counted once (median of the models' medians):",
+        "",
+        "| | mean error: median | 90 % | sd error of the mean field: median | 90 % | sd error of the linear response: median | 90 % |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for title, reduce in (("values", list), ("models", lambda x: [np.median(x)])):
         cells = []
         for key in ("mean", "q", "lr"):
             pooled = np.concatenate([reduce(f[key]) for f in found.values()])
             cells += [number(np.quantile(pooled, q)) for q in (0.5, 0.9)]
         lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    lines += ["", "Median and largest error of each model:", "",
-              "| model | values | mean error | sd error: mean field | linear response | draws | DADVI, s | ADVI, s | truth |",
-              "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines += [
+        "",
+        "Median and largest error of each model:",
+        "",
+        "| model | values | mean error | sd error: mean field | linear response | draws | DADVI, s | ADVI, s | truth |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for name, f in found.items():
         cells = [f"{number(np.median(f[k]))}, {number(np.max(f[k]))}" for k in ("mean", "q", "lr")]
-        lines.append(f"| {name} | {len(f['mean'])} | " + " | ".join(cells) + f" | {f['draws']:,} | {f['seconds']:.1f} "
-                     f"({f['alone']:.2f}) | {f['advi']:.1f} ({f['advi_alone']:.2f}) | {f['source']} |")
+        lines.append(
+            f"| {name} | {len(f['mean'])} | " + " | ".join(cells) + f" | {f['draws']:,} | {f['seconds']:.1f} "
+            f"({f['alone']:.2f}) | {f['advi']:.1f} ({f['advi_alone']:.2f}) | {f['source']} |"
+        )
     return lines
 
 

@@ -1,4 +1,5 @@
 """The same models for NumPyro."""
+
 import jax
 import jax.numpy as jnp
 import numpyro
@@ -43,7 +44,7 @@ def gp(data):
     scale = numpyro.sample("scale", dist.HalfNormal(2))
     noise = numpyro.sample("noise", dist.HalfNormal(1))
     x = data["x"]
-    covariance = scale ** 2 * jnp.exp(-0.5 * ((x - x.T) / length) ** 2) + (noise ** 2 + 1e-6) * jnp.eye(len(x))
+    covariance = scale**2 * jnp.exp(-0.5 * ((x - x.T) / length) ** 2) + (noise**2 + 1e-6) * jnp.eye(len(x))
     numpyro.sample("obs", dist.MultivariateNormal(0.0, covariance), obs=data["y"])
 
 

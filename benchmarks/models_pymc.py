@@ -73,7 +73,7 @@ def gp(pm, tt, data):
         length = pm.Gamma("length", alpha=2, beta=1)
         scale = pm.HalfNormal("scale", sigma=2)
         noise = pm.HalfNormal("noise", sigma=1)
-        process = pm.gp.Marginal(cov_func=scale ** 2 * pm.gp.cov.ExpQuad(1, length))
+        process = pm.gp.Marginal(cov_func=scale**2 * pm.gp.cov.ExpQuad(1, length))
         _Spelling(pm).marginal(process, data["x"], data["y"], noise)
     return model
 

@@ -1,4 +1,5 @@
 """Times and ratios of times from the runs of a results file."""
+
 from collections import defaultdict
 from statistics import median
 

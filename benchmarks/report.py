@@ -1,4 +1,5 @@
 """Medians and ratios of a results file as Markdown: ``python -m benchmarks.report FILE.json``."""
+
 import json
 import sys
 from collections import defaultdict
@@ -58,8 +59,11 @@ def _cell(theirs, ours, factor, starred):
 def _starred(runs, cache):
     """(model, package) of fits some of whose steps are extrapolated."""
     last = {label(run): run["steps"] for run in runs if run["job"] == "fit" and run["package"] == OURS}
-    return {(label(run), run["package"]) for run in runs
-            if run["job"] == "fit" and run["cache"] == cache and run["steps"] < 0.99 * last.get(label(run), 0)}
+    return {
+        (label(run), run["package"])
+        for run in runs
+        if run["job"] == "fit" and run["cache"] == cache and run["steps"] < 0.99 * last.get(label(run), 0)
+    }
 
 
 def _table(runs, title, job, cache, phases, unit, factor):
@@ -78,8 +82,10 @@ def _table(runs, title, job, cache, phases, unit, factor):
         ratios = defaultdict(list)
         for model in models:
             ours = found.get((model, OURS))
-            cells = [_cell(found.get((model, p)), None if p == OURS else ours, factor, (model, p) in starred)
-                     for p in packages]
+            cells = [
+                _cell(found.get((model, p)), None if p == OURS else ours, factor, (model, p) in starred)
+                for p in packages
+            ]
             if passes:
                 cells.append(_cell(passes.get((model, OURS)), None, factor, False))
             lines.append(f"| {model} | {len(ours or ())} | " + " | ".join(cells) + " |")
@@ -108,7 +114,7 @@ def disagreements(runs):
     for model, losses in _losses(runs).items():
         for package, (mean, error) in losses.items():
             ours, our_error = losses.get(OURS, (mean, error))
-            if abs(mean - ours) > LOSS_TOLERANCE + 4 * (error ** 2 + our_error ** 2) ** 0.5:
+            if abs(mean - ours) > LOSS_TOLERANCE + 4 * (error**2 + our_error**2) ** 0.5:
                 wrong.append((model, package))
     return wrong
 
@@ -118,18 +124,25 @@ def _loss_table(runs):
     if not losses:
         return []
     packages = sorted({package for each in losses.values() for package in each}, key=lambda p: (p != OURS, p))
-    lines = ["", "### Losses after the same steps", "",
-             "Negative ELBO and its standard error at the end of five stages of Adam with rates from 0.1 to 0.001 (less "
-             "for the largest models), the same for all packages. They agree within four standard errors and "
-             f"{LOSS_TOLERANCE:g}, or are marked.",
-             "",
-             "Two models may differ for a reason: NumPyro's `lkj` has correlations and scales for its unconstrained "
-             "variables, so that its mean field is another family; `bnn` has many optima, and where a package starts "
-             "decides between them.", ""]
+    lines = [
+        "",
+        "### Losses after the same steps",
+        "",
+        "Negative ELBO and its standard error at the end of five stages of Adam with rates from 0.1 to 0.001 (less "
+        "for the largest models), the same for all packages. They agree within four standard errors and "
+        f"{LOSS_TOLERANCE:g}, or are marked.",
+        "",
+        "Two models may differ for a reason: NumPyro's `lkj` has correlations and scales for its unconstrained "
+        "variables, so that its mean field is another family; `bnn` has many optima, and where a package starts "
+        "decides between them.",
+        "",
+    ]
     lines += ["| model | " + " | ".join(packages) + " |", "| --- |" + " ---: |" * len(packages)]
     for model, each in losses.items():
-        cells = [f"{each[p][0]:.3f} ± {each[p][1]:.3f}" + " differs" * ((model, p) in wrong) if p in each else "–"
-                 for p in packages]
+        cells = [
+            f"{each[p][0]:.3f} ± {each[p][1]:.3f}" + " differs" * ((model, p) in wrong) if p in each else "–"
+            for p in packages
+        ]
         lines.append(f"| {model} | " + " | ".join(cells) + " |")
     return lines
 
@@ -137,8 +150,13 @@ def _loss_table(runs):
 def markdown(results):
     """The page: what is asked and met, tables of medians, losses, and what failed."""
     runs = [run for run in results["runs"] if "error" not in run]
-    lines = [INTRODUCTION.format(**results), "## What is asked", "",
-             "Ratios of other packages' times to this package's, the median over turns for every model.", ""]
+    lines = [
+        INTRODUCTION.format(**results),
+        "## What is asked",
+        "",
+        "Ratios of other packages' times to this package's, the median over turns for every model.",
+        "",
+    ]
     lines += [*table(runs), "", "## Times"]
     for title, quantity in QUANTITIES.items():
         lines += _table(runs, title, *quantity)

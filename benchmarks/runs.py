@@ -1,4 +1,5 @@
 """Processes of `benchmarks.worker` and their caches; every failure comes back as ``{"error": its words}``."""
+
 import contextlib
 import json
 import shutil
@@ -27,8 +28,13 @@ def _error(stderr):
 def _fit(package, model, cache, options, draws):
     try:
         done = subprocess.run(
-            _command(package, model, "fit", options, draws), env=environment(package, cache, options.threads), cwd=ROOT,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True, timeout=options.timeout,
+            _command(package, model, "fit", options, draws),
+            env=environment(package, cache, options.threads),
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=options.timeout,
         )
     except subprocess.TimeoutExpired:
         return {"error": f"more than {options.timeout:g} s"}
@@ -61,8 +67,13 @@ class Steps(contextlib.AbstractContextManager):
         cache.mkdir(parents=True, exist_ok=True)
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(
-            _command(package, model, "step", options), env=environment(package, cache, options.threads), cwd=ROOT,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, universal_newlines=True,
+            _command(package, model, "step", options),
+            env=environment(package, cache, options.threads),
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.errors,
+            universal_newlines=True,
         )
         self.begun = self._answer()
 

@@ -4,6 +4,7 @@
 every line of its input with a line: ``step`` times further steps, ``loss`` fits anew with a falling rate and tells the
 loss in the end.  Every phase is a pair of wall seconds and processor seconds, those of compilers included.
 """
+
 import argparse
 import contextlib
 import json

@@ -1,4 +1,5 @@
 """Example pictures of the plots, for docs/plots.md: ``python docs/make_pictures.py``."""
+
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import matplotlib  # noqa: E402
 matplotlib.use("Agg")
 
 import pymc3_vi  # noqa: E402  (before PyMC3)
+
 import numpy as np  # noqa: E402
 import pymc3 as pm  # noqa: E402
 
@@ -34,12 +36,23 @@ def main():
     with model:
         # Adam with a fixed rate wanders to the optimum, which is more to look at than the default's few Newton steps.
         tracked = pymc3_vi.fit(
-            STEPS, random_seed=SEED, callbacks=[tracker], obj_optimizer=pymc3_vi.adam(learning_rate=0.005),
+            STEPS,
+            random_seed=SEED,
+            callbacks=[tracker],
+            obj_optimizer=pymc3_vi.adam(learning_rate=0.005),
             progressbar=False,
         )
         approx = pymc3_vi.fit(STEPS, random_seed=SEED, progressbar=False)
-        nuts = pm.sample(1500, tune=1000, chains=2, cores=1, target_accept=0.95, random_seed=SEED, progressbar=False,
-                         return_inferencedata=False)
+        nuts = pm.sample(
+            1500,
+            tune=1000,
+            chains=2,
+            cores=1,
+            target_accept=0.95,
+            random_seed=SEED,
+            progressbar=False,
+            return_inferencedata=False,
+        )
     save(pymc3_vi.plots.plot_elbo(tracked), "elbo")
     save(pymc3_vi.plots.plot_tracks(tracker), "tracks")
     save(

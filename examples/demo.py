@@ -1,9 +1,11 @@
 """Fit the radon model by ADVI and set the answer beside a stored long NUTS run: ``python -m examples.demo``."""
+
 import argparse
 import time
 from pathlib import Path
 
 import pymc3_vi  # before PyMC3
+
 import numpy as np
 
 from examples import radon
@@ -32,8 +34,10 @@ def summary_lines(draws, reference, counties=()):
     def line(label, values, stored, entry=...):
         mean, sd = values.mean(), values.std(ddof=1)
         nuts_mean, nuts_sd = stored["mean"][entry], stored["sd"][entry]
-        return (f"{label:24}{mean:8.3f} {sd:8.3f}   {nuts_mean:8.3f} {nuts_sd:8.3f}   "
-                f"{(mean - nuts_mean) / nuts_sd:+9.2f} {sd / nuts_sd:8.2f}")
+        return (
+            f"{label:24}{mean:8.3f} {sd:8.3f}   {nuts_mean:8.3f} {nuts_sd:8.3f}   "
+            f"{(mean - nuts_mean) / nuts_sd:+9.2f} {sd / nuts_sd:8.2f}"
+        )
 
     for name in SCALARS:
         yield line(name, draws[name], reference[name])
@@ -43,8 +47,10 @@ def summary_lines(draws, reference, counties=()):
     stored = reference["county"]
     shift = (draws["county"].mean(axis=0) - stored["mean"]) / stored["sd"]
     ratio = draws["county"].std(axis=0, ddof=1) / stored["sd"]
-    yield (f"all {len(shift)} counties: mean differs by {np.abs(shift).max():.2f} sd at most, "
-           f"sd ratio {ratio.min():.2f} to {ratio.max():.2f}")
+    yield (
+        f"all {len(shift)} counties: mean differs by {np.abs(shift).max():.2f} sd at most, "
+        f"sd ratio {ratio.min():.2f} to {ratio.max():.2f}"
+    )
     yield "Mean field leaves out correlations between parameters: its sds are too small where those are correlated."
 
 
@@ -72,8 +78,10 @@ def main(arguments=None):
     counties = [(k, f"{data.county_names[k].title()} ({homes[k]})") for k in shown]
 
     print(f"\nRadon in {len(data.log_radon)} homes of {len(homes)} counties, {approx.ndim} parameters")
-    print(f"model {built - begin:.1f} s, ADVI {fitted - built:.1f} s ({options.steps} steps, compilation included), "
-          f"{DRAWS} draws {sampled - fitted:.1f} s\n")
+    print(
+        f"model {built - begin:.1f} s, ADVI {fitted - built:.1f} s ({options.steps} steps, compilation included), "
+        f"{DRAWS} draws {sampled - fitted:.1f} s\n"
+    )
     print("\n".join(summary_lines(draws, reference, counties)))
 
     options.output.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,5 @@
 """The two figures of the demo."""
+
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.figure import Figure
@@ -50,7 +51,7 @@ def plot_elbo(hist, path):
         whole, late = figure.subplots(1, 2)
         for axes in (whole, late):
             axes.plot(steps, elbo, color=LIGHT, linewidth=0.5, rasterized=True, label="one draw each step")
-            axes.plot(steps[window - 1:], mean, color=ADVI, linewidth=1.8, label=f"mean of {window} steps")
+            axes.plot(steps[window - 1 :], mean, color=ADVI, linewidth=1.8, label=f"mean of {window} steps")
             axes.set_xlabel("step")
             axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.0f}"))
             axes.xaxis.set_major_locator(MaxNLocator(6))
@@ -113,8 +114,9 @@ def _plot_counties(axes, draws, reference, data):
     ]
     for x, quantiles, colour, label in series:
         q05, q50, q95 = quantiles[:, order]
-        axes.errorbar(x, q50, yerr=[q50 - q05, q95 - q50], fmt="o", color=colour, markersize=3.4, elinewidth=1.3,
-                      label=label)
+        axes.errorbar(
+            x, q50, yerr=[q50 - q05, q95 - q50], fmt="o", color=colour, markersize=3.4, elinewidth=1.3, label=label
+        )
     axes.set_xlim(-1.5, len(order) + 0.5)
     ticks = place[::7]
     names = [f"{data.county_names[order[k]].title()}\n{data.log_uranium[order[k]]:+.2f}" for k in ticks]

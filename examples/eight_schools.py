@@ -1,10 +1,12 @@
 """Rubin's eight schools: effects of coaching on test scores, with their standard errors."""
+
 import csv
 from collections import namedtuple
 from pathlib import Path
 
-import numpy as np
 import pymc3_vi  # noqa: F401  (before PyMC3, which on NumPy 1.23 cannot be imported first)
+
+import numpy as np
 import pymc3 as pm
 
 __all__ = ["SchoolData", "load_data", "build_model"]

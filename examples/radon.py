@@ -1,10 +1,12 @@
 """Gelman and Hill's radon measurements: homes within counties, with a county-level predictor."""
+
 import csv
 from collections import namedtuple
 from pathlib import Path
 
-import numpy as np
 import pymc3_vi  # noqa: F401  (before PyMC3, which on NumPy 1.23 cannot be imported first)
+
+import numpy as np
 import pymc3 as pm
 import theano
 

@@ -1,4 +1,5 @@
 """Summaries of long NUTS runs, stored so that approximations can be compared with them at once."""
+
 import json
 from pathlib import Path
 

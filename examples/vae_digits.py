@@ -9,11 +9,13 @@ and compares their evidence lower bounds after equally many passes over the data
 
 Kingma, Welling: Auto-Encoding Variational Bayes, ICLR 2014.
 """
+
 import argparse
 from collections import namedtuple
 
-import numpy as np
 import pymc3_vi
+
+import numpy as np
 import pymc3 as pm
 import theano
 import theano.tensor as tt
@@ -75,7 +77,9 @@ def fit_autoencoder(images, epochs=150, batch=100, seed=1, progressbar=True):
     inference = pymc3_vi.ADVI(local_rv={model.code: params}, model=model, random_seed=seed)
     steps = epochs * n // batch
     approx = inference.fit(
-        steps, more_obj_params=encoder.params + decoder.params, obj_optimizer=pymc3_vi.adam(learning_rate=3e-3),
+        steps,
+        more_obj_params=encoder.params + decoder.params,
+        obj_optimizer=pymc3_vi.adam(learning_rate=3e-3),
         progressbar=progressbar,
     )
     return FittedAutoencoder(approx, -approx.hist[-steps // 10 :].mean() / n, encoder, decoder)

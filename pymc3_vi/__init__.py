@@ -2,7 +2,10 @@
 
 The names are those of ``pymc3.variational``; ``pymc3_vi.install()`` puts them in PyMC3's place.
 """
+
 from . import _compat  # noqa: F401  (must run before Theano is imported)
+
+# isort: split
 from . import (
     approximations,
     callbacks,
@@ -20,9 +23,9 @@ from . import (
 )
 from .approximations import Empirical, FullRank, MeanField, NormalizingFlow, sample_approx
 from .callbacks import Callback, CheckParametersConvergence, Tracker
+from .compiler import clear_cache, fast_build, show_config
 from .core import Approximation, Group, ObjectiveFunction, Operator
 from .diagnostics import Converged
-from .engines import clear_cache, fast_build, show_config
 from .inference import ADVI, ASVGD, DADVI, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
 from .install import install, uninstall
 from .operators import KL, KSD

@@ -11,6 +11,7 @@ that there is none, it takes its Python code.
 PyMC3 3.11.6 imports ``numpy.distutils.system_info``, which needs ``distutils.msvccompiler``.  Setuptools 74 and
 later put their own ``distutils`` in place of Python's, without that module; a stand-in is enough outside Windows.
 """
+
 import importlib.util
 import sys
 import types
@@ -52,7 +53,9 @@ def _forget_broken_theano():
 
 def _scan_in_python():
     if sys.version_info >= (3, 11):
-        sys.modules.setdefault("theano.scan.scan_perform_ext", None)  # its import is an ImportError, which Theano catches
+        sys.modules.setdefault(
+            "theano.scan.scan_perform_ext", None
+        )  # its import is an ImportError, which Theano catches
 
 
 _provide_msvccompiler()

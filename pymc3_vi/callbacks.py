@@ -1,4 +1,5 @@
 """Callbacks: called as ``callback(approx, losses, i)`` after step `i` (1-based)."""
+
 import collections
 import inspect
 

@@ -1,17 +1,26 @@
 """Puts this package's names in the place of PyMC3's, and takes them out again."""
+
 import importlib
 import sys
 
 import pymc3
 import theano.graph.op
 
-from .engines import compute_test_value
+from .compiler import compute_test_value
 
 __all__ = ["install", "uninstall"]
 
 #: Submodules that PyMC3 exports at its top level, as `pm.variational.<name>` and as `pm.<name>`.
 _SUBMODULES = (
-    "approximations", "callbacks", "flows", "inference", "operators", "opvi", "stein", "test_functions", "updates",
+    "approximations",
+    "callbacks",
+    "flows",
+    "inference",
+    "operators",
+    "opvi",
+    "stein",
+    "test_functions",
+    "updates",
 )
 #: Names that PyMC3 re-exports from its variational module.
 _NAMES = (

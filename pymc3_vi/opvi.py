@@ -1,4 +1,5 @@
 """PyMC3's developer-facing names in the place where PyMC3 has them; defines nothing."""
+
 from .core import Approximation, Group, ObjectiveFunction, ObjectiveUpdates, Operator
 from .core import copy_test_value as try_to_set_test_value
 from .core import family_for_name as group_for_short_name

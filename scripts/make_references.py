@@ -2,6 +2,7 @@
 
 Usage: ``python scripts/make_references.py [NAME ...]``; without names all of `tests.example_models.EXAMPLES`.
 """
+
 import json
 import platform
 import sys
@@ -12,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 import pymc3_vi  # noqa: E402,F401  (before PyMC3)
+
 import arviz as az  # noqa: E402
 import numpy as np  # noqa: E402
 import pymc3 as pm  # noqa: E402
@@ -59,7 +61,8 @@ def _write(stored, path):
     head = {key: json.dumps(stored[key]) for key in ("run", "logp_at_test_point")}
     path.write_text(
         f'{{\n "run": {head["run"]},\n "logp_at_test_point": {head["logp_at_test_point"]},\n "variables": {{\n'
-        + ",\n".join(blocks) + "\n }\n}\n"
+        + ",\n".join(blocks)
+        + "\n }\n}\n"
     )
 
 
@@ -70,8 +73,15 @@ def make(name):
     begin = time.time()
     with model:
         trace = pm.sample(
-            DRAWS[name], tune=TUNE, chains=CHAINS, cores=1, target_accept=TARGET_ACCEPT, random_seed=SEED,
-            return_inferencedata=True, idata_kwargs={"log_likelihood": False}, progressbar=False,
+            DRAWS[name],
+            tune=TUNE,
+            chains=CHAINS,
+            cores=1,
+            target_accept=TARGET_ACCEPT,
+            random_seed=SEED,
+            return_inferencedata=True,
+            idata_kwargs={"log_likelihood": False},
+            progressbar=False,
         )
     variables = {
         variable: {key: statistic(draws.values) for key, statistic in STATISTICS.items()}
@@ -80,16 +90,24 @@ def make(name):
     mcse = max(np.max(v["mcse_mean"] / v["sd"]) for v in variables.values())
     rhat = max(np.max(v["rhat"]) for v in variables.values())
     divergences = int(trace.sample_stats.diverging.sum())
-    print(f"{name}: {time.time() - begin:.0f} s, largest MCSE(mean) {mcse:.4f} sd, R-hat {rhat:.4f}, "
-          f"{divergences} divergences")
+    print(
+        f"{name}: {time.time() - begin:.0f} s, largest MCSE(mean) {mcse:.4f} sd, R-hat {rhat:.4f}, "
+        f"{divergences} divergences"
+    )
     if mcse > LARGEST_MCSE or rhat > LARGEST_RHAT:
         raise RuntimeError(f"The run of {name} is not good enough; nothing was written. Raise its DRAWS.")
 
     start = model.test_point
     stored = {
         "run": {
-            "sampler": "pymc3.sample (NUTS)", "pymc3": pm.__version__, "python": platform.python_version(),
-            "chains": CHAINS, "tune": TUNE, "draws": DRAWS[name], "target_accept": TARGET_ACCEPT, "seed": SEED,
+            "sampler": "pymc3.sample (NUTS)",
+            "pymc3": pm.__version__,
+            "python": platform.python_version(),
+            "chains": CHAINS,
+            "tune": TUNE,
+            "draws": DRAWS[name],
+            "target_accept": TARGET_ACCEPT,
+            "seed": SEED,
             "divergences": divergences,
         },
         # Tells a later reader whether the model and its data are still those that were sampled.

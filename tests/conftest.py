@@ -1,4 +1,5 @@
 """Settings that must act before Theano is imported, and the fixtures that every test may use."""
+
 import os
 import signal
 import zlib
@@ -29,6 +30,7 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # the workers use the cores; BLAS threads would only spin
 
 import pymc3_vi  # noqa: E402,F401  (first: Theano cannot be imported on NumPy 1.23 without it)
+
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import theano  # noqa: E402

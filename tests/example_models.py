@@ -1,6 +1,8 @@
 """Models of the documented usage examples on invented data: the tests and `scripts/make_references.py` share them."""
-import numpy as np
+
 import pymc3_vi  # noqa: F401  (before PyMC3)
+
+import numpy as np
 import pymc3 as pm
 
 from examples import radon
@@ -46,4 +48,3 @@ def radon_model():
 
 #: name of the reference file -> function that builds the model
 EXAMPLES = {"beta_binomial": beta_binomial, "hierarchical": hierarchical, "radon": radon_model}
-

@@ -1,6 +1,8 @@
 """Posteriors of known shape for the tests of fixed-draw fits."""
-import numpy as np
+
 import pymc3_vi  # noqa: F401  (before PyMC3)
+
+import numpy as np
 import pymc3 as pm
 import theano
 import theano.tensor as tt

@@ -1,11 +1,12 @@
 """Callbacks on their own."""
+
 import time
+
+from pymc3_vi.callbacks import Callback, CheckParametersConvergence, Tracker
 
 import numpy as np
 import pytest
 import theano
-
-from pymc3_vi.callbacks import Callback, CheckParametersConvergence, Tracker
 
 
 class _Approx:

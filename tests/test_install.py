@@ -1,4 +1,7 @@
 """What install() changes, and that it changes nothing else."""
+
+import pymc3_vi
+
 import numpy as np
 import pymc3 as pm
 import pytest
@@ -8,8 +11,6 @@ from theano.graph import op as theano_op
 from theano.graph.basic import Apply
 from theano.graph.op import COp
 from theano.link.c.basic import CLinker
-
-import pymc3_vi
 
 
 @pytest.fixture

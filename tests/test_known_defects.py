@@ -1,17 +1,18 @@
 """Defects of PyMC3's module that are fixed here; every test fails on PyMC3's behaviour."""
+
 import pickle
 import warnings
+
+import pymc3_vi
+from pymc3_vi.errors import VarianceCollapseWarning
+from pymc3_vi.flows import Formula
+from pymc3_vi.steps import Step
 
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
 import theano.tensor as tt
-
-import pymc3_vi
-from pymc3_vi.engines import Step
-from pymc3_vi.errors import VarianceCollapseWarning
-from pymc3_vi.flows import Formula
 
 ADAM = pymc3_vi.adam(learning_rate=0.05)
 
@@ -144,11 +145,15 @@ def test_early_stops_refine_and_callback_indices(model):
     assert len(approx.hist) == 6
 
 
-@pytest.mark.parametrize("call, words", [
-    (lambda m: pymc3_vi.MeanField(model=m, strat=3), "'strat'.*Did you mean 'start'"),
-    (lambda m: pymc3_vi.ADVI(model=m, learning_rat=3), "'learning_rat'"),
-    (lambda m: pymc3_vi.fit(1, model=m, obj_optimiser=ADAM), "fit.*'obj_optimiser'.*Did you mean 'obj_optimizer'"),
-], ids=["approximation", "inference", "fit"])
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda m: pymc3_vi.MeanField(model=m, strat=3), "'strat'.*Did you mean 'start'"),
+        (lambda m: pymc3_vi.ADVI(model=m, learning_rat=3), "'learning_rat'"),
+        (lambda m: pymc3_vi.fit(1, model=m, obj_optimiser=ADAM), "fit.*'obj_optimiser'.*Did you mean 'obj_optimizer'"),
+    ],
+    ids=["approximation", "inference", "fit"],
+)
 def test_misspelt_keywords_are_refused(model, call, words):
     with pytest.raises(TypeError, match=words):
         call(model)
@@ -215,7 +220,14 @@ def test_nuts_initialised_by_our_advi(init):
         mu = pm.Normal("mu", 0.0, 5.0)
         pm.Normal("y", mu, 1.0, observed=data)
         trace = pm.sample(
-            200, tune=200, init=init, n_init=5000, chains=2, cores=1, random_seed=1, progressbar=False,
+            200,
+            tune=200,
+            init=init,
+            n_init=5000,
+            chains=2,
+            cores=1,
+            random_seed=1,
+            progressbar=False,
             return_inferencedata=False,
         )
     assert trace["mu"].mean() == pytest.approx(data.mean(), abs=0.1)

@@ -1,4 +1,5 @@
 """The rules of the layout: imports point one way, PyMC3 is read in one place, files hold one idea."""
+
 import ast
 from pathlib import Path
 
@@ -9,8 +10,9 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pymc3_vi"
 #: Level of every top-level module or folder of the package; a module imports only from its own folder or below.
 LEVELS = {
     "errors": 0, "_compat": 0, "validation": 1, "registry": 2,
-    "graph": 3,
-    "engines": 4,
+    "compiler": 3,
+    "graph": 4,
+    "steps": 4.5,
     "model": 5, "updates": 5, "flows": 5, "test_functions": 5, "callbacks": 5,
     "core": 6, "approximations": 7, "stein": 7,
     "operators": 8,
@@ -105,3 +107,13 @@ def test_pymc3_is_read_in_one_place(path):
 @pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_files_hold_one_idea(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MAX_LINES
+
+
+def test_the_compiler_knows_nothing_of_the_rest():
+    allowed = {"compiler", "errors", "validation", "registry"}
+    found = []
+    for path in sorted((PACKAGE / "compiler").rglob("*.py")):
+        for target, line in _imported_units(path, ast.parse(path.read_text(encoding="utf-8"))):
+            if target not in allowed:
+                found.append(f"{path.relative_to(PACKAGE)}:{line} (compiler imports {target})")
+    assert found == []

@@ -1,14 +1,16 @@
 """Fits of many draws or particles stay within the documented budget of memory."""
+
 import subprocess
 import sys
+
+import pymc3_vi
+from pymc3_vi.compiler.vectorize import SlicedGraph, _budget
+from pymc3_vi.core import draws_at_once
 
 import numpy as np
 import pytest
 import theano
 
-import pymc3_vi
-from pymc3_vi.core import draws_at_once
-from pymc3_vi.graph.vectorize import SlicedGraph, _budget
 from tests.zoo import ZOO
 
 #: Peak of the resident set of a process in bytes: Linux counts in KiB.
@@ -25,10 +27,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="ru_maxrss has other units elsewhere")
 def test_a_thousand_particles_take_less_than_a_gibibyte():
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _FIT], stdout=subprocess.PIPE, check=True, universal_newlines=True
-    )
-    assert int(done.stdout.split()[-1]) < 2 ** 30
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", _FIT], stdout=subprocess.PIPE, check=True, text=True)
+    assert int(done.stdout.split()[-1]) < 2**30
 
 
 def _nodes(step):

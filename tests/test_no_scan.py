@@ -1,10 +1,12 @@
 """Whatever evaluates the model at several points does so in one batched graph."""
+
+import pymc3_vi
+
 import numpy as np
 import pytest
 import theano
 from theano.scan.op import Scan
 
-import pymc3_vi
 from tests.zoo import ZOO
 
 

@@ -1,4 +1,5 @@
 """The stored NUTS runs belong to the models of today and are accurate enough to judge others by."""
+
 import json
 
 import numpy as np

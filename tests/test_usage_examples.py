@@ -1,6 +1,9 @@
 """The documented examples, run from their page as they are written, with their answers checked."""
+
 import re
 from pathlib import Path
+
+import pymc3_vi
 
 import numpy as np
 import pymc3 as pm
@@ -8,7 +11,6 @@ import pytest
 import theano.tensor as tt
 from scipy import integrate, optimize, stats
 
-import pymc3_vi
 from examples.references import load_reference
 
 from . import example_models
@@ -87,14 +89,14 @@ def test_stein_particles_match_the_posterior_means():
         exact = (prior + part.sum() / 0.25) / precision
         draws = result["particles"][name]
         assert abs(draws.mean() - exact) < 0.1
-        assert draws.std() == pytest.approx(precision ** -0.5, rel=0.25)
+        assert draws.std() == pytest.approx(precision**-0.5, rel=0.25)
 
 
 def test_planar_flow_is_at_least_as_good_as_mean_field():
-    data = np.random.RandomState(4).normal(0.8 ** 2, 0.5, size=20)
+    data = np.random.RandomState(4).normal(0.8**2, 0.5, size=20)
     result = run("Normalizing flow VI", skewed_data=data)
     grid = np.linspace(-2, 4, 20001)
-    logp = stats.skewnorm.logpdf(grid, 5) + stats.norm.logpdf(data[:, None], grid ** 2, 0.5).sum(0)
+    logp = stats.skewnorm.logpdf(grid, 5) + stats.norm.logpdf(data[:, None], grid**2, 0.5).sum(0)
     evidence = np.log(integrate.simpson(np.exp(logp - logp.max()), x=grid)) + logp.max()
     with result["flow_model"]:
         mean_field = pymc3_vi.fit(25000, method="advi", random_seed=1, progressbar=False)
@@ -102,7 +104,9 @@ def test_planar_flow_is_at_least_as_good_as_mean_field():
     error = result["approx"].hist[-5000:].std() / np.sqrt(5000) + mean_field.hist[-5000:].std() / np.sqrt(5000)
     assert flow_elbo > field_elbo - 3 * error
     assert flow_elbo < evidence + 3 * error
-    exact, _ = _moments(lambda x: stats.skewnorm.logpdf(x, 5) + stats.norm.logpdf(data[:, None], x ** 2, 0.5).sum(0), grid)
+    exact, _ = _moments(
+        lambda x: stats.skewnorm.logpdf(x, 5) + stats.norm.logpdf(data[:, None], x**2, 0.5).sum(0), grid
+    )
     assert result["trace_flow"]["x"].mean() == pytest.approx(exact, abs=0.05)
 
 
@@ -148,7 +152,7 @@ def test_hierarchical_groups_match_nuts():
 def test_model_comparison_prefers_the_truth():
     rng = np.random.RandomState(6)
     x = np.linspace(-2, 2, 60)
-    y = 1.0 + 0.5 * x - 0.8 * x ** 2 + rng.normal(0, 0.3, 60)
+    y = 1.0 + 0.5 * x - 0.8 * x**2 + rng.normal(0, 0.3, 60)
     result = run("Model comparison with VI", x_data=x, y_data=y)
     linear, quadratic = (result["approx_results"][k] for k in ("linear", "quadratic"))
     assert quadratic.hist[-2000:].mean() < linear.hist[-2000:].mean() - 20

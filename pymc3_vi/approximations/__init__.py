@@ -1,4 +1,5 @@
 """Variational families, one a file, and the approximations made of a single one."""
+
 from ..core import Approximation, Group
 from ._empirical import EmpiricalGroup
 from ._full_rank import FullRankGroup

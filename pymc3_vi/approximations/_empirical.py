@@ -1,4 +1,5 @@
 """Empirical family: a set of particles."""
+
 import theano
 import theano.tensor as tt
 
@@ -124,4 +125,3 @@ class EmpiricalGroup(Group):
             return super().__str__()
         shape = self.histogram.get_value(borrow=True).shape
         return f"{type(self).__name__}[{', '.join(map(str, shape))}]"
-

@@ -1,10 +1,11 @@
 """Full-rank Gaussian family."""
+
 import numpy as np
 import theano.tensor as tt
 
+from ..compiler.ops import TriangularSolve, batch_matmul, tril_matvec
 from ..core import Group, register_family
 from ..graph import ParamSpec, create_shared, node_property
-from ..graph.ops import TriangularSolve, batch_matmul, tril_matvec
 from ._gaussian import standard_normal_logp
 
 __all__ = ["FullRankGroup"]
@@ -47,7 +48,7 @@ class FullRankGroup(Group):
     @property
     def param_rates(self):
         """L moves by :math:`d^{-1/2}` of a rate: the errors of d entries add up to that of a standard deviation."""
-        return {} if self.user_params is not None else {self.shared_params["L_tril"]: self.ddim ** -0.5}
+        return {} if self.user_params is not None else {self.shared_params["L_tril"]: self.ddim**-0.5}
 
     @property
     def num_tril_entries(self):

@@ -1,4 +1,5 @@
 """What the Gaussian families share."""
+
 import numpy as np
 import theano
 import theano.tensor as tt

@@ -1,4 +1,5 @@
 """Mean-field Gaussian family."""
+
 import numpy as np
 import theano.tensor as tt
 

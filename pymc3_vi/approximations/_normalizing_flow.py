@@ -1,7 +1,9 @@
 """Normalizing-flow family."""
+
 import numpy as np
 import theano.tensor as tt
 
+from ..compiler.ops import batch_matmul
 from ..core import Group, register_family
 from ..errors import ParametrizationError
 from ..flows import (
@@ -13,7 +15,6 @@ from ..flows import (
     seems_like_formula,
 )
 from ..graph import SeedStream, balance, check_param_names, floatx, node_property
-from ..graph.ops import batch_matmul
 from ._gaussian import standard_normal_logp
 
 __all__ = ["NormalizingFlowGroup"]
@@ -97,7 +98,9 @@ class NormalizingFlowGroup(Group):
                         f"{list(params)}: {i} is missing."
                     )
                 check_param_names(params[i], flow_for_params(params[i]).param_specs, f"flow {i}")
-            raise ParametrizationError(f"The 'params' of NormalizingFlowGroup must be dicts of flow parameters. Got {known}.")
+            raise ParametrizationError(
+                f"The 'params' of NormalizingFlowGroup must be dicts of flow parameters. Got {known}."
+            )
         return range(len(params))
 
     def _take_user_params(self, params):
@@ -113,7 +116,12 @@ class NormalizingFlowGroup(Group):
     def _build(self, formula, rng, jitter=0.0):
         rows = None if self.local or not self.batched else self.bdim
         self.flow = formula(
-            self.symbolic_initial, self.ddim, jitter, params=self.user_params, batch_size=rows, local=self.local,
+            self.symbolic_initial,
+            self.ddim,
+            jitter,
+            params=self.user_params,
+            batch_size=rows,
+            local=self.local,
             random_seed=rng if rng is not None else SeedStream(0),
         )
         self.head = None
@@ -163,7 +171,9 @@ class NormalizingFlowGroup(Group):
     def _moment_draws(self):
         """Fixed draws behind the moments, (s, d) or (s, b, d)."""
         if self.local:
-            raise NotImplementedError("A local NormalizingFlowGroup has no moments of its own; average draws from sample().")
+            raise NotImplementedError(
+                "A local NormalizingFlowGroup has no moments of its own; average draws from sample()."
+            )
         size = int(np.clip(MOMENT_NUMBERS // self.ndim, 100, MOMENT_DRAWS)) // 2 * 2
         eps = self.noise_array(size, self.seeds.generator("moments:" + self._stream))
         balance(eps)

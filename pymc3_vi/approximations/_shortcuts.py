@@ -1,4 +1,5 @@
 """Approximations of one group for the whole model, under the names that users know."""
+
 from ..core import Approximation, Group
 from ..errors import LocalGroupError
 from ..validation import reject_unknown_keywords
@@ -40,7 +41,13 @@ class SingleGroupApproximation(Approximation):
     _group_class = None
 
     def __init__(
-        self, local_rv=None, model=None, cost_part_grad_scale=1, scale_cost_to_minibatch=False, random_seed=None, **kwargs
+        self,
+        local_rv=None,
+        model=None,
+        cost_part_grad_scale=1,
+        scale_cost_to_minibatch=False,
+        random_seed=None,
+        **kwargs,
     ):
         allowed = self._group_class.family_keywords + ("params", "options", "rowwise")
         reject_unknown_keywords(kwargs, allowed, type(self).__name__)
@@ -83,8 +90,14 @@ class MeanField(SingleGroupApproximation):
     _group_class = MeanFieldGroup
 
     def __init__(
-        self, local_rv=None, model=None, cost_part_grad_scale=1, scale_cost_to_minibatch=False, random_seed=None,
-        start=None, **kwargs,
+        self,
+        local_rv=None,
+        model=None,
+        cost_part_grad_scale=1,
+        scale_cost_to_minibatch=False,
+        random_seed=None,
+        start=None,
+        **kwargs,
     ):
         super().__init__(
             local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start=start, **kwargs
@@ -99,8 +112,14 @@ class FullRank(SingleGroupApproximation):
     _group_class = FullRankGroup
 
     def __init__(
-        self, local_rv=None, model=None, cost_part_grad_scale=1, scale_cost_to_minibatch=False, random_seed=None,
-        start=None, **kwargs,
+        self,
+        local_rv=None,
+        model=None,
+        cost_part_grad_scale=1,
+        scale_cost_to_minibatch=False,
+        random_seed=None,
+        start=None,
+        **kwargs,
     ):
         super().__init__(
             local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start=start, **kwargs

@@ -1,4 +1,5 @@
 """Interfaces of inference: groups, approximations, operators, objectives."""
+
 from ._approximation import Approximation
 from ._families import FAMILIES, family_for_name, family_for_params, register_family
 from ._group import Group

@@ -1,4 +1,5 @@
 """Approximation: joins groups into q(z), puts z into the model, answers users."""
+
 import itertools
 from collections import OrderedDict
 
@@ -6,10 +7,10 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..engines import compile_function
+from ..compiler import compile_function, without_test_values
+from ..compiler.vectorize import vectorize_graph, vectorize_in_slices
 from ..errors import GroupError, VariationalInferenceError
-from ..graph import FlatBijection, Memoised, floatx, node_property, substitute, without_test_values
-from ..graph.vectorize import vectorize_graph, vectorize_in_slices
+from ..graph import FlatBijection, Memoised, floatx, node_property, substitute
 from ..model import ModelView, transformed
 from ..validation import check_positive_int, did_you_mean
 from ._joint import JointPlaceholders

@@ -1,4 +1,5 @@
 """Which family serves a name, a flow formula or a dict of parameters."""
+
 from ..errors import GroupError, ParametrizationError
 from ..registry import Registry
 

@@ -1,4 +1,5 @@
 """A group: one variational family bound to some of a model's variables."""
+
 import numpy as np
 import theano
 import theano.tensor as tt
@@ -94,18 +95,30 @@ class Group(PlaceholderAPI, Memoised):
         if cls is not Group:
             return super().__new__(cls)
         if (vfam is None) == (params is None):
-            raise TypeError("Group needs exactly one of 'vfam' and 'params'; got " + ("none." if vfam is None else "both."))
+            raise TypeError(
+                "Group needs exactly one of 'vfam' and 'params'; got " + ("none." if vfam is None else "both.")
+            )
         family = family_for_name(vfam) if vfam is not None else family_for_params(params)
         return super().__new__(family)
 
     def __init__(
-        self, group=None, vfam=None, params=None, random_seed=None, model=None, local=False, rowwise=False,
-        options=None, **kwargs,
+        self,
+        group=None,
+        vfam=None,
+        params=None,
+        random_seed=None,
+        model=None,
+        local=False,
+        rowwise=False,
+        options=None,
+        **kwargs,
     ):
         name = type(self).__name__
         reject_unknown_keywords(kwargs, self.family_keywords, name)
         if local and rowwise:
-            raise LocalGroupError(f"{name} got local=True and rowwise=True; a local group is rowwise already. Drop one.")
+            raise LocalGroupError(
+                f"{name} got local=True and rowwise=True; a local group is rowwise already. Drop one."
+            )
         if local and not self.supports_batched:
             raise LocalGroupError(f"{name} does not support local=True; use a mean-field, full-rank or flow group.")
         if rowwise and not self.supports_batched:
@@ -211,7 +224,9 @@ class Group(PlaceholderAPI, Memoised):
                 f"{', '.join(v.name for v in self.group)}. Pass start='map' instead."
             )
         places = self.view.layout().unflatten(np.arange(self.view.layout().size, dtype="float64"))
-        self.start_curvature = curvature.part(np.concatenate([np.ravel(places[v.name]) for v in self.group]).astype(int))
+        self.start_curvature = curvature.part(
+            np.concatenate([np.ravel(places[v.name]) for v in self.group]).astype(int)
+        )
 
     # ---------------------------------------------------------------- what it is
     local = property(lambda self: self._local, doc="Whether the group is amortised.")

@@ -1,13 +1,15 @@
 """The symbolic developer interface of an approximation: that of its groups, joined."""
+
 from collections import OrderedDict
 
 import numpy as np
 import theano
 import theano.tensor as tt
 
+from ..compiler import without_test_values
+from ..compiler.vectorize import vectorize_graph
 from ..errors import UnknownNameError
-from ..graph import floatx, graph_property, node_property, substitute, without_test_values
-from ..graph.vectorize import vectorize_graph
+from ..graph import floatx, graph_property, node_property, substitute
 from ..validation import did_you_mean
 from ._placeholders import copy_test_value
 from ._terms import Terms

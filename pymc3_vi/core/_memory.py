@@ -1,8 +1,9 @@
 """How many draws are evaluated at once."""
+
 import numpy as np
 import theano
 
-from ..graph.vectorize import bytes_per_row, rows_per_slice
+from ..compiler.vectorize import bytes_per_row, rows_per_slice
 from ..model import data_size, is_streamed
 
 __all__ = ["draws_at_once"]
@@ -25,7 +26,7 @@ def draws_at_once(approx, nodes, n):
     -------
     int
         `n`, or fewer where the temporaries of values and gradients would exceed
-        :data:`pymc3_vi.graph.vectorize.BATCH_BUDGET_BYTES`.
+        :data:`pymc3_vi.compiler.vectorize.BATCH_BUDGET_BYTES`.
     """
     if n < 2:
         return n

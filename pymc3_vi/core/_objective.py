@@ -1,14 +1,15 @@
 """Objective function: from an operator to the updates of one step."""
+
 import warnings
 from collections import OrderedDict, namedtuple
 
 import theano
 import theano.tensor as tt
 
-from ..engines import Step, StepGraph, compile_function
+from ..compiler import compile_function, with_linear_algebra_in_c, without_test_values
 from ..errors import ParametrizationError
-from ..graph import StepNoise, substitute, without_test_values
-from ..graph._linear_algebra import with_linear_algebra_in_c
+from ..graph import StepNoise, substitute
+from ..steps import Step, StepGraph
 from ..updates import adam, get_or_compute_grads, total_norm_constraint
 
 __all__ = ["ObjectiveFunction", "ObjectiveUpdates", "StepFunction"]

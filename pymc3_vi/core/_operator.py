@@ -1,4 +1,5 @@
 """Operator: turns log p and log q into a cost or a direction."""
+
 import copy
 import warnings
 

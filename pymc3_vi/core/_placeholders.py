@@ -5,12 +5,14 @@ draw made from it) and ``input`` (a placeholder for one flat draw), and put real
 ``set_size_and_deterministic``.  Everything here is derived from the family's ``transform`` and ``log_density``; the
 fitting loop does not use it.
 """
+
 import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..graph import floatx, match_pattern, node_property, substitute, without_test_values
-from ..graph.vectorize import vectorize_graph
+from ..compiler import without_test_values
+from ..compiler.vectorize import vectorize_graph
+from ..graph import floatx, match_pattern, node_property, substitute
 
 __all__ = ["PlaceholderAPI", "copy_test_value"]
 

@@ -1,8 +1,9 @@
 """Draws from an approximation as arrays and traces, by compiled, vectorised calls."""
+
 import numpy as np
 
-from ..engines import compile_function
-from ..graph import SeedStream, without_test_values
+from ..compiler import compile_function, without_test_values
+from ..graph import SeedStream
 from ..model import trace_from_arrays
 from ..registry import Registry
 from ..validation import check_positive_int

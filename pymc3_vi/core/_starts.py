@@ -1,4 +1,5 @@
 """Starts by name, for every ``start=`` that takes a dict."""
+
 from collections import namedtuple
 
 from ..errors import StartError

@@ -1,4 +1,5 @@
 """The quantities that operators combine, evaluated at one draw or at a batch of draws."""
+
 import theano.tensor as tt
 
 __all__ = ["Terms"]

@@ -1,4 +1,5 @@
 """Verdicts on fitted approximations; importing this package gives ``Approximation`` the methods listed at its end."""
+
 from ..core import Approximation
 from ._converged import Converged, IterateCheck, check_iterates
 from ._convergence import LossTrend, batch_means_error, loss_trend

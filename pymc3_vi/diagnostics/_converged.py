@@ -1,4 +1,5 @@
 """Stopping a fit when its iterates have stopped moving and their average is known well enough."""
+
 from collections import namedtuple
 
 import numpy as np
@@ -21,7 +22,7 @@ ROUNDING, NEWTON_ROUNDING = 1e-3, 0.25
 #: The next check comes when the number of iterates has grown by this factor.
 GROWTH = 1.15
 #: Most numbers that the recorded iterates may hold together.
-LARGEST_RECORD = 2 ** 24
+LARGEST_RECORD = 2**24
 
 
 class IterateCheck(namedtuple("IterateCheck", "window, rhat, rhat_limit, mcse, ess")):
@@ -72,7 +73,7 @@ def check_iterates(values, floor=0.0):
     errors = np.array([batch_means_error(column) for column in values.T])
     tiny = max(floor, np.finfo(float).tiny ** 0.5) ** 2
     rhat = np.sqrt((half - 1) / half + between / (within + tiny))
-    ess = np.minimum((values.var(axis=0, ddof=1) + tiny) / (errors ** 2 + tiny / len(values)), len(values))
+    ess = np.minimum((values.var(axis=0, ddof=1) + tiny) / (errors**2 + tiny / len(values)), len(values))
     limit = max(LARGEST_RHAT, np.sqrt(1 + CHI_SQUARE / half))
     return IterateCheck(len(values), float(rhat.max()), float(limit), float(errors.max()), float(ess.min()))
 
@@ -173,7 +174,7 @@ def _group_in_units(group, by_name, values):
         for row, entries in zip(std, by_name["L_tril"]):
             factor = np.zeros((group.ddim, group.ddim))
             factor[group.tril_indices] = entries
-            row[:] = np.sqrt(np.sum(factor ** 2, axis=1))
+            row[:] = np.sqrt(np.sum(factor**2, axis=1))
     else:  # no scale of its own: changes relative to the size of the parameter
-        return [v / np.maximum(np.sqrt(np.mean(v ** 2)), 1e-12) for v in values]
+        return [v / np.maximum(np.sqrt(np.mean(v**2)), 1e-12) for v in values]
     return [by_name["mu"] / std.mean(axis=0), np.log(std)]

@@ -1,4 +1,5 @@
 """Whether the loss of a fit had stopped falling when the fit ended."""
+
 from collections import namedtuple
 
 import numpy as np
@@ -57,7 +58,11 @@ def loss_trend(hist):
     first, second = tail[: window // 2], tail[window // 2 :]
     errors = batch_means_error(first), batch_means_error(second)
     return LossTrend(
-        len(hist), window, float(second.mean()), errors[1], float(second.mean() - first.mean()),
+        len(hist),
+        window,
+        float(second.mean()),
+        errors[1],
+        float(second.mean() - first.mean()),
         float(np.hypot(*errors)),
     )
 

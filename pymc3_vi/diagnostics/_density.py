@@ -1,12 +1,13 @@
 """log p at given points: values, gradients and Hessian products of many points in one compiled call."""
+
 import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..engines import compile_function
+from ..compiler import compile_function, without_test_values
+from ..compiler.vectorize import bytes_per_row
 from ..errors import ParametrizationError
-from ..graph import substitute, without_test_values
-from ..graph.vectorize import bytes_per_row
+from ..graph import substitute
 from ..model import full_data, is_streamed
 
 __all__ = ["PointDensity"]
@@ -103,7 +104,7 @@ class PointDensity:
         start = view.start()
         point = {v: start[v.name] for v in view.free}
         terms = substitute([view.varlogp(), view.datalogp()], full_data(view))
-        return int(np.clip(CALL_BUDGET // max(bytes_per_row(terms, point), 1), 1, 2 ** 20))
+        return int(np.clip(CALL_BUDGET // max(bytes_per_row(terms, point), 1), 1, 2**20))
 
     def split(self, array):
         """Rows (s, d) as a list of arrays, one per group."""

@@ -1,4 +1,5 @@
 """``approx.diagnose()``: what a fit is worth, measured and said in plain words."""
+
 import html
 
 import numpy as np

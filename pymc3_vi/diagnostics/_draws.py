@@ -1,11 +1,12 @@
 """Draws from an approximation with log p and log q at each of them."""
+
 import numpy as np
 import theano
 
+from ..compiler import compile_function, without_test_values
 from ..core import draws_at_once
-from ..engines import compile_function
 from ..errors import ExplicitInferenceError
-from ..graph import floatx, substitute, without_test_values
+from ..graph import floatx, substitute
 from ..model import full_data, is_streamed
 
 __all__ = ["DensityDraws", "draws_in_memory", "noise_of"]

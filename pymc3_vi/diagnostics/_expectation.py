@@ -1,11 +1,12 @@
 """Expectations of model expressions under the posterior, by importance weighting."""
+
 from collections import namedtuple
 
 import numpy as np
 
-from ..engines import compile_function
+from ..compiler import compile_function, without_test_values
 from ..errors import UnknownNameError
-from ..graph import substitute, without_test_values
+from ..graph import substitute
 from ..validation import check_positive_int, did_you_mean, require
 from ._draws import DensityDraws
 from ._importance import ImportanceWeights
@@ -113,7 +114,7 @@ def _weighted_moments(chunks, weights):
             shift = values.mean(0)  # keeps the squares below from cancelling
         values = values - shift
         first = first + np.tensordot(w, values, axes=1)
-        products = products + np.tensordot(w ** 2, values, axes=1)
-        squares = squares + np.tensordot(w ** 2, values ** 2, axes=1)
-    variance = squares - 2 * first * products + first ** 2 * np.sum(weights ** 2)
+        products = products + np.tensordot(w**2, values, axes=1)
+        squares = squares + np.tensordot(w**2, values**2, axes=1)
+    variance = squares - 2 * first * products + first**2 * np.sum(weights**2)
     return shift + first, np.sqrt(np.maximum(variance, 0.0))

@@ -1,4 +1,5 @@
 """The ELBO with fixed draws: a deterministic function with gradient and Hessian."""
+
 from collections import namedtuple
 
 import numpy as np
@@ -125,7 +126,7 @@ class FixedDrawELBO:
         if not self.matched or 2 * PAIRS_PER_MOMENT * d > count:
             return np.empty((count, 0))
         if PAIRS_PER_MOMENT * d * (d + 1) > count:
-            return self.eps ** 2 - 1.0
+            return self.eps**2 - 1.0
         rows, columns = np.tril_indices(d)
         return self.eps[:, rows] * self.eps[:, columns] - (rows == columns)
 
@@ -162,7 +163,7 @@ class FixedDrawELBO:
         solution, residual = np.zeros_like(right), right.copy()
         direction = residual.copy()
         square = residual.dot(residual)
-        enough = tolerance ** 2 * square
+        enough = tolerance**2 * square
         for _ in range(10 * self.size):
             if square <= enough:
                 return solution
@@ -186,7 +187,7 @@ class FixedDrawELBO:
     def widths(self):
         """Standard deviations (d,) by the curvature that the chart was made with."""
         root = self.chart.root
-        return np.abs(root) if root.ndim == 1 else np.sqrt(np.sum(root ** 2, axis=1))
+        return np.abs(root) if root.ndim == 1 else np.sqrt(np.sum(root**2, axis=1))
 
 
 def _curvature(blocks, scale, eps, grad):

@@ -1,4 +1,5 @@
 """Pareto-smoothed importance weights of draws from an approximation."""
+
 import arviz as az
 import numpy as np
 from scipy import special
@@ -63,7 +64,7 @@ class ImportanceWeights:
         total = np.exp(smoothed - top).sum()
         self.weights = np.exp(smoothed - top) / total
         self.log_z = float(top + np.log(total) - np.log(len(raw)))
-        self.ess = float(1.0 / np.sum(self.weights ** 2))
+        self.ess = float(1.0 / np.sum(self.weights**2))
         self.log_z_error = float(np.sqrt(max(1.0 / self.ess - 1.0 / len(raw), 0.0)))
 
     @staticmethod
@@ -126,5 +127,5 @@ class ImportanceWeights:
         """
         values = np.asarray(values, dtype="float64")
         mean = np.tensordot(self.weights, values, axes=1)
-        error = np.sqrt(np.tensordot(self.weights ** 2, (values - mean) ** 2, axes=1))
+        error = np.sqrt(np.tensordot(self.weights**2, (values - mean) ** 2, axes=1))
         return mean, error

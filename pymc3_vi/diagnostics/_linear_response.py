@@ -1,4 +1,5 @@
 """Linear response: how the means of q answer to the posterior, which gives covariances that the family cannot hold."""
+
 import warnings
 
 import numpy as np
@@ -6,9 +7,8 @@ import theano
 import theano.tensor as tt
 
 from ..approximations.gaussian import GaussianBlocks
-from ..engines import compile_function
+from ..compiler import compile_function, without_test_values
 from ..errors import ConvergenceWarning, ParametrizationError, VariationalInferenceError
-from ..graph import without_test_values
 from ..validation import check_positive_int, did_you_mean, require
 from ._density import PointDensity
 from ._fixed_draws import REPLICATES, FixedDrawELBO, FixedDraws
@@ -94,7 +94,7 @@ def lrvb_cov(approx, of=None, n_draws=None, solver="auto", random_seed=None):
     draws = approx.fixed_draws
     if n_draws is not None or draws is None:
         wanted = DEFAULT_DRAWS if n_draws is None else check_positive_int(n_draws, "n_draws", "lrvb_cov")
-        seed = int(approx.generator(random_seed).integers(2 ** 31))
+        seed = int(approx.generator(random_seed).integers(2**31))
         draws = FixedDraws("sobol", 2 * REPLICATES * -(-wanted // (2 * REPLICATES)), seed)
     elbo, x = _at_solution(approx, blocks, draws)
     jacobian = _identity_jacobian(elbo) if of is None else _jacobian(approx, elbo, x, of)
@@ -148,7 +148,7 @@ def replicate_errors(elbo, x, dense, tolerance=1e-3):
     """Standard errors (d,) of the means at the optimum `x` of a :class:`FixedDrawELBO`."""
     slopes = elbo.replicate_slopes(x)
     moves = elbo.means(elbo.solve(x, slopes - slopes.mean(axis=0), dense, tolerance))
-    return np.sqrt(np.sum(moves ** 2, axis=0) / (REPLICATES * (REPLICATES - 1)))
+    return np.sqrt(np.sum(moves**2, axis=0) / (REPLICATES * (REPLICATES - 1)))
 
 
 def _at_solution(approx, blocks, draws):
@@ -198,8 +198,14 @@ def _resolve(approx, part):
                 f"The 'of' parameter of lrvb_cov names an unknown variable {part!r}.{did_you_mean(part, named)}"
             )
         return named[part]
-    require(isinstance(part, theano.graph.basic.Variable), TypeError, "of", "lrvb_cov",
-            "a variable, an expression, a name or a list of them", part)
+    require(
+        isinstance(part, theano.graph.basic.Variable),
+        TypeError,
+        "of",
+        "lrvb_cov",
+        "a variable, an expression, a name or a list of them",
+        part,
+    )
     return part
 
 
@@ -208,8 +214,10 @@ def _slope_function(approx, nodes):
     """Generator function z -> gradients (s, d) of each element of `nodes` at the draws."""
     density = point_density(approx)
     points = [tt.matrix(dtype=theano.config.floatX) for _ in approx.groups]
-    values = [tt.flatten(v, 2) if v.ndim > 1 else v.dimshuffle(0, "x")
-              for v in approx.evaluate([tt.cast(n, theano.config.floatX) for n in nodes], points, batched=True)]
+    values = [
+        tt.flatten(v, 2) if v.ndim > 1 else v.dimshuffle(0, "x")
+        for v in approx.evaluate([tt.cast(n, theano.config.floatX) for n in nodes], points, batched=True)
+    ]
     joined = values[0] if len(values) == 1 else tt.concatenate(values, axis=1)
     weights = tt.vector(dtype=theano.config.floatX)
     slopes = tt.grad(tt.sum(tt.dot(joined, weights)), points, disconnected_inputs="ignore")

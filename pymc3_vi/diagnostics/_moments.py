@@ -1,4 +1,5 @@
 """How far importance weights move the moments of an approximation."""
+
 from collections import namedtuple
 
 import numpy as np
@@ -60,7 +61,7 @@ def moment_changes(source, weights, labels):
         in_sd = _sd_influence(a, z - mean, variance)
         in_weighted_sd = _sd_influence(b, z - weighted_mean, weighted_variance)
         in_shift = (b * (z - weighted_mean) - a * (z - mean)) / sd - shift * in_weighted_sd
-        shift_error = shift_error + np.sum(in_shift ** 2, axis=0)
+        shift_error = shift_error + np.sum(in_shift**2, axis=0)
         ratio_error = ratio_error + np.sum((ratio * (in_sd - in_weighted_sd)) ** 2, axis=0)
     shift, shift_error, ratio_error = np.abs(shift), np.sqrt(shift_error), np.sqrt(ratio_error)
     return (
@@ -71,7 +72,7 @@ def moment_changes(source, weights, labels):
 
 def _sd_influence(weights, centered, variance):
     """Relative change of a standard deviation that each draw is responsible for."""
-    return weights * (centered ** 2 / variance - 1) / 2
+    return weights * (centered**2 / variance - 1) / 2
 
 
 def _average(source, first, second, function):

@@ -1,11 +1,11 @@
 """Checks of particles, which have no log q: their Stein discrepancy and their spread."""
+
 from collections import namedtuple
 
 import numpy as np
 import theano.tensor as tt
 
-from ..engines import compile_function
-from ..graph import without_test_values
+from ..compiler import compile_function, without_test_values
 from ..model import full_data
 
 __all__ = ["ParticleCheck", "check_particles", "particle_scores", "stein_discrepancy", "variance_ratios", "offsets"]
@@ -105,18 +105,18 @@ def stein_discrepancy(z, scores, block=512):
     scale = z.std(0)
     scale = np.where(scale > 0, scale, 1.0)
     x, s = z / scale, scores * scale
-    norms, across = np.sum(x ** 2, axis=1), np.sum(s * x, axis=1)
+    norms, across = np.sum(x**2, axis=1), np.sum(s * x, axis=1)
     total = 0.0
     for begin in range(0, n, block):
         rows = slice(begin, begin + block)
         squared = np.maximum(norms[rows, None] + norms - 2 * x[rows] @ x.T, 0.0)
         base = 1.0 + squared / d
         # k = base^(-1/2); its gradient with respect to the first point is -base^(-3/2) (x - y) / d
-        slope = base ** -1.5 / d
+        slope = base**-1.5 / d
         # (s_i - s_j) . (x_i - x_j)
         drift = across[rows, None] + across - s[rows] @ x.T - x[rows] @ s.T
         trace = slope * (d - 3 * squared / (d * base))
-        total += np.sum((s[rows] @ s.T) * base ** -0.5 + slope * drift + trace)
-    squared_ksd = max(total, 0.0) / n ** 2
-    diagonal = np.mean(np.sum(s ** 2, axis=1)) + 1.0  # k = 1, slope * d = 1, no drift
+        total += np.sum((s[rows] @ s.T) * base**-0.5 + slope * drift + trace)
+    squared_ksd = max(total, 0.0) / n**2
+    diagonal = np.mean(np.sum(s**2, axis=1)) + 1.0  # k = 1, slope * d = 1, no drift
     return float(np.sqrt(squared_ksd)), float(squared_ksd * n / diagonal)

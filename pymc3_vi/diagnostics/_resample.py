@@ -1,4 +1,5 @@
 """``sample(correct='psis')``: draws picked by their importance weights."""
+
 import warnings
 
 from ..core import CORRECTIONS

@@ -1,4 +1,5 @@
 """From measured facts to a verdict in plain words."""
+
 from collections import namedtuple
 
 __all__ = ["USE", "CORRECT", "REJECT", "Verdict", "judge_density", "judge_particles"]
@@ -65,8 +66,12 @@ def judge_density(facts):
     if facts.undefined:
         reasons.append(f"log p is not a number at {facts.undefined} of {facts.draws} draws")
     if poor:
-        return Verdict(REJECT, "Do not use it: the approximation misses part of the posterior.", reasons,
-                       advice + _repairs(facts, reasons))
+        return Verdict(
+            REJECT,
+            "Do not use it: the approximation misses part of the posterior.",
+            reasons,
+            advice + _repairs(facts, reasons),
+        )
     agreement = _agreement(facts)
     if facts.khat < CLOSE_KHAT and not agreement:
         return Verdict(USE, "Use it as it is.", reasons, advice)
@@ -75,7 +80,9 @@ def judge_density(facts):
         needed = int(facts.draws * MIN_ESS / facts.ess)
         advice.append(f"many draws: these are worth {facts.ess:.0f}, so correct {needed:,} or more")
     return Verdict(
-        CORRECT, "Use the importance-corrected draws: approx.sample(correct='psis').", reasons,
+        CORRECT,
+        "Use the importance-corrected draws: approx.sample(correct='psis').",
+        reasons,
         advice + [_RICHER[facts.family] + ", if no correction is wanted"] if facts.family in _RICHER else advice,
     )
 
@@ -93,9 +100,7 @@ def _agreement(facts):
             f"correcting moves the mean of {facts.mean_shift.name} by {facts.mean_shift.value:.2f} posterior sd"
         )
     if facts.sd_ratio is not None and abs(facts.sd_ratio.value - 1) - 2 * facts.sd_ratio.error > CLOSE_SD:
-        found.append(
-            f"the sd of {facts.sd_ratio.name} is {facts.sd_ratio.value:.2f} times that of the corrected draws"
-        )
+        found.append(f"the sd of {facts.sd_ratio.name} is {facts.sd_ratio.value:.2f} times that of the corrected draws")
     return found
 
 

@@ -1,4 +1,5 @@
 """Normalizing flows: invertible steps from base noise to draws, and formulas that chain them."""
+
 from ._base import AbstractFlow, column, inner, zero_log_det
 from ._chain import FlowChain
 from ._formula import Formula, needs_affine_head, seems_like_formula

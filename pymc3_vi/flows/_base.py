@@ -1,10 +1,12 @@
 """What all flows share: parameters, places in a chain, PyMC3's symbolic attributes."""
+
 import numpy as np
 import theano
 import theano.tensor as tt
 
+from ..compiler import without_test_values
 from ..errors import BatchedGroupError, LocalGroupError, ParametrizationError
-from ..graph import SeedStream, collect_shared, create_param, create_shared, param_shapes, without_test_values
+from ..graph import SeedStream, collect_shared, create_param, create_shared, param_shapes
 from ..validation import check_number, check_positive_int, did_you_mean
 from ._chain import FlowChain, LastResult
 from ._registry import flow_for_params, flow_for_short_name, register_flow

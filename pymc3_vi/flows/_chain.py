@@ -1,8 +1,9 @@
 """Several flows, one after the other."""
+
 import theano
 import theano.tensor as tt
 
-from ..graph import without_test_values
+from ..compiler import without_test_values
 
 __all__ = ["FlowChain", "LastResult"]
 

@@ -1,4 +1,5 @@
 """Formulas: which flows a chain is made of, as a string."""
+
 from ..errors import ParametrizationError
 from ._base import as_generator
 from ._registry import flow_for_short_name
@@ -87,7 +88,12 @@ class Formula:
         flow = z0
         for i, flow_class in enumerate(self.flows):
             flow = flow_class(
-                z0=flow, dim=dim, jitter=jitter, params=params.get(i), batch_size=batch_size, local=local,
+                z0=flow,
+                dim=dim,
+                jitter=jitter,
+                params=params.get(i),
+                batch_size=batch_size,
+                local=local,
                 random_seed=rng,
             )
         return flow

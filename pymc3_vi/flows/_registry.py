@@ -1,4 +1,5 @@
 """Which flow serves a short name, or a dict of parameters."""
+
 from ..errors import UnknownNameError
 from ..registry import Registry
 

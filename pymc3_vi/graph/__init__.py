@@ -1,5 +1,5 @@
 """Theano graph work that knows nothing of inference: layout, parameters, noise, substitution."""
-from ._building import building, without_test_values
+
 from ._layout import FlatBijection, FlatLayout, VarMap
 from ._memo import Memoised, append_name, graph_property, node_property
 from ._noise import NoiseBlock, SeedStream, StepNoise, balance
@@ -13,10 +13,8 @@ __all__ = [
     "Memoised",
     "append_name",
     "balance",
-    "building",
     "graph_property",
     "node_property",
-    "without_test_values",
     "NoiseBlock",
     "SeedStream",
     "StepNoise",

@@ -1,11 +1,12 @@
 """The flat vector: which variable lies where."""
+
 from collections import OrderedDict, namedtuple
 
 import numpy as np
 import theano
 
+from ..compiler.ops import unpack
 from ..errors import ParametrizationError
-from .ops import unpack
 
 __all__ = ["FlatLayout", "FlatBijection", "VarMap"]
 
@@ -61,8 +62,7 @@ class FlatLayout:
             length = entry.slc.stop - entry.slc.start
             if value.size != length:
                 raise ParametrizationError(
-                    f"The value of variable {entry.var!r} must have shape {entry.shp}. "
-                    f"Got shape {value.shape} instead."
+                    f"The value of variable {entry.var!r} must have shape {entry.shp}. Got shape {value.shape} instead."
                 )
             out[entry.slc] = value.ravel()
         return out

@@ -1,7 +1,8 @@
 """Symbolic attributes that are built once per object."""
+
 import functools
 
-from ._building import without_test_values
+from ..compiler import without_test_values
 
 __all__ = ["Memoised", "graph_property", "node_property", "append_name"]
 

@@ -1,4 +1,5 @@
 """Where random numbers come from: one seed, named streams, blocks for compiled loops."""
+
 import zlib
 
 import numpy as np
@@ -25,7 +26,7 @@ class SeedStream:
         if isinstance(seed, SeedStream):
             seed = seed.entropy
         if seed is None:
-            seed = int(np.random.randint(0, 2 ** 31 - 1))
+            seed = int(np.random.randint(0, 2**31 - 1))
         self.entropy = seed
 
     def _sequence(self, name):
@@ -39,7 +40,7 @@ class SeedStream:
 
     def symbolic(self, name):
         """Theano random stream for the purpose `name`, for graphs that must stay symbolic."""
-        return RandomStream(int(self._sequence(name).generate_state(1)[0] % (2 ** 31 - 1)))
+        return RandomStream(int(self._sequence(name).generate_state(1)[0] % (2**31 - 1)))
 
     def child(self, name):
         """Seed stream of a part, e.g. of one group of an approximation."""
@@ -110,7 +111,7 @@ def balance(block):
         root = np.linalg.cholesky(half.T @ half / pairs)
         half = np.linalg.solve(root, half.T).T
     else:
-        half = half / np.sqrt(np.mean(half ** 2, axis=0))
+        half = half / np.sqrt(np.mean(half**2, axis=0))
     flat[0 : 2 * pairs : 2], flat[1 : 2 * pairs : 2] = half, -half
 
 
@@ -146,7 +147,9 @@ class StepNoise:
 
     def allocate(self):
         """Fix the number of rows; returns {placeholder: symbolic row}."""
-        bytes_per_step = sum(int(np.prod(b.shape, dtype=int)) for b in self.blocks) * np.dtype(theano.config.floatX).itemsize
+        bytes_per_step = (
+            sum(int(np.prod(b.shape, dtype=int)) for b in self.blocks) * np.dtype(theano.config.floatX).itemsize
+        )
         self.rows = int(np.clip(self._budget // max(bytes_per_step, 1), 1, self._max_rows))
         return {p: b.allocate(self.rows, self.counter) for p, b in zip(self._placeholders, self.blocks)}
 

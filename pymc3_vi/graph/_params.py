@@ -1,4 +1,5 @@
 """Parameters of a family as data: name, shape, initial value."""
+
 from collections import OrderedDict, namedtuple
 
 import numpy as np

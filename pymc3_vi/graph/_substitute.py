@@ -1,10 +1,10 @@
 """Replacing parts of a graph."""
+
 import numpy as np
 import theano
 import theano.tensor as tt
 
-from ._building import without_test_values
-from ._pattern import with_pattern
+from ..compiler import with_pattern, without_test_values
 
 __all__ = ["substitute", "match_pattern", "floatx", "shared_inputs"]
 

@@ -1,4 +1,5 @@
 """Inference methods and the front door ``fit``."""
+
 from ._base import FitState, Inference
 from ._fit import METHODS, fit
 from ._history import History, LossView

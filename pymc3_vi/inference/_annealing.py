@@ -1,4 +1,5 @@
 """The rule of fits without an explicit optimizer: annealed Adam and the average of the last iterates."""
+
 import math
 
 import numpy as np
@@ -82,8 +83,10 @@ class AnnealedAdam:
         """Where the schedule began, how long it is, and the last iterate if :meth:`finish` replaced it."""
         last = [self.last_iterate[p] for p in self.averages] if self.last_iterate else None
         return {
-            "begin": int(self._begin.get_value()), "length": float(self._length.get_value()),
-            "average_from": int(self._average_from.get_value()), "last_iterate": last,
+            "begin": int(self._begin.get_value()),
+            "length": float(self._length.get_value()),
+            "average_from": int(self._average_from.get_value()),
+            "last_iterate": last,
         }
 
     def restore(self, snapshot):

@@ -1,4 +1,5 @@
 """Inference: an operator, an approximation and a test function, fitted step by step."""
+
 import time
 import warnings
 
@@ -7,9 +8,9 @@ import numpy as np
 from ..callbacks import Callback
 from ..core import StepOptions
 from ..diagnostics import Converged
-from ..engines import Step, StepDiverged
 from ..errors import ConvergenceWarning
 from ..results import FitReport, rebuilt_options, resume_step
+from ..steps import Step, StepDiverged
 from ..updates import PartialOptimizer, Schedule
 from ..validation import accepted_keywords, check_callable, check_positive_int, reject_unknown_keywords
 from ._annealing import AnnealedAdam, TailAveraged
@@ -88,9 +89,25 @@ class Inference(SavedInference):
 
     # ---------------------------------------------------------------- fitting
     def fit(
-        self, n=10000, score=None, callbacks=None, progressbar=True, obj_n_mc=1, tf_n_mc=None, obj_optimizer=None,
-        test_optimizer=None, more_obj_params=None, more_tf_params=None, more_updates=None, more_replacements=None,
-        total_grad_norm_constraint=None, fn_kwargs=None, resume=False, tol=None, average=None, **kwargs,
+        self,
+        n=10000,
+        score=None,
+        callbacks=None,
+        progressbar=True,
+        obj_n_mc=1,
+        tf_n_mc=None,
+        obj_optimizer=None,
+        test_optimizer=None,
+        more_obj_params=None,
+        more_tf_params=None,
+        more_updates=None,
+        more_replacements=None,
+        total_grad_norm_constraint=None,
+        fn_kwargs=None,
+        resume=False,
+        tol=None,
+        average=None,
+        **kwargs,
     ):
         """Run `n` optimization steps.
 
@@ -157,9 +174,15 @@ class Inference(SavedInference):
             callbacks = callbacks + [converged]
         score = self._maybe_score(score)
         options = dict(
-            obj_n_mc=obj_n_mc, tf_n_mc=tf_n_mc, obj_optimizer=obj_optimizer, test_optimizer=test_optimizer,
-            more_obj_params=more_obj_params, more_tf_params=more_tf_params, more_updates=more_updates,
-            more_replacements=more_replacements, total_grad_norm_constraint=total_grad_norm_constraint,
+            obj_n_mc=obj_n_mc,
+            tf_n_mc=tf_n_mc,
+            obj_optimizer=obj_optimizer,
+            test_optimizer=test_optimizer,
+            more_obj_params=more_obj_params,
+            more_tf_params=more_tf_params,
+            more_updates=more_updates,
+            more_replacements=more_replacements,
+            total_grad_norm_constraint=total_grad_norm_constraint,
         )
         with self.report.recording(n):
             self._rule = None

@@ -1,4 +1,5 @@
 """Saving an inference, loading it, and going on."""
+
 from collections import namedtuple
 
 from ..errors import FileFormatError, VariationalInferenceError

@@ -1,4 +1,5 @@
 """``fit``: the front door."""
+
 import inspect
 import warnings
 
@@ -19,7 +20,12 @@ __all__ = ["fit", "METHODS"]
 #: Inference classes by the name that ``fit(method=...)`` takes.
 METHODS = Registry("inference method")
 for _name, _cls in [
-    ("advi", ADVI), ("fullrank_advi", FullRankADVI), ("svgd", SVGD), ("asvgd", ASVGD), ("nfvi", NFVI), ("dadvi", DADVI),
+    ("advi", ADVI),
+    ("fullrank_advi", FullRankADVI),
+    ("svgd", SVGD),
+    ("asvgd", ASVGD),
+    ("nfvi", NFVI),
+    ("dadvi", DADVI),
 ]:
     METHODS.register(_name, _cls)
 
@@ -96,8 +102,11 @@ def fit(
         options["start"] = working_start(inference.approx.view, options.get("random_seed"))
         if options["start"] is None:
             raise
-        warnings.warn(f"Another start is used, a draw from the prior or around the model's own: {error}",
-                      OverflowStartWarning, stacklevel=2)
+        warnings.warn(
+            f"Another start is used, a draw from the prior or around the model's own: {error}",
+            OverflowStartWarning,
+            stacklevel=2,
+        )
     return _create(method, options).fit(n, **kwargs)
 
 

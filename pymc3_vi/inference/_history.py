@@ -1,4 +1,5 @@
 """Losses so far: one growing array, and the view of it that callbacks get."""
+
 import numpy as np
 
 __all__ = ["History", "LossView"]

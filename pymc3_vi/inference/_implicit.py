@@ -1,4 +1,5 @@
 """Inference by kernelised Stein gradients: particles and implicit approximations."""
+
 import warnings
 
 from ..approximations import Empirical, FullRank
@@ -66,7 +67,15 @@ class SVGD(ImplicitGradient):
     _collapse_warned = False
 
     def __init__(
-        self, n_particles=100, jitter=1e-6, model=None, start=None, random_seed=None, estimator=KSD, kernel=rbf, **kwargs
+        self,
+        n_particles=100,
+        jitter=1e-6,
+        model=None,
+        start=None,
+        random_seed=None,
+        estimator=KSD,
+        kernel=rbf,
+        **kwargs,
     ):
         if kwargs.pop("local_rv", None) is not None:
             raise AEVBInferenceError("SVGD does not support local variables (local_rv); use ADVI or FullRankADVI.")

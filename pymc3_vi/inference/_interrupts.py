@@ -1,4 +1,5 @@
 """Ctrl-C during a fit: it ends the loop once, and never the bookkeeping around it."""
+
 import signal
 import threading
 

@@ -1,4 +1,5 @@
 """Inference by maximising the ELBO: KLqp and its shortcuts."""
+
 from ..approximations import FullRank, MeanField, NormalizingFlow
 from ..operators import KL
 from ._base import Inference
@@ -49,12 +50,17 @@ class ADVI(KLqp):
     """
 
     def __init__(
-        self, local_rv=None, model=None, cost_part_grad_scale=1, scale_cost_to_minibatch=False, random_seed=None,
-        start=None, beta=1.0, **kwargs,
+        self,
+        local_rv=None,
+        model=None,
+        cost_part_grad_scale=1,
+        scale_cost_to_minibatch=False,
+        random_seed=None,
+        start=None,
+        beta=1.0,
+        **kwargs,
     ):
-        approx = MeanField(
-            local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start, **kwargs
-        )
+        approx = MeanField(local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start, **kwargs)
         super().__init__(approx, beta=beta)
 
 
@@ -67,12 +73,17 @@ class FullRankADVI(KLqp):
     """
 
     def __init__(
-        self, local_rv=None, model=None, cost_part_grad_scale=1, scale_cost_to_minibatch=False, random_seed=None,
-        start=None, beta=1.0, **kwargs,
+        self,
+        local_rv=None,
+        model=None,
+        cost_part_grad_scale=1,
+        scale_cost_to_minibatch=False,
+        random_seed=None,
+        start=None,
+        beta=1.0,
+        **kwargs,
     ):
-        approx = FullRank(
-            local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start, **kwargs
-        )
+        approx = FullRank(local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start, **kwargs)
         super().__init__(approx, beta=beta)
 
 

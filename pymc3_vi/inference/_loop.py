@@ -1,4 +1,5 @@
 """The fitting loop: compiled chunks between the moments at which Python has something to do."""
+
 import logging
 import time
 from collections import namedtuple

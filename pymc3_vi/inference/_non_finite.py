@@ -1,11 +1,12 @@
 """Explains non-finite numbers in the words of the model."""
+
 import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..engines import compile_function
+from ..compiler import compile_function, without_test_values
 from ..errors import NonFiniteError
-from ..graph import substitute, without_test_values
+from ..graph import substitute
 
 __all__ = ["TermsAtDraws", "culprits", "draws_of_rows", "non_finite_error"]
 
@@ -77,8 +78,10 @@ def non_finite_error(approx, step, stop, index):
         names, details = [], [f"(The model's terms could not be evaluated separately: {error})"]
     if not names:
         names = [v.name for v in approx.view.free]
-        details.append("Every term of the model is finite there, so a gradient or the step itself overflowed. "
-                       f"Free variables: {', '.join(names)}.")
+        details.append(
+            "Every term of the model is finite there, so a gradient or the step itself overflowed. "
+            f"Free variables: {', '.join(names)}."
+        )
     return NonFiniteError("\n".join(lines + details + [_ADVICE]), step=index, variables=names)
 
 
@@ -86,7 +89,9 @@ def _failing_draws(approx, step):
     """Draws of the step that failed; none of amortised groups, which depend on the data."""
     if approx.has_local:
         return []
-    return draws_of_rows([block.shared.get_value(borrow=True)[step.position] for block in step.graph.noise.blocks], approx)
+    return draws_of_rows(
+        [block.shared.get_value(borrow=True)[step.position] for block in step.graph.noise.blocks], approx
+    )
 
 
 def culprits(approx, draws):
@@ -104,7 +109,9 @@ def culprits(approx, draws):
             if len(bad):
                 names.append(var.name)
                 at = np.atleast_1d(where).ravel()[bad[0]]
-                details.append(f"The gradient of variable {var.name!r} is non-finite at element {bad[0]} (value {at:.6g}).")
+                details.append(
+                    f"The gradient of variable {var.name!r} is non-finite at element {bad[0]} (value {at:.6g})."
+                )
         if names:
             break
     return list(dict.fromkeys(names)), details

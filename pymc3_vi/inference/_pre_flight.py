@@ -1,4 +1,5 @@
 """What a fit looks at before its first step: the log density at draws of q."""
+
 import warnings
 
 import numpy as np
@@ -66,7 +67,8 @@ def check_draws(approx, step, n, replacements=None):
         warnings.warn(
             f"{found.bad} of {len(draws)} draws of q before the first step have no finite log density or gradient: "
             f"{found}. {then} {_ADVICE}",
-            NonFiniteDrawsWarning, stacklevel=5,
+            NonFiniteDrawsWarning,
+            stacklevel=5,
         )
 
 

@@ -1,4 +1,5 @@
 """The progress bar of a fit."""
+
 import time
 
 from fastprogress.fastprogress import progress_bar

@@ -1,4 +1,5 @@
 """Where a fit begins: ``start='map'``, ``'laplace'`` or ``'prior'``, and the best of several starts."""
+
 from collections import namedtuple
 
 import numpy as np
@@ -6,11 +7,11 @@ import theano
 import theano.tensor as tt
 
 from ..approximations.gaussian import Curvature, matched_pairs
+from ..compiler import compile_function, without_test_values
+from ..compiler.vectorize import vectorize_graph
 from ..core import STARTS, Start
-from ..engines import compile_function
 from ..errors import StartError
-from ..graph import SeedStream, substitute, without_test_values
-from ..graph.vectorize import vectorize_graph
+from ..graph import SeedStream, substitute
 from ..model import full_data, prior_points
 from .newton import minimise
 
@@ -84,6 +85,7 @@ def find_map(density, z):
         The negative Hessian; None where it was not computed.
     """
     if len(z) > LARGEST_HESSIAN:
+
         def negative(x):
             logp, grad = density(x)
             return -logp[0], -grad[0]
@@ -155,11 +157,13 @@ def _start_with_laplace(view, seeds):
 def _start_in_prior(view, seeds):
     """The first of some draws from the prior that has a finite log density."""
     view.check_continuous()
-    points = prior_points(view, PRIOR_DRAWS, seeds.generator("start").integers(2 ** 31))
+    points = prior_points(view, PRIOR_DRAWS, seeds.generator("start").integers(2**31))
     points = [view.layout().flatten(p) for p in points]
     fine = np.flatnonzero(np.isfinite(FlatDensity(view)(points)[0]))
     if not len(fine):
-        raise StartError(f"None of {PRIOR_DRAWS} draws from the prior has a finite log density. Pass start={{'name': value}}.")
+        raise StartError(
+            f"None of {PRIOR_DRAWS} draws from the prior has a finite log density. Pass start={{'name': value}}."
+        )
     return Start(view.layout().unflatten(points[fine[0]]), None)
 
 
@@ -176,7 +180,7 @@ def working_start(view, random_seed):
     centre = layout.flatten(view.start())
     points = [centre + random.normal(0, spread, len(centre)) for spread in np.repeat([0.1, 1.0], PRIOR_DRAWS)]
     try:
-        points += [layout.flatten(p) for p in prior_points(view, PRIOR_DRAWS, random.integers(2 ** 31))]
+        points += [layout.flatten(p) for p in prior_points(view, PRIOR_DRAWS, random.integers(2**31))]
     except StartError:  # a prior that cannot be drawn from
         pass
     points = [p for p in points if np.isfinite(p).all()]
@@ -218,7 +222,7 @@ def try_starts(view, count, random_seed, start=None):
     first = layout.flatten(view.start(start)).astype("float64")
     origins, points = ["start"], [first]
     try:
-        drawn = [layout.flatten(p) for p in prior_points(view, count - 1, random.integers(2 ** 31))]
+        drawn = [layout.flatten(p) for p in prior_points(view, count - 1, random.integers(2**31))]
         origins += ["prior"] * len(drawn)
     except StartError:
         drawn = [first + random.uniform(-1, 1, len(first)) for _ in range(count - 1)]

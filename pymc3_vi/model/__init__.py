@@ -1,4 +1,5 @@
 """The only part of the package that reads a ``pymc3.Model``."""
+
 from . import _vectorize_rules  # noqa: F401  (it registers them)
 from ._data import (
     constant_arrays,

@@ -1,4 +1,5 @@
 """Data of a model: the whole behind minibatches, observed values as arrays, their log-likelihood one by one."""
+
 from collections import OrderedDict
 
 import numpy as np
@@ -7,8 +8,8 @@ import theano
 from pymc3.theanof import GeneratorOp
 from theano.graph.basic import ancestors
 
-from ..engines import compile_function
-from ..graph import substitute, without_test_values
+from ..compiler import compile_function, without_test_values
+from ..graph import substitute
 
 __all__ = [
     "full_data",
@@ -134,6 +135,8 @@ def variable_dims(view):
 def data_size(view):
     """Number of values in all arrays that the log density reads, whole data of minibatches included."""
     leaves = (v for v in _behind(view) if v.owner is None)
-    values = (v.get_value(borrow=True) if isinstance(v, theano.compile.SharedVariable) else getattr(v, "data", None)
-              for v in leaves)
+    values = (
+        v.get_value(borrow=True) if isinstance(v, theano.compile.SharedVariable) else getattr(v, "data", None)
+        for v in leaves
+    )
     return sum(v.size for v in values if isinstance(v, np.ndarray))

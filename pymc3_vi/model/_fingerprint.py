@@ -1,4 +1,5 @@
 """What makes a model this model and no other, as data that can be stored and compared."""
+
 import hashlib
 import re
 
@@ -6,8 +7,6 @@ import numpy as np
 import pymc3 as pm
 import theano
 from theano.graph.basic import Constant, ancestors, io_toposort
-
-from ._view import transformed
 
 from ._data import observed_tensors
 
@@ -46,7 +45,8 @@ def model_fingerprint(view):
         tensors = list(observed_tensors(v).values())
         observed[v.name] = _entry(v, None, v.distribution)
         observed[v.name].update(
-            data=_data_digest(tensors), formula=_formula(v.logp_elemwiset, opaque=tensors),
+            data=_data_digest(tensors),
+            formula=_formula(v.logp_elemwiset, opaque=tensors),
             total_size=_plain(v.total_size),
         )
     return {
@@ -96,7 +96,9 @@ def _value(leaf):
     """Array of a constant or shared variable, None for anything else (random states, free variables)."""
     if getattr(leaf, "default_update", None) is not None:  # the random state that minibatches are drawn with
         return None
-    value = leaf.get_value(borrow=True) if isinstance(leaf, theano.compile.SharedVariable) else getattr(leaf, "data", None)
+    value = (
+        leaf.get_value(borrow=True) if isinstance(leaf, theano.compile.SharedVariable) else getattr(leaf, "data", None)
+    )
     return value if isinstance(value, np.ndarray) and not value.dtype.hasobject else None
 
 

@@ -3,6 +3,7 @@
 PyMC3 indexes the data with a list of slices, which NumPy 1.23 refuses; with a tuple the meaning is the one intended.
 On older NumPy both do the same.
 """
+
 import functools
 
 from pymc3.data import Minibatch

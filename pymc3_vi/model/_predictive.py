@@ -1,8 +1,9 @@
 """Draws of the observed variables given draws of the unobserved ones."""
+
 import numpy as np
 import pymc3 as pm
 
-from ..engines import fast_build
+from ..compiler import fast_build
 from ..errors import ParametrizationError
 from ._data import full_data, is_streamed
 from ._trace import trace_from_arrays

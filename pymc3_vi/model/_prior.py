@@ -1,8 +1,9 @@
 """Points drawn from a model's prior."""
+
 import numpy as np
 import pymc3 as pm
 
-from ..engines import fast_build
+from ..compiler import fast_build
 from ..errors import StartError
 
 __all__ = ["prior_points"]

@@ -1,4 +1,5 @@
 """Whether a model has a finite log density where a fit begins."""
+
 import numpy as np
 import theano
 from theano.graph.fg import MissingInputError

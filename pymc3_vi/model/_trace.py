@@ -1,4 +1,5 @@
 """Arrays of draws as a PyMC3 trace."""
+
 import numpy as np
 import theano
 from pymc3.backends.base import MultiTrace
@@ -74,7 +75,9 @@ def draws_from_trace(view, trace, layout):
     columns = [_draws_of(view, trace, name) for name in layout.names]
     sizes = {len(c) for c in columns}
     if len(sizes) > 1:
-        raise ParametrizationError(f"The 'trace' parameter must hold equally many draws of every variable. Got {sizes}.")
+        raise ParametrizationError(
+            f"The 'trace' parameter must hold equally many draws of every variable. Got {sizes}."
+        )
     return np.concatenate([np.reshape(c, (len(c), -1)) for c in columns], axis=1)
 
 

@@ -1,4 +1,5 @@
 """How PyMC3's own Ops work on a batch; importing this module registers the rules."""
+
 import numpy as np
 import theano.tensor as tt
 from pymc3.distributions.dist_math import SplineWrapper
@@ -6,7 +7,7 @@ from pymc3.distributions.multivariate import PosDefMatrix
 from pymc3.math import BatchedDiag, BlockDiagonalMatrix, LogDet
 from pymc3.ode import DifferentialEquation
 
-from ..graph.vectorize import NoBatchRule, blockwise, rule, stacked
+from ..compiler.vectorize import NoBatchRule, blockwise, rule, stacked
 
 __all__ = []
 

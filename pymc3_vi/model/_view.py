@@ -1,4 +1,5 @@
 """What inference needs to know of a ``pymc3.Model``, and the only place that asks it."""
+
 from collections import OrderedDict, namedtuple
 
 import numpy as np
@@ -7,8 +8,9 @@ import theano
 import theano.tensor as tt
 from pymc3.util import get_default_varnames, get_transformed, get_untransformed_name, is_transformed_name
 
+from ..compiler import without_test_values
 from ..errors import GroupError, ParametrizationError, StartError
-from ..graph import FlatLayout, without_test_values
+from ..graph import FlatLayout
 from ..validation import did_you_mean
 from ._start import check_finite_start
 

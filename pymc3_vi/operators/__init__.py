@@ -1,4 +1,5 @@
 """Operators: what a fit optimizes."""
+
 from ..core import Operator
 from ._kl import KL
 from ._ksd import KSD, KSDObjective

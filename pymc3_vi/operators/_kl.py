@@ -1,4 +1,5 @@
 """Kullback-Leibler operator: the (tempered) evidence lower bound."""
+
 from ..core import Operator
 from ..graph import floatx
 from ..validation import check_number

@@ -1,9 +1,11 @@
 """Kernelised Stein discrepancy operator."""
+
 import theano.tensor as tt
 
+from ..compiler import without_test_values
 from ..core import ObjectiveFunction, Operator
 from ..errors import ParametrizationError
-from ..graph import substitute, without_test_values
+from ..graph import substitute
 from ..stein import Stein
 from ..validation import check_number
 
@@ -15,7 +17,9 @@ class KSDObjective(ObjectiveFunction):
 
     def __init__(self, op, tf):
         if not isinstance(op, KSD):
-            raise ParametrizationError(f"The 'op' parameter of KSDObjective must be a KSD operator. Got {op!r} instead.")
+            raise ParametrizationError(
+                f"The 'op' parameter of KSDObjective must be a KSD operator. Got {op!r} instead."
+            )
         super().__init__(op, tf)
 
     def draw_terms(self, noise, n_mc, schedules, more_replacements=None):
@@ -33,16 +37,16 @@ class KSDObjective(ObjectiveFunction):
     def _carry_back(self, op, params, sign):
         stein = op.stein(self.tf)
         direction = -stein.grad if sign > 0 else stein.grad
-        return tt.grad(
-            None, params, known_grads={stein.input_joint_matrix: direction}, disconnected_inputs="ignore"
-        )
+        return tt.grad(None, params, known_grads={stein.input_joint_matrix: direction}, disconnected_inputs="ignore")
 
     @without_test_values
     def __call__(self, nmc, **kwargs):
         """Gradients of the parameters for `nmc` draws, with symbolic noise."""
         test_side = "more_tf_params" in kwargs
-        params = self.test_params + kwargs["more_tf_params"] if test_side else (
-            self.obj_params + list(kwargs.get("more_obj_params") or [])
+        params = (
+            self.test_params + kwargs["more_tf_params"]
+            if test_side
+            else (self.obj_params + list(kwargs.get("more_obj_params") or []))
         )
         grads = self._carry_back(self.op, list(dict.fromkeys(params)), -1 if test_side else 1)
         return self.approx.set_size_and_deterministic(grads, nmc, 0, kwargs.get("more_replacements"))

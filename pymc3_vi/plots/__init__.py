@@ -1,4 +1,5 @@
 """Pictures of fits; every function returns Matplotlib axes.  Needs the extra ``[plots]``."""
+
 from ._elbo import plot_elbo
 from ._khat import plot_khat
 from ._posterior import plot_posterior

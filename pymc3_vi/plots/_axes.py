@@ -1,4 +1,5 @@
 """Axes and colours that all plots share."""
+
 import numpy as np
 
 from ..errors import MissingExtraError

@@ -1,4 +1,5 @@
 """The ELBO over the steps of a fit."""
+
 import numpy as np
 
 from ..diagnostics import batch_means_error, loss_trend
@@ -40,7 +41,11 @@ def plot_elbo(fit, window=None, ax=None):
     """
     elbo = -np.asarray(getattr(fit, "hist", fit), dtype="float64").ravel()
     require(
-        np.isfinite(elbo).sum() > 1, ValueError, "fit", "plot_elbo", "a fit with at least two finite losses",
+        np.isfinite(elbo).sum() > 1,
+        ValueError,
+        "fit",
+        "plot_elbo",
+        "a fit with at least two finite losses",
         f"{len(elbo)} losses",
     )
     window = _window(window, elbo)

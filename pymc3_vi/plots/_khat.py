@@ -1,4 +1,5 @@
 """The tail of the importance weights, which k-hat describes."""
+
 import numpy as np
 
 from ..diagnostics import Diagnosis, ImportanceWeights, diagnose, khat_threshold

@@ -1,4 +1,5 @@
 """Marginal posteriors of one fit beside those of others."""
+
 import arviz as az
 import numpy as np
 
@@ -71,15 +72,17 @@ def _draws(fit, draws, correct, random_seed):
     if isinstance(fit, Approximation):
         arrays = fit.sample_arrays(draws, include_transformed=False, random_seed=random_seed, correct=correct)
     elif hasattr(fit, "posterior"):
-        arrays = {
-            name: np.asarray(values).reshape((-1,) + values.shape[2:]) for name, values in fit.posterior.items()
-        }
+        arrays = {name: np.asarray(values).reshape((-1,) + values.shape[2:]) for name, values in fit.posterior.items()}
     elif hasattr(fit, "get_values"):
         arrays = {name: fit.get_values(name) for name in fit.varnames if not name.endswith("__")}
     else:
         require(
-            isinstance(fit, dict), TypeError, "fit", "plot_posterior",
-            "an Approximation, MultiTrace, InferenceData or dict of arrays", fit,
+            isinstance(fit, dict),
+            TypeError,
+            "fit",
+            "plot_posterior",
+            "an Approximation, MultiTrace, InferenceData or dict of arrays",
+            fit,
         )
         arrays = {name: np.asarray(values) for name, values in fit.items()}
     return {

@@ -1,4 +1,5 @@
 """Parameters and other statistics over the steps of a fit."""
+
 import numpy as np
 
 from ..callbacks import Tracker
@@ -48,8 +49,10 @@ def plot_tracks(tracker, names=None, every=1, axes=None):
         steps = every * np.arange(1, len(values) + 1)
         many = values.shape[1] > LABELLED
         for column in range(values.shape[1]):
-            style = dict(color=COLOURS[0], alpha=max(0.15, 3 / values.shape[1]), linewidth=0.9) if many else dict(
-                color=COLOURS[column], linewidth=1.4, label=f"[{column}]"
+            style = (
+                dict(color=COLOURS[0], alpha=max(0.15, 3 / values.shape[1]), linewidth=0.9)
+                if many
+                else dict(color=COLOURS[column], linewidth=1.4, label=f"[{column}]")
             )
             ax.plot(steps, values[:, column], **style)
         if 1 < values.shape[1] <= LABELLED:

@@ -2,6 +2,7 @@
 
 Importing this package gives ``Approximation`` the methods listed at its end, and ArviZ what PyMC3 needs of it.
 """
+
 from ..core import Approximation
 from ._checkpoint import Checkpoint
 from ._fit_report import FitReport, FitRun

@@ -1,4 +1,5 @@
 """An approximation as JSON and arrays, and back."""
+
 import numpy as np
 import theano
 
@@ -154,8 +155,13 @@ def _make_group(entry, arrays, prefix, model):
     params = _restored_params(entry["user_params"], f"{prefix}/user", arrays, entry)
     options = {} if params is not None else dict(entry["keywords"])
     return family(
-        list(entry["variables"]), params=params, random_seed=entry["seed"], model=model, local=entry["local"],
-        rowwise=entry["rowwise"], **options,
+        list(entry["variables"]),
+        params=params,
+        random_seed=entry["seed"],
+        model=model,
+        local=entry["local"],
+        rowwise=entry["rowwise"],
+        **options,
     )
 
 

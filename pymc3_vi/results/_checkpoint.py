@@ -1,4 +1,5 @@
 """Checkpoints: a fit that is killed goes on from the last one."""
+
 from pathlib import Path
 
 from ..callbacks import Callback

@@ -8,6 +8,7 @@ a change of any byte, and any missing byte, is seen before anything is read.
 The checksum is no signature: whoever writes a file can seal it.  What protects the reader is that a file holds only
 numbers and JSON, which no reader executes, and that members are not compressed, so that none is larger than the file.
 """
+
 import hashlib
 import io
 import json

@@ -1,4 +1,5 @@
 """``approx.report``: what was run, with which options, how long it took and why it stopped."""
+
 import html
 import time
 import warnings
@@ -192,14 +193,20 @@ class FitReport:
 
     def _repr_html_(self):
         left = "style='text-align:left'"
-        return "<table>" + "".join(
-            f"<tr><th {left}>{html.escape(a)}</th><td {left}>{html.escape(b)}</td></tr>" for a, b in self.rows()
-        ) + "</table>"
+        return (
+            "<table>"
+            + "".join(
+                f"<tr><th {left}>{html.escape(a)}</th><td {left}>{html.escape(b)}</td></tr>" for a, b in self.rows()
+            )
+            + "</table>"
+        )
 
     def to_json(self):
         """JSON-able form."""
         return {
-            "method": self.method, "operator": self.operator, "versions": self.versions,
+            "method": self.method,
+            "operator": self.operator,
+            "versions": self.versions,
             "runs": [run.to_json() for run in self.runs],
         }
 

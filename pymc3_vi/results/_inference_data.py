@@ -1,4 +1,5 @@
 """``approx.to_inference_data()``: the fit as ArviZ takes it."""
+
 import datetime
 import json
 
@@ -14,7 +15,13 @@ __all__ = ["to_inference_data"]
 
 
 def to_inference_data(
-    approx, draws=1000, log_likelihood=True, coords=None, dims=None, posterior_predictive=False, correct=None,
+    approx,
+    draws=1000,
+    log_likelihood=True,
+    coords=None,
+    dims=None,
+    posterior_predictive=False,
+    correct=None,
     random_seed=None,
 ):
     r"""Draws from the approximation, with data, densities and log-likelihoods, as :class:`arviz.InferenceData`.
@@ -67,13 +74,17 @@ def to_inference_data(
     """
     given = isinstance(posterior_predictive, dict)
     require(
-        given or isinstance(posterior_predictive, (bool, np.bool_)), TypeError, "posterior_predictive",
-        "to_inference_data", "True, False or a dict of draws", posterior_predictive,
+        given or isinstance(posterior_predictive, (bool, np.bool_)),
+        TypeError,
+        "posterior_predictive",
+        "to_inference_data",
+        "True, False or a dict of draws",
+        posterior_predictive,
     )
     found = ModelDraws(approx, draws, "to_inference_data", log_likelihood, correct, random_seed)
     predictive = posterior_predictive if given else None
     if not given and posterior_predictive:
-        predictive = predictive_draws(approx.view, found.values, found.generator.integers(2 ** 31 - 1))
+        predictive = predictive_draws(approx.view, found.values, found.generator.integers(2**31 - 1))
     stats = {"logp": found.logp, "logq": found.logq, "weights": found.normalized_weights}
     idata = az.from_dict(
         posterior=_chain(found.values),
@@ -117,7 +128,7 @@ def _attributes(approx, found, random_seed):
 
 def _plain(seed):
     """A seed as a number where NetCDF can hold it, else in words."""
-    if isinstance(seed, (int, np.integer)) and abs(int(seed)) < 2 ** 31:
+    if isinstance(seed, (int, np.integer)) and abs(int(seed)) < 2**31:
         return int(seed)
     return str(seed)
 

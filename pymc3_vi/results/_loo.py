@@ -1,4 +1,5 @@
 """Leave-one-out cross-validation of models whose posterior is known by draws from an approximation."""
+
 import warnings
 
 import arviz as az
@@ -87,7 +88,11 @@ def _log_likelihood(data, var_name):
     names = list(data.log_likelihood.data_vars)
     if var_name is None:
         require(
-            len(names) == 1, ValueError, "var_name", "loo", f"given when there are several observed variables: {names}",
+            len(names) == 1,
+            ValueError,
+            "var_name",
+            "loo",
+            f"given when there are several observed variables: {names}",
             var_name,
         )
         return data.log_likelihood[names[0]]

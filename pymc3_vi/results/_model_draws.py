@@ -1,13 +1,14 @@
 """Draws of all unobserved variables with log p, log q and the log-likelihood of every observation."""
+
 import warnings
 from collections import OrderedDict
 
 import numpy as np
 
+from ..compiler import compile_function, without_test_values
 from ..diagnostics import ImportanceWeights, draws_in_memory, noise_of, psis_resample, warn_if_unreliable
-from ..engines import compile_function
 from ..errors import ExplicitInferenceError, VariationalInferenceError
-from ..graph import substitute, without_test_values
+from ..graph import substitute
 from ..model import full_data, is_streamed, pointwise_logp
 from ..validation import check_positive_int, require
 

@@ -1,4 +1,5 @@
 """Options of a fit as JSON, and back, as far as that is possible without pickle."""
+
 import functools
 import inspect
 

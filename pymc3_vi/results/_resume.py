@@ -1,4 +1,5 @@
 """``inference.save(path)``, and what lets a fit go on from there step for step."""
+
 import inspect
 import warnings
 from collections import namedtuple
@@ -143,9 +144,13 @@ def restore_point(inference, path, same_data=True):
         if described["class"] != type(inference).__name__:
             raise FileFormatError(f"the file holds a {described['class']}, not a {type(inference).__name__}.", "kind")
         point = ResumePoint(
-            path=str(path), i=int(described["i"]), planned=int(described["planned"]),
-            options=dict(described["options"]), snapshot=unpack(described["snapshot"], arrays),
-            rule=unpack(described["rule"], arrays), history=arrays["inference/history"],
+            path=str(path),
+            i=int(described["i"]),
+            planned=int(described["planned"]),
+            options=dict(described["options"]),
+            snapshot=unpack(described["snapshot"], arrays),
+            rule=unpack(described["rule"], arrays),
+            history=arrays["inference/history"],
             report=read_report(header),
         )
         put_approximation_state(inference.approx, header["approximation"], arrays)

@@ -1,4 +1,5 @@
 """``approx.save(path)`` and ``load(path, model)``."""
+
 from ..errors import FileFormatError
 from ..model import ModelView, model_differences, model_fingerprint
 from ._approximation_state import approximation_state, make_approximation, put_approximation_state

@@ -1,4 +1,5 @@
 """``approx.summary()``: means, standard deviations and intervals of all variables in a table."""
+
 import html
 import itertools
 
@@ -106,10 +107,10 @@ def _moments(draws, weights, index, hdi_prob):
     draws = np.asarray(draws, dtype="float64").reshape(len(draws), -1)
     mean = weights @ draws
     centered = draws - mean
-    variance = weights @ centered ** 2
+    variance = weights @ centered**2
     sd = np.sqrt(variance)
-    mean_error = np.sqrt(weights ** 2 @ centered ** 2)
-    sd_error = np.sqrt(weights ** 2 @ (centered ** 2 - variance) ** 2) / (2 * np.maximum(sd, np.finfo("float64").tiny))
+    mean_error = np.sqrt(weights**2 @ centered**2)
+    sd_error = np.sqrt(weights**2 @ (centered**2 - variance) ** 2) / (2 * np.maximum(sd, np.finfo("float64").tiny))
     interval = az.hdi(draws[index][None], hdi_prob=hdi_prob).reshape(-1, 2)
     return np.column_stack([mean, sd, interval, mean_error, sd_error])
 

@@ -4,6 +4,7 @@ ArviZ dropped ``from_pymc3`` in 0.13, but ``pm.sample`` calls it, and no earlier
 3.11.  Importing this package puts the function here in its place, and lets ``az.compare``, ``az.summary`` and all that
 convert their input take traces again.
 """
+
 import functools
 import sys
 
@@ -12,20 +13,39 @@ import numpy as np
 import pymc3
 from pymc3.backends.base import MultiTrace
 
-from ..engines import compile_function
-from ..model import ModelView, constant_arrays, is_streamed, model_coords, observed_arrays, pointwise_logp, variable_dims
+from ..compiler import compile_function
+from ..model import (
+    ModelView,
+    constant_arrays,
+    is_streamed,
+    model_coords,
+    observed_arrays,
+    pointwise_logp,
+    variable_dims,
+)
 
 __all__ = ["from_pymc3", "teach_arviz"]
 
 #: PyMC3's names of sampler statistics -> ArviZ's.
 _STATISTICS = {
-    "model_logp": "lp", "mean_tree_accept": "acceptance_rate", "depth": "tree_depth", "tree_size": "n_steps",
+    "model_logp": "lp",
+    "mean_tree_accept": "acceptance_rate",
+    "depth": "tree_depth",
+    "tree_size": "n_steps",
 }
 
 
 def from_pymc3(
-    trace=None, *, prior=None, posterior_predictive=None, log_likelihood=True, coords=None, dims=None, model=None,
-    save_warmup=None, density_dist_obs=True,
+    trace=None,
+    *,
+    prior=None,
+    posterior_predictive=None,
+    log_likelihood=True,
+    coords=None,
+    dims=None,
+    model=None,
+    save_warmup=None,
+    density_dist_obs=True,
 ):
     """A trace of PyMC3 3, and draws of the data, as :class:`arviz.InferenceData`.
 

@@ -1,4 +1,5 @@
 """Nested state of any kind as JSON, with its arrays beside it."""
+
 import numbers
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Versions of this package and of those it stands on."""
+
 import sys
 
 import arviz

@@ -1,4 +1,5 @@
 """Test functions and kernels."""
+
 import theano.tensor as tt
 
 from ..errors import ParametrizationError

@@ -1,13 +1,19 @@
 """Squared distances between particles, and what kernels of distances are made of."""
+
 import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..graph.ops import MedianDistance, SquaredDistances
+from ..compiler.ops import MedianDistance, SquaredDistances
 from ..validation import check_number
 
 __all__ = [
-    "bandwidth_of", "centred", "check_bandwidth", "median_bandwidth", "squared_distances", "weighted_differences",
+    "bandwidth_of",
+    "centred",
+    "check_bandwidth",
+    "median_bandwidth",
+    "squared_distances",
+    "weighted_differences",
 ]
 
 

@@ -1,4 +1,5 @@
 """Inverse multiquadric kernel."""
+
 import numpy as np
 import theano.tensor as tt
 
@@ -42,7 +43,7 @@ class IMQ(Kernel):
         h = bandwidth_of(H, self.bandwidth)
         base = 1 + H / (2 * h)
         beta = tt.constant(np.asarray(self.beta, dtype=X.dtype))
-        K = base ** beta
+        K = base**beta
         return K, weighted_differences(K / base, X) * (-beta / h)
 
     def __repr__(self):

@@ -1,4 +1,5 @@
 """Gaussian (radial basis function) kernel."""
+
 import theano.tensor as tt
 
 from ._base import KERNELS, Kernel

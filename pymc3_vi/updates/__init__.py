@@ -1,4 +1,5 @@
 """Update rules: gradients to the new values of shared variables."""
+
 from ._adadelta import adadelta
 from ._adagrad import adagrad
 from ._adagrad_window import adagrad_window

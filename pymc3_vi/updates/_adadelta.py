@@ -53,9 +53,9 @@ def adadelta(loss_or_grads, params, learning_rate=1.0, rho=0.95, epsilon=1e-6):
     for param, grad in zip(params, get_or_compute_grads(loss_or_grads, params)):
         accu = zeros_like_param(param, "accu")
         delta_accu = zeros_like_param(param, "delta_accu")
-        accu_new = rho * accu + (1 - rho) * grad ** 2
+        accu_new = rho * accu + (1 - rho) * grad**2
         delta = grad * tt.sqrt(delta_accu + epsilon) / tt.sqrt(accu_new + epsilon)
         updates[accu] = accu_new
-        updates[delta_accu] = rho * delta_accu + (1 - rho) * delta ** 2
+        updates[delta_accu] = rho * delta_accu + (1 - rho) * delta**2
         updates[param] = param - learning_rate * delta
     return updates

@@ -47,7 +47,7 @@ def adagrad(loss_or_grads, params, learning_rate=1.0, epsilon=1e-6):
     updates = Updates()
     for param, grad in zip(params, get_or_compute_grads(loss_or_grads, params)):
         accu = zeros_like_param(param, "accu")
-        accu_new = accu + grad ** 2
+        accu_new = accu + grad**2
         updates[accu] = accu_new
         updates[param] = param - learning_rate * grad / tt.sqrt(accu_new + epsilon)
     return updates

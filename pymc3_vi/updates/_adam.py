@@ -56,12 +56,12 @@ def adam(loss_or_grads, params, learning_rate=0.001, beta1=0.9, beta2=0.999, eps
     updates = Updates()
     t_prev = step_counter("adam_t")
     t = t_prev + 1
-    step_size = learning_rate * tt.sqrt(1 - beta2 ** t) / (1 - beta1 ** t)
+    step_size = learning_rate * tt.sqrt(1 - beta2**t) / (1 - beta1**t)
     for param, grad in zip(params, grads):
         mean = zeros_like_param(param, "mean")
         square = zeros_like_param(param, "square")
         mean_new = beta1 * mean + (1 - beta1) * grad
-        square_new = beta2 * square + (1 - beta2) * grad ** 2
+        square_new = beta2 * square + (1 - beta2) * grad**2
         updates[mean] = mean_new
         updates[square] = square_new
         updates[param] = param - step_size * mean_new / (tt.sqrt(square_new) + epsilon)

@@ -52,7 +52,7 @@ def adamax(loss_or_grads, params, learning_rate=0.002, beta1=0.9, beta2=0.999, e
     updates = Updates()
     t_prev = step_counter("adamax_t")
     t = t_prev + 1
-    step_size = learning_rate / (1 - beta1 ** t)
+    step_size = learning_rate / (1 - beta1**t)
     for param, grad in zip(params, grads):
         mean = zeros_like_param(param, "mean")
         largest = zeros_like_param(param, "largest")

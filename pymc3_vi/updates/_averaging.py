@@ -2,7 +2,7 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..graph import without_test_values
+from ..compiler import without_test_values
 from ..validation import check_positive_int, require
 from ._common import check_params
 from ._updates import Updates

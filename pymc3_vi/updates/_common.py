@@ -1,8 +1,8 @@
 """What every update rule starts from: checked parameters, their gradients, state of the right type."""
+
 import numpy as np
 import theano
 import theano.tensor as tt
-
 
 __all__ = ["check_params", "get_or_compute_grads", "step_counter", "zeros_like_param"]
 

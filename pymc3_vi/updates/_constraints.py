@@ -1,6 +1,7 @@
 import theano.tensor as tt
 
-from ..graph import match_pattern, without_test_values
+from ..compiler import without_test_values
+from ..graph import match_pattern
 from ..validation import require
 from ._hyperparameters import NON_NEGATIVE, POSITIVE, as_number
 
@@ -46,7 +47,7 @@ def norm_constraint(tensor, max_norm, norm_axes=None, epsilon=1e-7):
     """
     caller = "norm_constraint"
     tensor = tt.as_tensor_variable(tensor)
-    norm = tt.sqrt(tt.sum(tensor ** 2, axis=_norm_axes(tensor, norm_axes), keepdims=True))
+    norm = tt.sqrt(tt.sum(tensor**2, axis=_norm_axes(tensor, norm_axes), keepdims=True))
     scaled = tensor * _shrinkage(norm, max_norm, epsilon, caller)
     return match_pattern(scaled, tensor)
 
@@ -118,10 +119,14 @@ def total_norm_constraint(tensor_vars, max_norm, epsilon=1e-7, return_norm=False
     caller = "total_norm_constraint"
     require(
         isinstance(tensor_vars, (list, tuple)) and len(tensor_vars) > 0,
-        TypeError, "tensor_vars", caller, "a list of at least one expression", tensor_vars,
+        TypeError,
+        "tensor_vars",
+        caller,
+        "a list of at least one expression",
+        tensor_vars,
     )
     tensors = [tt.as_tensor_variable(tensor) for tensor in tensor_vars]
-    norm = tt.sqrt(sum(tt.sum(tensor ** 2) for tensor in tensors))
+    norm = tt.sqrt(sum(tt.sum(tensor**2) for tensor in tensors))
     factor = _shrinkage(norm, max_norm, epsilon, caller)
     scaled = [match_pattern(tensor * factor, tensor) for tensor in tensors]
     return (scaled, norm) if return_norm else scaled

@@ -1,4 +1,5 @@
 """Hyperparameters of optimizers: what is allowed, and what they become in the graph."""
+
 import math
 import numbers
 from collections import namedtuple

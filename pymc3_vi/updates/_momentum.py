@@ -1,4 +1,4 @@
-from ..graph import without_test_values
+from ..compiler import without_test_values
 from ._common import check_params, zeros_like_param
 from ._hyperparameters import FRACTION, POSITIVE, graph_value
 from ._optimizer import optimizer

@@ -1,8 +1,9 @@
 """The decorator that makes an optimizer of an update rule, and the registry of optimizers."""
+
 import functools
 import inspect
 
-from ..graph import without_test_values
+from ..compiler import without_test_values
 from ..registry import Registry
 from ..validation import reject_unknown_keywords
 from ._common import check_params

@@ -4,7 +4,7 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..graph import without_test_values
+from ..compiler import without_test_values
 from ..validation import check_callable, require
 from ._common import check_params, get_or_compute_grads, zeros_like_param
 from ._updates import Updates
@@ -61,8 +61,12 @@ class PreconditionedOptimizer:
         signature = "(loss_or_grads, params) -> updates"
         self.optimizer = check_callable(optimizer, "optimizer", "preconditioned", signature)
         require(
-            isinstance(scales, (dict, list, tuple)), TypeError, "scales", "preconditioned",
-            "a dict from parameters to scales or a list of scales", scales,
+            isinstance(scales, (dict, list, tuple)),
+            TypeError,
+            "scales",
+            "preconditioned",
+            "a dict from parameters to scales or a list of scales",
+            scales,
         )
         self.scales = scales
 
@@ -89,14 +93,22 @@ class PreconditionedOptimizer:
         given = self.scales
         if not isinstance(given, dict):
             require(
-                len(given) == len(params), ValueError, "scales", "preconditioned",
-                f"one scale for each of the {len(params)} parameters", given,
+                len(given) == len(params),
+                ValueError,
+                "scales",
+                "preconditioned",
+                f"one scale for each of the {len(params)} parameters",
+                given,
             )
             given = dict(zip(params, given))
         for param in given:
             require(
-                param in params, ValueError, "scales", "preconditioned",
-                f"a dict whose keys are among the parameters {params}", param,
+                param in params,
+                ValueError,
+                "scales",
+                "preconditioned",
+                f"a dict whose keys are among the parameters {params}",
+                param,
             )
         return OrderedDict((p, _shared_scale(given[p], p)) for p in params if given.get(p) is not None)
 

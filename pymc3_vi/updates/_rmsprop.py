@@ -48,7 +48,7 @@ def rmsprop(loss_or_grads, params, learning_rate=0.001, rho=0.9, epsilon=1e-6):
     updates = Updates()
     for param, grad in zip(params, get_or_compute_grads(loss_or_grads, params)):
         accu = zeros_like_param(param, "accu")
-        accu_new = rho * accu + (1 - rho) * grad ** 2
+        accu_new = rho * accu + (1 - rho) * grad**2
         updates[accu] = accu_new
         updates[param] = param - learning_rate * grad / tt.sqrt(accu_new + epsilon)
     return updates

@@ -4,6 +4,7 @@ A schedule maps the 0-based index of a step to the rate of that step.  Where the
 the optimizer puts the formula into the updates and every step has its own rate inside compiled code.  Otherwise
 (only :class:`reduce_on_plateau`) whoever runs the steps calls it between them.
 """
+
 import math
 
 import numpy as np
@@ -51,8 +52,9 @@ class Schedule:
         return {name: value for name, value in vars(self).items() if not name.startswith("_")}
 
     def __repr__(self):
-        settings = ", ".join(f"{name}={float(v) if isinstance(v, np.floating) else v!r}"
-                             for name, v in self._settings().items())
+        settings = ", ".join(
+            f"{name}={float(v) if isinstance(v, np.floating) else v!r}" for name, v in self._settings().items()
+        )
         return f"{type(self).__name__}({settings})"
 
     def __eq__(self, other):

@@ -1,4 +1,5 @@
 """What an optimizer returns."""
+
 from collections import OrderedDict
 
 import numpy as np

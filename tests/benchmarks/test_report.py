@@ -1,4 +1,5 @@
 """Arithmetic of the benchmarks' report, on results small enough to be worked out by hand."""
+
 import pytest
 
 from benchmarks import acceptance, worker
@@ -8,14 +9,29 @@ from benchmarks.report import disagreements, markdown
 
 
 def step(model, package, repeat, cpu, threads=1, wall=None, one_pass=1e-6):
-    return {"model": model, "package": package, "job": "step", "threads": threads, "repeat": repeat,
-            "pass": [one_pass, one_pass], "step": [cpu if wall is None else wall, cpu]}
+    return {
+        "model": model,
+        "package": package,
+        "job": "step",
+        "threads": threads,
+        "repeat": repeat,
+        "pass": [one_pass, one_pass],
+        "step": [cpu if wall is None else wall, cpu],
+    }
 
 
 def fit(model, package, repeat, cache, seconds, steps=20000):
     phases = {name: [2 * s, s] for name, s in zip(("import", "build", "compile", "fit", "sample"), seconds)}
-    return {"model": model, "package": package, "job": "fit", "threads": 1, "repeat": repeat, "cache": cache,
-            "steps": steps, **phases}
+    return {
+        "model": model,
+        "package": package,
+        "job": "fit",
+        "threads": 1,
+        "repeat": repeat,
+        "cache": cache,
+        "steps": steps,
+        **phases,
+    }
 
 
 def loss(package, mean, error):
@@ -34,25 +50,38 @@ def test_ratio_is_the_median_of_ratios_within_turns():
 
 
 def test_times_add_phases_and_keep_caches_and_threads_apart():
-    runs = [fit("gp", "pymc3", 1, "cold", (1, 2, 4, 8, 16)), fit("gp", "pymc3", 1, "warm", (1, 1, 1, 1, 1)),
-            step("gp", "pymc3", 1, 5.0), step("gp", "pymc3", 1, 3.0, threads=2)]
+    runs = [
+        fit("gp", "pymc3", 1, "cold", (1, 2, 4, 8, 16)),
+        fit("gp", "pymc3", 1, "warm", (1, 1, 1, 1, 1)),
+        step("gp", "pymc3", 1, 5.0),
+        step("gp", "pymc3", 1, 3.0, threads=2),
+    ]
     assert times(runs, "fit", "cold", ("import", "fit"), CPU) == {("gp", "pymc3"): {1: 9}}
     assert times(runs, "fit", "cold", ("import", "fit"), WALL) == {("gp", "pymc3"): {1: 18}}
     assert times(runs, "step", None, ("step",), CPU) == {("gp", "pymc3"): {1: 5}, ("gp, 2 threads", "pymc3"): {1: 3}}
 
 
 def test_cold_counts_the_import_and_warm_does_not():
-    runs = [fit("gp", "pymc3_vi", 1, "cold", (1, 1, 1, 1, 9)), fit("gp", "pymc3", 1, "cold", (3, 10, 20, 7, 9)),
-            fit("gp", "pymc3_vi", 1, "warm", (1, 1, 1, 2, 9)), fit("gp", "pymc3", 1, "warm", (90, 10, 10, 4, 9))]
+    runs = [
+        fit("gp", "pymc3_vi", 1, "cold", (1, 1, 1, 1, 9)),
+        fit("gp", "pymc3", 1, "cold", (3, 10, 20, 7, 9)),
+        fit("gp", "pymc3_vi", 1, "warm", (1, 1, 1, 2, 9)),
+        fit("gp", "pymc3", 1, "warm", (90, 10, 10, 4, 9)),
+    ]
     assert by_words(runs, "Cold").ratios == {"gp": 10.0}
     assert by_words(runs, "Warm").ratios == {"gp": 6.0}
     assert by_words(runs, "Warm").is_met and not by_words(runs, "Cold").is_met
 
 
 def test_mean_field_and_full_rank_are_separate_demands():
-    runs = [step("gp", "pymc3_vi", 1, 1.0), step("gp", "pymc3", 1, 2.0), step("lkj", "pymc3_vi", 1, 1.0),
-            step("lkj", "pymc3", 1, 8.0), step("full-rank-10", "pymc3_vi", 1, 1.0),
-            step("full-rank-10", "pymc3", 1, 9.0)]
+    runs = [
+        step("gp", "pymc3_vi", 1, 1.0),
+        step("gp", "pymc3", 1, 2.0),
+        step("lkj", "pymc3_vi", 1, 1.0),
+        step("lkj", "pymc3", 1, 8.0),
+        step("full-rank-10", "pymc3_vi", 1, 1.0),
+        step("full-rank-10", "pymc3", 1, 9.0),
+    ]
     assert by_words(runs, "Step of mean field").ratios == {"gp": 2.0, "lkj": 8.0}
     assert by_words(runs, "Step of full rank").ratios == {"full-rank-10": 9.0}
     row = next(row for row in table(runs) if "mean field" in row)
@@ -60,8 +89,13 @@ def test_mean_field_and_full_rank_are_separate_demands():
 
 
 def test_the_faster_peer_counts_and_both_are_needed():
-    runs = [step("gp", "pymc3_vi", 1, 2.0, wall=1.0), step("gp", "pymc5", 1, 6.0, wall=5.0),
-            step("gp", "numpyro", 1, 8.0, wall=0.5), step("lkj", "pymc3_vi", 1, 2.0), step("lkj", "pymc5", 1, 6.0)]
+    runs = [
+        step("gp", "pymc3_vi", 1, 2.0, wall=1.0),
+        step("gp", "pymc5", 1, 6.0, wall=5.0),
+        step("gp", "numpyro", 1, 8.0, wall=0.5),
+        step("lkj", "pymc3_vi", 1, 2.0),
+        step("lkj", "pymc5", 1, 6.0),
+    ]
     small = [line for line in lines(runs) if line.what.startswith("Step up to 10,000")]
     assert [line.ratios for line in small] == [{"gp": 3.0}, {"gp": 0.5}]
     assert [line.is_met for line in small] == [True, False]
@@ -90,8 +124,11 @@ def test_losses_agree_within_noise_and_tolerance():
 
 
 def test_page_has_failures_and_marks_what_is_extrapolated():
-    runs = [fit("gp", "pymc3_vi", 1, "cold", (1, 1, 1, 1, 1)), fit("gp", "pymc3", 1, "cold", (1, 1, 1, 7, 1), steps=9),
-            {"model": "lkj", "package": "pymc5", "job": "step", "threads": 1, "repeat": 1, "error": "no such thing"}]
+    runs = [
+        fit("gp", "pymc3_vi", 1, "cold", (1, 1, 1, 1, 1)),
+        fit("gp", "pymc3", 1, "cold", (1, 1, 1, 7, 1), steps=9),
+        {"model": "lkj", "package": "pymc5", "job": "step", "threads": 1, "repeat": 1, "error": "no such thing"},
+    ]
     page = markdown({"date": "today", "machine": "a machine", "runs": runs})
     assert "| gp | 1 | 4 | 10\\* (2.5x) |" in page
     assert "- pymc5 on lkj (step): no such thing" in page

@@ -1,16 +1,17 @@
 """What every variational family must satisfy; families come from the registry, so a new one is tested by existing."""
+
+import pymc3_vi
+from pymc3_vi.approximations._normalizing_flow import MOMENT_DRAWS
+from pymc3_vi.compiler import compile_function, without_test_values
+from pymc3_vi.core import FAMILIES
+from pymc3_vi.graph import StepNoise
+
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
 import theano.tensor as tt
 from scipy import stats
-
-import pymc3_vi
-from pymc3_vi.approximations._normalizing_flow import MOMENT_DRAWS
-from pymc3_vi.core import FAMILIES
-from pymc3_vi.engines import compile_function
-from pymc3_vi.graph import StepNoise, without_test_values
 
 FLOAT64 = theano.config.floatX == "float64"
 pytestmark = pytest.mark.skipif(not FLOAT64, reason="the comparisons need float64")
@@ -28,7 +29,9 @@ ROWS = 3
 def _cases():
     for name, _ in FAMILIES.items():
         for extra in VARIANTS.get(name, [{}]):
-            yield pytest.param(name, dict(REQUIRED.get(name, {}), **extra), id="-".join([name, *map(str, extra.values())]))
+            yield pytest.param(
+                name, dict(REQUIRED.get(name, {}), **extra), id="-".join([name, *map(str, extra.values())])
+            )
 
 
 CASES = list(_cases())
@@ -114,7 +117,7 @@ def test_moments_of_draws(model, name, options):
     size = 100_000
     noise = group.noise_array(size, np.random.default_rng(4))
     z = _evaluate(group, noise, group.transform)
-    np.testing.assert_allclose(std ** 2, np.diag(cov), rtol=1e-8)
+    np.testing.assert_allclose(std**2, np.diag(cov), rtol=1e-8)
     # Moments that are themselves those of fixed draws have an error of their own.
     error_of = 1 / np.sqrt(size) + (1 / np.sqrt(MOMENT_DRAWS) if name == "normalizing_flow" else 0.0)
     assert (np.abs(z.mean(0) - mean) < 4.5 * std * error_of).all()
@@ -133,7 +136,7 @@ def test_gradients_reach_every_parameter(model, name, options):
 def _check_gradients(group, name):
     eps = np.random.default_rng(5).standard_normal((6, D))
     if not _explicit(name):
-        cost = tt.sum(group.histogram ** 2)
+        cost = tt.sum(group.histogram**2)
         grads = compile_function([], tt.grad(cost, group.params), mode=PYTHON_MODE)()
     else:
         x = tt.matrix("eps", dtype=theano.config.floatX)

@@ -1,15 +1,16 @@
 """What every approximation answers: graphs on placeholders, moments, the flat vector, draws."""
+
 import inspect
+
+import pymc3_vi
+from pymc3_vi.compiler import compile_function
+from pymc3_vi.errors import ExplicitInferenceError, UnknownNameError
 
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
 from scipy import linalg, stats
-
-import pymc3_vi
-from pymc3_vi.engines import compile_function
-from pymc3_vi.errors import ExplicitInferenceError, UnknownNameError
 
 PYTHON_MODE = theano.compile.mode.Mode("py", "fast_compile")
 SHAPES = {"a": (), "b_log__": (2,), "c": (3, 2)}
@@ -73,8 +74,8 @@ def test_graphs_on_placeholders_are_those_of_the_model(kind, model, demanding):
     nodes += [approx.single_symbolic_logp, approx.sized_symbolic_logp, approx.rslice("a")]
     nodes += [approx.symbolic_single_sample(model.a), approx.symbolic_sample_over_posterior(model.c)]
     values = _values(*approx.set_size_and_deterministic(nodes, 2, True))
-    plain, divided = dict(zip(names, values)), dict(zip(names, values[len(names):]))
-    single, sized, a, one_a, c = values[2 * len(names):]
+    plain, divided = dict(zip(names, values)), dict(zip(names, values[len(names) :]))
+    single, sized, a, one_a, c = values[2 * len(names) :]
     for name in names:
         assert divided[name] == pytest.approx(plain[name] / 10, rel=1e-6)
     assert a.shape == (2,) and a[0] == one_a and c.shape == (2, 3, 2)
@@ -117,7 +118,7 @@ def test_moments_of_an_affine_flow_are_exact(model):
     scale.shared_params["rho"].set_value(np.log(np.expm1(sd)).astype(theano.config.floatX))
     loc.shared_params["loc"].set_value(mean.astype(theano.config.floatX))
     found = _values(approx.mean, approx.std, approx.cov)
-    for value, expected in zip(found, (mean, sd, np.diag(sd ** 2))):
+    for value, expected in zip(found, (mean, sd, np.diag(sd**2))):
         np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
 
 
@@ -144,8 +145,13 @@ def test_slices_are_named(model):
         MAKE["mean_field"](model).rslice("b_log_")
 
 
-@pytest.mark.parametrize("function", [
-    pymc3_vi.Approximation.sample, pymc3_vi.Approximation.sample_vp, pymc3_vi.sample_approx,
-])
+@pytest.mark.parametrize(
+    "function",
+    [
+        pymc3_vi.Approximation.sample,
+        pymc3_vi.Approximation.sample_vp,
+        pymc3_vi.sample_approx,
+    ],
+)
 def test_a_thousand_draws_by_default(function):
     assert inspect.signature(function).parameters["draws"].default == 1000

@@ -2,13 +2,14 @@
 
 PyMC3's variables compile and run functions in order to write themselves in full, so only errors may write them.
 """
+
+import pymc3_vi
+
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
 from theano.link.c.basic import CLinker
-
-import pymc3_vi
 
 Y = np.array([0.3, 1.1, 2.0, 1.4])
 

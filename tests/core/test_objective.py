@@ -1,10 +1,11 @@
 """From an operator to the updates of one step."""
+
+import pymc3_vi
+
 import numpy as np
 import pymc3 as pm
 import theano
 import theano.tensor as tt
-
-import pymc3_vi
 
 
 def test_parameters_that_come_twice_are_trained_once(model_fast):

@@ -1,11 +1,12 @@
 """A conjugate model, so that the posterior and the evidence are known."""
+
+import pymc3_vi
+
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
 from scipy import stats
-
-import pymc3_vi
 
 
 class Conjugate:
@@ -33,7 +34,7 @@ class Conjugate:
     def elbo(self, shift=0.0, scale=1.0):
         """Closed form for :meth:`gaussian`: log evidence minus KL."""
         shift, scale = np.broadcast_arrays(np.asarray(shift, dtype=float), scale, np.zeros(len(self.mean)))[:2]
-        return self.log_evidence - np.sum(0.5 * (scale ** 2 + shift ** 2 - 1) - np.log(scale))
+        return self.log_evidence - np.sum(0.5 * (scale**2 + shift**2 - 1) - np.log(scale))
 
 
 @pytest.fixture(scope="session")

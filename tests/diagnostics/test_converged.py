@@ -1,12 +1,13 @@
 """Stopping by test: what is stationary passes, what drifts or is too noisy does not."""
-import numpy as np
-import pymc3 as pm
-import pytest
-import theano.tensor as tt
 
 import pymc3_vi
 from pymc3_vi.diagnostics import check_iterates
 from pymc3_vi.errors import ConvergenceWarning
+
+import numpy as np
+import pymc3 as pm
+import pytest
+import theano.tensor as tt
 
 
 def test_independent_iterates_pass(rng):
@@ -41,7 +42,7 @@ def model():
         x = pm.Flat("x", shape=2)
         pm.Potential("target", tt.sum(3.0 * x - tt.exp(x)))
     model.sigma = np.sqrt(1 / 3.0)
-    model.mu = np.log(3.0) - model.sigma ** 2 / 2
+    model.mu = np.log(3.0) - model.sigma**2 / 2
     return model
 
 
@@ -74,7 +75,12 @@ def test_a_gaussian_target_converges(rng):
 def test_a_slow_optimizer_is_not_taken_for_a_converged_one(model):
     with pytest.warns(ConvergenceWarning, match=r"without converging to tol=0.02: R-hat .* refine\(n\)"):
         approx = pymc3_vi.fit(
-            3000, model=model, start={"x": np.full(2, -5.0)}, tol=0.02, random_seed=1, progressbar=False,
+            3000,
+            model=model,
+            start={"x": np.full(2, -5.0)},
+            tol=0.02,
+            random_seed=1,
+            progressbar=False,
             obj_optimizer=pymc3_vi.adagrad_window(learning_rate=1e-5),
         )
     assert len(approx.hist) == 3000 and any("without converging" in w for w in approx.report.warnings)

@@ -1,8 +1,9 @@
 """Trends of loss histories with known truth."""
-import numpy as np
-import pytest
 
 from pymc3_vi.diagnostics._convergence import MIN_STEPS, batch_means_error, loss_trend
+
+import numpy as np
+import pytest
 
 
 def test_error_of_an_autoregressive_mean(rng):
@@ -16,7 +17,7 @@ def test_error_of_an_autoregressive_mean(rng):
     errors = np.array([batch_means_error(row) for row in x])
     truth = 1 / ((1 - a) * np.sqrt(n))
     assert np.std(x.mean(1)) == pytest.approx(truth, rel=4 / np.sqrt(2 * chains))
-    assert np.sqrt(np.mean(errors ** 2)) == pytest.approx(truth, rel=0.1)
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(truth, rel=0.1)
 
 
 def test_flat_history_is_neither_falling_nor_rising(rng):

@@ -1,11 +1,12 @@
 """Corrected draws and expectations against a known posterior."""
+
+import pymc3_vi
+from pymc3_vi.errors import AEVBInferenceError, ExplicitInferenceError, UnknownNameError, UnreliableWeightsWarning
+
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
-
-import pymc3_vi
-from pymc3_vi.errors import AEVBInferenceError, ExplicitInferenceError, UnknownNameError, UnreliableWeightsWarning
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def test_unreliable_corrections_warn(conjugate):
 
 def test_expectation_and_its_error(conjugate, biased):
     node = conjugate.model["mu"] ** 2
-    truth = conjugate.mean ** 2 + conjugate.sd ** 2
+    truth = conjugate.mean**2 + conjugate.sd**2
     found = biased.expectation(node, draws=50000, random_seed=1)
     assert found.value.shape == (3,) and found.khat < 0.7
     assert np.all(np.abs(found.value - truth) < 4 * found.error)

@@ -1,15 +1,16 @@
 """Diagnoses of approximations whose distance from the posterior is known."""
-import numpy as np
-import pymc3 as pm
-import pytest
-import theano
-import theano.tensor as tt
 
 import pymc3_vi
 from pymc3_vi.diagnostics import DensityDraws, diagnose
 from pymc3_vi.diagnostics import _draws as draws_module
 from pymc3_vi.errors import ExplicitInferenceError
 from pymc3_vi.results import FitReport
+
+import numpy as np
+import pymc3 as pm
+import pytest
+import theano
+import theano.tensor as tt
 
 from .conftest import Conjugate
 
@@ -175,7 +176,7 @@ def test_particles(conjugate, rng, shift, scale, words):
     report = _particles(conjugate, rng, shift=shift, scale=scale).diagnose()
     assert words in str(report), str(report)
     assert report.usable == (shift == 0 and scale == 1)
-    np.testing.assert_allclose(report.particles.variance_ratios, scale ** 2, rtol=0.4)
+    np.testing.assert_allclose(report.particles.variance_ratios, scale**2, rtol=0.4)
     np.testing.assert_allclose(report.particles.offsets, shift, atol=0.3)
     assert "Stein discrepancy" in report._repr_html_()
 
@@ -217,8 +218,8 @@ def test_amortised_groups_are_judged_on_the_whole_data(model_fast):
     with model_fast(), pm.Model() as model:
         z = pm.Normal("z", 0.0, 1.0, shape=(5, 1), total_size=(30, 1))
         pm.Normal("y", z, 1.0, observed=batch, total_size=(30, 1))
-    rho = tt.zeros_like(batch) + np.log(np.expm1(0.5 ** 0.5)).astype(theano.config.floatX)
+    rho = tt.zeros_like(batch) + np.log(np.expm1(0.5**0.5)).astype(theano.config.floatX)
     group = pymc3_vi.Group([z], params={"mu": batch / 2, "rho": rho}, local=True, model=model, random_seed=1)
     report = pymc3_vi.Approximation([group], model=model).diagnose(500, random_seed=1)
-    assert report.log_z == pytest.approx(-0.5 * np.sum(np.log(4 * np.pi) + y ** 2 / 2), abs=1e-3)
+    assert report.log_z == pytest.approx(-0.5 * np.sum(np.log(4 * np.pi) + y**2 / 2), abs=1e-3)
     assert report.verdict == "use"

@@ -1,11 +1,13 @@
 """The fixed-draw ELBO: its draws, and its derivatives against finite differences."""
-import numpy as np
-import pytest
 
 import pymc3_vi
 from pymc3_vi.approximations.gaussian import GaussianBlocks
 from pymc3_vi.diagnostics import KINDS, REPLICATES, FixedDrawELBO, FixedDraws, point_density
 from pymc3_vi.errors import HessianError
+
+import numpy as np
+import pytest
+
 from tests.fixed_draw_models import gamma_regression, python_functions
 
 
@@ -53,13 +55,16 @@ def elbo(request):
     if request.param == "mean_field":
         approx = pymc3_vi.MeanField(model=model, random_seed=1)
     else:
-        groups = [pymc3_vi.Group([model["coefs"]], vfam="full_rank", model=model),
-                  pymc3_vi.Group(None, vfam="mean_field", model=model)]
+        groups = [
+            pymc3_vi.Group([model["coefs"]], vfam="full_rank", model=model),
+            pymc3_vi.Group(None, vfam="mean_field", model=model),
+        ]
         approx = pymc3_vi.Approximation(groups, model=model)
     blocks = GaussianBlocks(approx.groups)
     _, scale = blocks.read()
-    return FixedDrawELBO(point_density(approx), blocks, FixedDraws("sobol", 64, 2),
-                         np.array([0.3, 0.4, 1.0]), 0.2 * scale)
+    return FixedDrawELBO(
+        point_density(approx), blocks, FixedDraws("sobol", 64, 2), np.array([0.3, 0.4, 1.0]), 0.2 * scale
+    )
 
 
 def _somewhere(elbo, seed):

@@ -1,10 +1,11 @@
 """Importance weights of known pairs of densities."""
-import numpy as np
-import pytest
-from scipy import special, stats
 
 from pymc3_vi.diagnostics._importance import ImportanceWeights, khat_threshold
 from pymc3_vi.errors import VariationalInferenceError
+
+import numpy as np
+import pytest
+from scipy import special, stats
 
 
 def _weights(rng, p, q, s):
@@ -12,7 +13,7 @@ def _weights(rng, p, q, s):
     return z, ImportanceWeights(p.logpdf(z) - q.logpdf(z))
 
 
-@pytest.mark.parametrize("s, threshold", [(100, 0.5), (1000, 2 / 3), (10 ** 4, 0.7), (10 ** 5, 0.7)])
+@pytest.mark.parametrize("s, threshold", [(100, 0.5), (1000, 2 / 3), (10**4, 0.7), (10**5, 0.7)])
 def test_threshold(s, threshold):
     assert khat_threshold(s) == pytest.approx(threshold)
 
@@ -59,16 +60,16 @@ def test_log_z_and_its_error_cover_the_truth(rng):
 def test_ess_of_normals(rng):
     """E[w]^2 / E[w^2] for p = N(0, 1), q = N(0, s^2)."""
     s = 2.0
-    _, weights = _weights(rng, stats.norm(), stats.norm(scale=s), 10 ** 5)
-    second = s / np.sqrt(2 - 1 / s ** 2)
-    assert weights.ess / 10 ** 5 == pytest.approx(1 / second, rel=0.02)
+    _, weights = _weights(rng, stats.norm(), stats.norm(scale=s), 10**5)
+    second = s / np.sqrt(2 - 1 / s**2)
+    assert weights.ess / 10**5 == pytest.approx(1 / second, rel=0.02)
 
 
 def test_weighted_mean_and_error(rng):
     errors = []
     for _ in range(200):
         z, weights = _weights(rng, stats.norm(1, 1), stats.norm(0.5, 1.5), 1000)
-        mean, error = weights.mean(np.stack([z, z ** 2], axis=1))
+        mean, error = weights.mean(np.stack([z, z**2], axis=1))
         errors.append((mean - [1, 2]) / error)
     assert np.all(np.abs(np.mean(errors, axis=0)) < 4 / np.sqrt(200))
     np.testing.assert_allclose(np.std(errors, axis=0), 1, atol=4 / np.sqrt(2 * 200))

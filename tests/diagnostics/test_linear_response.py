@@ -1,12 +1,14 @@
 """Linear response: exact for Gaussian posteriors, finite-difference truths elsewhere, error texts."""
+
+import pymc3_vi
+from pymc3_vi.errors import ConvergenceWarning, HessianError, ParametrizationError, VariationalInferenceError
+
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
 import theano.tensor as tt
 
-import pymc3_vi
-from pymc3_vi.errors import ConvergenceWarning, HessianError, ParametrizationError, VariationalInferenceError
 from tests.fixed_draw_models import GaussianTarget, python_functions
 
 
@@ -65,7 +67,7 @@ def test_covariance_of_a_transformed_variable():
         pm.Potential("density", -0.5 * ((z - m) / s) ** 2 - z)  # takes the Jacobian of the transform out again
     approx = pymc3_vi.MeanField(model=model, random_seed=1)
     _set(approx, np.array([m]), np.array([s]))
-    expected = np.exp(2 * m + s ** 2) * s ** 2 * (1 + s ** 2 / 2)
+    expected = np.exp(2 * m + s**2) * s**2 * (1 + s**2 / 2)
     found = approx.lrvb_cov(of=tau, n_draws=2048)
     assert found.shape == (1, 1)
     assert found[0, 0] == pytest.approx(expected, rel=2e-3)
@@ -93,7 +95,7 @@ def test_a_fit_that_has_not_converged_is_told(target, fitted):
 def test_a_saddle_is_refused():
     with theano.config.change_flags(cxx="", compute_test_value="off"), pm.Model() as model:
         z = pm.Flat("z")
-        pm.Potential("density", -((z ** 2 - 4) ** 2))
+        pm.Potential("density", -((z**2 - 4) ** 2))
     approx = pymc3_vi.MeanField(model=model, random_seed=1)
     _set(approx, np.zeros(1), np.full(1, 0.1))
     for solver in ("dense", "cg"):

@@ -1,9 +1,10 @@
 """Stein discrepancy and spread of particles against known distributions."""
+
+from pymc3_vi.diagnostics._particles import offsets, stein_discrepancy, variance_ratios
+
 import numpy as np
 import pytest
 from scipy import stats
-
-from pymc3_vi.diagnostics._particles import offsets, stein_discrepancy, variance_ratios
 
 
 def _gaussian(rng, n, d, mean=0.0, sd=1.0):
@@ -32,17 +33,19 @@ def _slow_discrepancy(z, scores):
             grad_a = [(kernel(x[i] + e, x[j]) - kernel(x[i] - e, x[j])) / (2 * h) for e in unit]
             grad_b = [(kernel(x[i], x[j] + e) - kernel(x[i], x[j] - e)) / (2 * h) for e in unit]
             trace = sum(
-                kernel(x[i] + e, x[j] + e) - kernel(x[i] + e, x[j] - e)
-                - kernel(x[i] - e, x[j] + e) + kernel(x[i] - e, x[j] - e)
+                kernel(x[i] + e, x[j] + e)
+                - kernel(x[i] + e, x[j] - e)
+                - kernel(x[i] - e, x[j] + e)
+                + kernel(x[i] - e, x[j] - e)
                 for e in unit
-            ) / (4 * h ** 2)
+            ) / (4 * h**2)
             total += s[i] @ s[j] * kernel(x[i], x[j]) + s[i] @ grad_b + s[j] @ grad_a + trace
     return np.sqrt(total) / n
 
 
 def test_discrepancy_is_the_double_sum(rng):
     z = rng.normal(size=(9, 3))
-    scores = rng.normal(size=(9, 3)) - z ** 3
+    scores = rng.normal(size=(9, 3)) - z**3
     assert stein_discrepancy(z, scores, block=4)[0] == pytest.approx(_slow_discrepancy(z, scores), rel=1e-4)
 
 
@@ -67,7 +70,7 @@ def test_discrepancy_does_not_depend_on_units(rng):
 def test_variance_ratio_of_a_gaussian_is_exact(rng, sd):
     z, scores = _gaussian(rng, 20000, 4, sd=sd)
     # (z - mean) . score is a product of normals: relative standard error of order sqrt(condition / n)
-    np.testing.assert_allclose(variance_ratios(z, scores), sd ** 2, rtol=0.15)
+    np.testing.assert_allclose(variance_ratios(z, scores), sd**2, rtol=0.15)
 
 
 def test_variance_ratio_of_draws_is_one_beyond_gaussians(rng):

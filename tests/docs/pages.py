@@ -1,8 +1,10 @@
 """Code of the documentation's pages."""
+
 import re
 from pathlib import Path
 
 import pymc3_vi
+
 import theano
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -1,4 +1,5 @@
 """The page on deterministic fits, run as it is written."""
+
 import numpy as np
 import pytest
 

@@ -1,5 +1,9 @@
 """The skeletons of docs/extending/, run from their pages, with their answers checked."""
+
 from pathlib import Path
+
+from pymc3_vi import compiler, core, flows, inference, test_functions, updates
+from pymc3_vi.errors import EngineError
 
 import numpy as np
 import pytest
@@ -7,13 +11,15 @@ import theano
 import theano.tensor as tt
 from scipy import stats
 
-from pymc3_vi import core, engines, flows, inference, test_functions, updates
-from pymc3_vi.errors import EngineError
-
 from .pages import DOCS, run_page
 
 REGISTRIES = [
-    core.FAMILIES, flows.FLOWS, test_functions.KERNELS, updates.OPTIMIZERS, engines.ENGINES, inference.METHODS,
+    core.FAMILIES,
+    flows.FLOWS,
+    test_functions.KERNELS,
+    updates.OPTIMIZERS,
+    compiler.ENGINES,
+    inference.METHODS,
 ]
 
 
@@ -48,7 +54,7 @@ def test_family():
     eps = tt.dmatrix("eps")
     z, logq = numbers([group.transform(eps), group.log_density(eps)], eps=eps)(np.array([[0.3, -1.2], [2.0, 0.0]]))
     u = (z - centre) / np.exp(width)
-    exact = stats.norm.logpdf(np.arcsinh(u)) - np.log(np.exp(width) * np.sqrt(1 + u ** 2))
+    exact = stats.norm.logpdf(np.arcsinh(u)) - np.log(np.exp(width) * np.sqrt(1 + u**2))
     np.testing.assert_allclose(logq, exact.sum(1), rtol=1e-6)
     draws = centre + np.exp(width) * np.sinh(stats.norm.rvs(size=(400000, 2), random_state=1))
     np.testing.assert_allclose(approx.std.eval(), draws.std(0), rtol=0.03)
@@ -75,7 +81,7 @@ def test_operator():
     evidence = stats.multivariate_normal(np.zeros(n), np.eye(n) + 1).logpdf(y)
     mean, sd = y.sum() / (n + 1), (n + 1) ** -0.5
     ratio = names["approx"].std.eval()[0] / sd
-    gap = 0.5 * (ratio ** 2 + ((names["approx"].mean.eval()[0] - mean) / sd) ** 2 - 1) - np.log(ratio)
+    gap = 0.5 * (ratio**2 + ((names["approx"].mean.eval()[0] - mean) / sd) ** 2 - 1) - np.log(ratio)
     error = losses.std() / np.sqrt(len(losses))
     assert -evidence + 4 * error < losses.mean() < -evidence + gap - 4 * error
 
@@ -89,7 +95,7 @@ def test_kernel():
     symbol = tt.dmatrix("X")
     K, dK = numbers(list(names["two_widths"](symbol)), X=symbol)(X)
     differences = X[:, None] - X
-    squared = (differences ** 2).sum(-1)
+    squared = (differences**2).sum(-1)
     h = np.median(squared) / (2 * np.log(5))
     parts = [np.exp(-squared / (2 * f * h)) / 2 for f in (0.25, 4.0)]
     np.testing.assert_allclose(K, sum(parts))
@@ -113,18 +119,18 @@ def test_engine():
     names = run_page("extending/engine.md")
     np.testing.assert_array_equal(names["double"]([1.0, 2.5]), [2.0, 5.0])
     state = theano.shared(3.0)
-    step = engines.compile_function([], None, updates={state: state / 2}, engine="plain_python")
-    engines.run_steps(step, 3)
+    step = compiler.compile_function([], None, updates={state: state / 2}, engine="plain_python")
+    compiler.run_steps(step, 3)
     assert state.get_value() == 0.375
     with theano.config.change_flags(floatX="float32"), pytest.raises(EngineError, match="float64 only"):
-        engines.compile_function([], tt.constant(1.0), engine="plain_python")
+        compiler.compile_function([], tt.constant(1.0), engine="plain_python")
 
 
 def test_method():
     approx = run_page("extending/method.md")["approx"]
     precision = 1 + 3 / 4  # the likelihood counts a quarter
     assert approx.mean.eval()[0] == pytest.approx(6 / 4 / precision, abs=0.02)
-    assert approx.std.eval()[0] == pytest.approx(precision ** -0.5, rel=0.02)
+    assert approx.std.eval()[0] == pytest.approx(precision**-0.5, rel=0.02)
 
 
 def test_vectorize():
@@ -139,4 +145,3 @@ def test_vectorize():
         expected = one(point)
         assert value == pytest.approx(expected[0]) and value == pytest.approx((np.cumsum(point) ** 2).sum())
         np.testing.assert_allclose(gradient, expected[1])
-

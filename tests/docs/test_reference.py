@@ -1,4 +1,5 @@
 """The reference has every public name, and the pages show every picture."""
+
 import inspect
 import re
 
@@ -11,7 +12,9 @@ REFERENCE = (DOCS / "api.md").read_text(encoding="utf-8")
 
 def _documented(name):
     """Whether the reference documents the member `name` of the package by itself."""
-    return re.search(rf"(autofunction|autoclass|autodata):: (pymc3_vi\.)?{name}\n|[ ,]{name}[,\n]", REFERENCE) is not None
+    return (
+        re.search(rf"(autofunction|autoclass|autodata):: (pymc3_vi\.)?{name}\n|[ ,]{name}[,\n]", REFERENCE) is not None
+    )
 
 
 def test_every_public_name_is_in_the_reference():
@@ -26,7 +29,7 @@ def test_every_public_name_is_in_the_reference():
 def test_every_picture_is_shown():
     pages = "".join(page.read_text(encoding="utf-8") for page in DOCS.glob("*.md"))
     pictures = sorted(path.name for path in (DOCS / "pictures").glob("*.png"))
-    assert [f"{name[len('plot_'):]}.png" for name in sorted(pymc3_vi.plots.__all__)] == pictures
+    assert [f"{name[len('plot_') :]}.png" for name in sorted(pymc3_vi.plots.__all__)] == pictures
     assert [name for name in pictures if f"(pictures/{name})" not in pages] == []
 
 

@@ -1,4 +1,5 @@
 """The page on results, run as it is written."""
+
 import numpy as np
 import pytest
 

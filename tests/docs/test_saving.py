@@ -1,9 +1,10 @@
 """The page on saving, run from top to bottom."""
+
 import json
 
-import numpy as np
-
 from pymc3_vi.errors import FileFormatError
+
+import numpy as np
 
 from .pages import DOCS, run_page
 

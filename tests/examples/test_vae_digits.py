@@ -1,4 +1,5 @@
 """The variational autoencoder: an encoder in minibatches beats a free Gaussian for every image."""
+
 import numpy as np
 import pytest
 

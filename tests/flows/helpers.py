@@ -1,4 +1,5 @@
 """Parameters, Jacobians and evaluation for the tests of flows."""
+
 import numpy as np
 import theano
 import theano.tensor as tt

@@ -2,6 +2,7 @@
 
 Determinants are those of the d x d Jacobian written out, not of the shortcut that the flows use.
 """
+
 import numpy as np
 
 
@@ -18,7 +19,7 @@ def planar(z, u, w, b):
     wu = w @ u
     u_hat = u + (-1 + softplus(wu) - wu) * w / (w @ w)
     activation = np.tanh(w @ z + b)
-    psi = (1 - activation ** 2) * w
+    psi = (1 - activation**2) * w
     return z + u_hat * activation, np.log(np.abs(1 + u_hat @ psi))
 
 

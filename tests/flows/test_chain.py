@@ -1,12 +1,13 @@
 """Flows one after the other: densities, scores, PyMC3's symbolic attributes."""
-import numpy as np
-import pytest
-import theano
-import theano.tensor as tt
 
 from pymc3_vi.errors import BatchedGroupError, LocalGroupError, ParametrizationError
 from pymc3_vi.flows import FLOWS, Formula, LocFlow, PlanarFlow, RadialFlow, ScaleFlow
 from pymc3_vi.graph import SeedStream
+
+import numpy as np
+import pytest
+import theano
+import theano.tensor as tt
 
 from .helpers import evaluate, jacobians, random_params
 from .numpy_flows import TWINS
@@ -162,7 +163,9 @@ def test_a_flow_can_be_applied_to_other_draws(rng):
 def test_local_parameters_are_functions_of_data(rng):
     data = tt.matrix("data")
     flow = Formula("scale-planar")(
-        dim=2, local=True, batch_size=-1,
+        dim=2,
+        local=True,
+        batch_size=-1,
         params={0: {"rho": data}, 1: {"u": data * 2, "w": data + 1, "b": tt.sum(data, axis=1)}},
     )
     assert flow.batched and flow.all_params == []
@@ -180,19 +183,22 @@ def test_parameters_of_any_shape_with_the_right_size_are_taken():
     assert evaluate(flow(np.zeros((1, 6)))).shape == (1, 6)
 
 
-@pytest.mark.parametrize("make, error, words", [
-    (lambda: LocFlow(), ParametrizationError, ["LocFlow", "dimension", "'dim'"]),
-    (lambda: LocFlow(dim=2.5), TypeError, ["'dim'", "LocFlow", "2.5"]),
-    (lambda: LocFlow(dim=0), ValueError, ["'dim'", "at least 1"]),
-    (lambda: LocFlow(LocFlow(dim=2), dim=3), ParametrizationError, ["'dim'", "must be 2", "Got 3"]),
-    (lambda: LocFlow(dim=2, jitter=-1.0), ValueError, ["'jitter'", "at least 0", "-1.0"]),
-    (lambda: LocFlow(dim=2, batch_size=0), ValueError, ["'batch_size'", "Got 0"]),
-    (lambda: LocFlow(dim=2, lok=np.ones(2)), ParametrizationError, ["LocFlow", "'lok'", "'loc'"]),
-    (lambda: LocFlow(dim=2, loc=np.ones(3)), ParametrizationError, ["'loc'", "(2,)", "(3,)"]),
-    (lambda: PlanarFlow(dim=2, local=True, u=tt.matrix()), LocalGroupError, ["PlanarFlow", "local", "'w'", "'b'"]),
-    (lambda: LocFlow(dim=2, batch_size=-1), BatchedGroupError, ["LocFlow", "'loc'", "'batch_size'"]),
-    (lambda: LocFlow(tt.tensor3(), dim=2), BatchedGroupError, ["'batch_size'"]),
-])
+@pytest.mark.parametrize(
+    "make, error, words",
+    [
+        (lambda: LocFlow(), ParametrizationError, ["LocFlow", "dimension", "'dim'"]),
+        (lambda: LocFlow(dim=2.5), TypeError, ["'dim'", "LocFlow", "2.5"]),
+        (lambda: LocFlow(dim=0), ValueError, ["'dim'", "at least 1"]),
+        (lambda: LocFlow(LocFlow(dim=2), dim=3), ParametrizationError, ["'dim'", "must be 2", "Got 3"]),
+        (lambda: LocFlow(dim=2, jitter=-1.0), ValueError, ["'jitter'", "at least 0", "-1.0"]),
+        (lambda: LocFlow(dim=2, batch_size=0), ValueError, ["'batch_size'", "Got 0"]),
+        (lambda: LocFlow(dim=2, lok=np.ones(2)), ParametrizationError, ["LocFlow", "'lok'", "'loc'"]),
+        (lambda: LocFlow(dim=2, loc=np.ones(3)), ParametrizationError, ["'loc'", "(2,)", "(3,)"]),
+        (lambda: PlanarFlow(dim=2, local=True, u=tt.matrix()), LocalGroupError, ["PlanarFlow", "local", "'w'", "'b'"]),
+        (lambda: LocFlow(dim=2, batch_size=-1), BatchedGroupError, ["LocFlow", "'loc'", "'batch_size'"]),
+        (lambda: LocFlow(tt.tensor3(), dim=2), BatchedGroupError, ["'batch_size'"]),
+    ],
+)
 def test_errors_name_what_is_wrong(make, error, words):
     with pytest.raises(error) as caught:
         make()

@@ -1,12 +1,13 @@
 """What every registered flow must satisfy; a new one is tested as soon as it is registered."""
+
 import pickle
+
+from pymc3_vi.flows import FLOWS, AbstractFlow, Formula, flow_for_params
 
 import numpy as np
 import pytest
 import theano
 import theano.tensor as tt
-
-from pymc3_vi.flows import FLOWS, AbstractFlow, Formula, flow_for_params
 
 from .helpers import evaluate, jacobians, random_params
 from .numpy_flows import TWINS
@@ -163,7 +164,7 @@ def test_it_starts_close_to_the_standard_normal(name, jitter, tolerance, rng):
     eps = draws(rng, 50, d)
     z, log_det = run(flow, None, eps)
     # log N(eps) - log|det J| against log N(z): the density of the start, and the one it should be.
-    difference = -0.5 * np.sum(eps ** 2, axis=1) - log_det + 0.5 * np.sum(z ** 2, axis=1)
+    difference = -0.5 * np.sum(eps**2, axis=1) - log_det + 0.5 * np.sum(z**2, axis=1)
     assert np.abs(difference).max() < tolerance
     if name != "hh":
         assert np.abs(z - eps).max() < tolerance
@@ -243,10 +244,13 @@ def test_parameters_name_the_flow(name):
     assert cls.__doc__
 
 
-@pytest.mark.parametrize("name, params", [
-    ("planar", dict(u=np.float32([-30, 0.5]), w=np.float32([1, 0.1]), b=np.float32(0.1))),
-    ("radial", dict(a=np.float32(1.0), b=np.float32(-30), z_ref=np.float32([0.3, -0.2]))),
-])
+@pytest.mark.parametrize(
+    "name, params",
+    [
+        ("planar", dict(u=np.float32([-30, 0.5]), w=np.float32([1, 0.1]), b=np.float32(0.1))),
+        ("radial", dict(a=np.float32(1.0), b=np.float32(-30), z_ref=np.float32([0.3, -0.2]))),
+    ],
+)
 def test_hard_squeezes_stay_finite_in_float32(name, params):
     # 1 + h' w.u_hat and 1 + beta h cancel to exactly zero here when they are computed as they stand in the paper.
     z = np.float32([[-0.05, -0.49], [0.3, -0.2], [0.30001, -0.2], [0.0, -1.0]])

@@ -1,8 +1,6 @@
 """Formulas, and what is registered under which name."""
-import pickle
 
-import numpy as np
-import pytest
+import pickle
 
 from pymc3_vi.errors import ParametrizationError, UnknownNameError
 from pymc3_vi.flows import (
@@ -23,14 +21,20 @@ from pymc3_vi.flows import (
 )
 from pymc3_vi.graph import ParamSpec
 
+import numpy as np
+import pytest
 
-@pytest.mark.parametrize("formula, flows", [
-    ("planar", [PlanarFlow]),
-    ("planar*2", [PlanarFlow] * 2),
-    ("planar-planar*2", [PlanarFlow] * 3),
-    ("scale-hh*4-loc", [ScaleFlow] + [HouseholderFlow] * 4 + [LocFlow]),
-    (" Radial * 2 - LOC ", [RadialFlow] * 2 + [LocFlow]),
-])
+
+@pytest.mark.parametrize(
+    "formula, flows",
+    [
+        ("planar", [PlanarFlow]),
+        ("planar*2", [PlanarFlow] * 2),
+        ("planar-planar*2", [PlanarFlow] * 3),
+        ("scale-hh*4-loc", [ScaleFlow] + [HouseholderFlow] * 4 + [LocFlow]),
+        (" Radial * 2 - LOC ", [RadialFlow] * 2 + [LocFlow]),
+    ],
+)
 def test_a_formula_lists_its_flows(formula, flows):
     assert Formula(formula).flows == flows
     assert Formula(formula).formula == formula.lower().replace(" ", "")
@@ -70,9 +74,17 @@ def test_a_formula_must_be_a_string():
         Formula(3)
 
 
-@pytest.mark.parametrize("text, answer", [
-    ("planar", True), ("scale-hh*4-loc", True), ("mean_field", False), ("", False), ("planar*x", False), (None, False),
-])
+@pytest.mark.parametrize(
+    "text, answer",
+    [
+        ("planar", True),
+        ("scale-hh*4-loc", True),
+        ("mean_field", False),
+        ("", False),
+        ("planar*x", False),
+        (None, False),
+    ],
+)
 def test_seems_like_formula(text, answer):
     assert seems_like_formula(text) is answer
 
@@ -92,12 +104,15 @@ def test_parameters_of_a_formula_are_counted_from_the_first_step():
         Formula("scale-loc")(dim=2, params={2: {}})
 
 
-@pytest.mark.parametrize("params, flow", [
-    ({"u", "w", "b"}, PlanarFlow),
-    ({"a": 1, "b": 2, "z_ref": 3}, RadialFlow),
-    (["v"], HouseholderFlow),
-    (["rho"], ScaleFlow),
-])
+@pytest.mark.parametrize(
+    "params, flow",
+    [
+        ({"u", "w", "b"}, PlanarFlow),
+        ({"a": 1, "b": 2, "z_ref": 3}, RadialFlow),
+        (["v"], HouseholderFlow),
+        (["rho"], ScaleFlow),
+    ],
+)
 def test_flow_for_params(params, flow):
     assert flow_for_params(params) is flow
     assert AbstractFlow.flow_for_params(params) is flow
@@ -114,24 +129,35 @@ def test_flow_for_short_name():
         flow_for_short_name("h")
 
 
-@pytest.mark.parametrize("params, answer", [
-    ({0: {"loc": 1}}, True),
-    ({0: {"rho": 1}, 1: {"u": 1, "w": 1, "b": 1}}, True),
-    ({1: {"loc": 1}}, False),
-    ({0: {"mu": 1}}, False),
-    ({0: 3}, False),
-    ({"mu": 1, "rho": 2}, False),
-    ({}, False),
-    (None, False),
-])
+@pytest.mark.parametrize(
+    "params, answer",
+    [
+        ({0: {"loc": 1}}, True),
+        ({0: {"rho": 1}, 1: {"u": 1, "w": 1, "b": 1}}, True),
+        ({1: {"loc": 1}}, False),
+        ({0: {"mu": 1}}, False),
+        ({0: 3}, False),
+        ({"mu": 1, "rho": 2}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
 def test_seems_like_flow_params(params, answer):
     assert seems_like_flow_params(params) is answer
 
 
-@pytest.mark.parametrize("formula, answer", [
-    ("planar", True), ("hh*4", True), ("planar-loc", True), ("scale-radial", True),
-    ("scale-loc", False), ("loc-planar-scale", False), ("scale-hh*4-loc", False),
-])
+@pytest.mark.parametrize(
+    "formula, answer",
+    [
+        ("planar", True),
+        ("hh*4", True),
+        ("planar-loc", True),
+        ("scale-radial", True),
+        ("scale-loc", False),
+        ("loc-planar-scale", False),
+        ("scale-hh*4-loc", False),
+    ],
+)
 def test_needs_affine_head(formula, answer):
     assert needs_affine_head(formula) is answer
     assert needs_affine_head(Formula(formula)) is answer

@@ -1,4 +1,5 @@
 """Fixtures that tests of fits share."""
+
 import pytest
 
 

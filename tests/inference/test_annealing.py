@@ -1,14 +1,16 @@
 """The rule of fits without an explicit optimizer."""
+
+import pymc3_vi
+from pymc3_vi.compiler import compile_count
+from pymc3_vi.graph import StepNoise
+from pymc3_vi.graph._noise import balance
+
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
 
-import pymc3_vi
 from examples.references import load_reference
-from pymc3_vi.engines import compile_count
-from pymc3_vi.graph import StepNoise
-from pymc3_vi.graph._noise import balance
 
 from .. import example_models
 
@@ -86,7 +88,9 @@ def test_an_explicit_optimizer_is_used_alone(conjugate):
     seen = []
     inference = pymc3_vi.ADVI(model=conjugate, random_seed=1)
     inference.fit(
-        50, progressbar=False, obj_optimizer=pymc3_vi.sgd(learning_rate=1e-3),
+        50,
+        progressbar=False,
+        obj_optimizer=pymc3_vi.sgd(learning_rate=1e-3),
         callbacks=[lambda a, losses, i: seen.append(a.mean.get_value()[0])],
     )
     assert inference.approx.mean.get_value()[0] == seen[-1]
@@ -109,7 +113,7 @@ def test_balanced_blocks_have_matched_moments(rows, columns):
     plain = block.copy()
     balance(block)
     np.testing.assert_allclose(block.mean(0), 0, atol=1e-12)
-    np.testing.assert_allclose((block ** 2).mean(0), 1, rtol=1e-12)
+    np.testing.assert_allclose((block**2).mean(0), 1, rtol=1e-12)
     if rows >= 8 * columns:
         np.testing.assert_allclose(block.T @ block / rows, np.eye(columns), atol=1e-12)
     # a row is still what a standard normal draw looks like

@@ -1,18 +1,19 @@
 """Fits from the front door: options that act, errors that speak, ways out that lose nothing."""
+
 import copy
 import logging
 import pickle
+
+import pymc3_vi
+from pymc3_vi.compiler import compile_count
+from pymc3_vi.errors import GroupError, NonFiniteError, ParametrizationError, StartError, UnknownNameError
+from pymc3_vi.updates import cosine
 
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
 import theano.tensor as tt
-
-import pymc3_vi
-from pymc3_vi.engines import compile_count
-from pymc3_vi.errors import GroupError, NonFiniteError, ParametrizationError, StartError, UnknownNameError
-from pymc3_vi.updates import cosine
 
 SGD = pymc3_vi.sgd(learning_rate=1e-3)
 
@@ -32,9 +33,9 @@ def conjugate():
 def _neg_elbo(model, m, s):
     """Closed form of the loss at q = N(m, s^2)."""
     y = model.y
-    prior = -0.5 * np.log(2 * np.pi) - 0.5 * (m ** 2 + s ** 2)
-    data = -0.5 * len(y) * np.log(2 * np.pi) - 0.5 * (((y - m) ** 2).sum() + len(y) * s ** 2)
-    entropy = 0.5 * np.log(2 * np.pi * np.e * s ** 2)
+    prior = -0.5 * np.log(2 * np.pi) - 0.5 * (m**2 + s**2)
+    data = -0.5 * len(y) * np.log(2 * np.pi) - 0.5 * (((y - m) ** 2).sum() + len(y) * s**2)
+    entropy = 0.5 * np.log(2 * np.pi * np.e * s**2)
     return -(prior + data + entropy)
 
 
@@ -166,8 +167,9 @@ def test_refine_before_fit(conjugate):
 # ---------------------------------------------------------------- options
 def test_gradient_norm_is_bounded(conjugate):
     bound = 1e-3
-    approx = _quick(conjugate, n=1, random_seed=1, obj_optimizer=pymc3_vi.sgd(learning_rate=1.0),
-                    total_grad_norm_constraint=bound)
+    approx = _quick(
+        conjugate, n=1, random_seed=1, obj_optimizer=pymc3_vi.sgd(learning_rate=1.0), total_grad_norm_constraint=bound
+    )
     moved = np.concatenate([approx.params[0].get_value(), approx.params[1].get_value()])
     assert np.linalg.norm(moved) == pytest.approx(bound, rel=1e-3)
 
@@ -368,7 +370,7 @@ def test_trace_holds_transformed_untransformed_and_deterministic(model_fast):
 
 def test_sample_node(conjugate):
     approx = _quick(conjugate, n=50, random_seed=1)
-    node = conjugate.mu ** 2
+    node = conjugate.mu**2
     assert approx.sample_node(node, size=3).eval().shape == (3,)
     central = approx.apply_replacements(node, deterministic=True).eval()
     assert central == pytest.approx(approx.mean.get_value()[0] ** 2)

@@ -1,8 +1,9 @@
 """The losses that callbacks and users see."""
-import numpy as np
-import pytest
 
 from pymc3_vi.inference import History, LossView
+
+import numpy as np
+import pytest
 
 
 def test_history_grows():

@@ -1,5 +1,11 @@
 """Whatever ends a fit, its steps, losses and parameters are all there, and it goes on from them."""
+
 import signal
+
+import pymc3_vi
+from pymc3_vi.inference._history import History
+from pymc3_vi.inference._progress import Progress
+from pymc3_vi.steps import Step
 
 import numpy as np
 import pymc3 as pm
@@ -8,11 +14,6 @@ import theano
 import theano.tensor as tt
 from theano.graph.basic import Apply
 from theano.graph.op import Op
-
-import pymc3_vi
-from pymc3_vi.engines import Step
-from pymc3_vi.inference._history import History
-from pymc3_vi.inference._progress import Progress
 
 SGD = pymc3_vi.sgd(learning_rate=1e-3)
 OPTIONS = dict(progressbar=False, obj_optimizer=SGD)
@@ -71,7 +72,7 @@ def test_interrupts_at_any_point_lose_no_step_and_no_loss(model, rng):
     parts.fit(0, **OPTIONS)
     with _Alarm(rng, 200) as alarm:
         while alarm.hits < 200:
-            parts.refine(10 ** 6, progressbar=False)
+            parts.refine(10**6, progressbar=False)
             assert parts.approx.report.reason == "interrupted"
             assert len(parts.hist) == len(parts.approx.hist) == parts.state.i == parts.report.steps
     whole = pymc3_vi.ADVI(model=model, random_seed=1)
@@ -156,7 +157,7 @@ class _Fails(Op):
     """The identity, which raises at the call that `left` counts down to."""
 
     __props__ = ()
-    left = 10 ** 9
+    left = 10**9
 
     def make_node(self, x):
         return Apply(self, [tt.as_tensor_variable(x)], [tt.as_tensor_variable(x).type()])
@@ -178,7 +179,7 @@ class _Arm(pymc3_vi.Callback):
         _Fails.left = 38
 
     def next_call(self, i):
-        return i + 10 ** 9
+        return i + 10**9
 
 
 def test_an_op_that_fails_keeps_the_steps_before():

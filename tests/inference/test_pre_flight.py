@@ -1,17 +1,18 @@
 """What a fit looks at before its first step: 20 draws of q."""
+
 import re
 import warnings
+
+import pymc3_vi
+from pymc3_vi.errors import NonFiniteDrawsWarning, NonFiniteError, OverflowStartWarning, StartError
+from pymc3_vi.graph import SeedStream
+from pymc3_vi.inference import _base
+from pymc3_vi.steps import Step
 
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano.tensor as tt
-
-import pymc3_vi
-from pymc3_vi.engines import Step
-from pymc3_vi.errors import NonFiniteDrawsWarning, NonFiniteError, OverflowStartWarning, StartError
-from pymc3_vi.graph import SeedStream
-from pymc3_vi.inference import _base
 
 STILL = pymc3_vi.sgd(learning_rate=1e-9)
 PLAIN = dict(progressbar=False, obj_optimizer=STILL)
@@ -105,12 +106,14 @@ def test_the_newton_rule_and_dadvi_begin_elsewhere_where_no_scale_is_finite(slip
         approx = pymc3_vi.fit(2000, method, model=slippery, random_seed=1, progressbar=False)
     precision = 100 + 0.01
     assert approx.mean.get_value() == pytest.approx([300 / precision], abs=1e-3)
-    assert approx.std.eval() == pytest.approx([precision ** -0.5], rel=0.02)
+    assert approx.std.eval() == pytest.approx([precision**-0.5], rel=0.02)
 
 
 def test_gradients_are_looked_at_too(slippery):
     count = np.sum(SD * _first_noise(1, 20) <= 1.0)
-    with pytest.warns(NonFiniteDrawsWarning, match=rf"^{count} of 20.*the gradient of variable 'x' is nan at x=.*in {count}"):
+    with pytest.warns(
+        NonFiniteDrawsWarning, match=rf"^{count} of 20.*the gradient of variable 'x' is nan at x=.*in {count}"
+    ):
         with pytest.raises(NonFiniteError, match="A parameter became non-finite at step 1"):
             pymc3_vi.ADVI(model=slippery, random_seed=1).fit(10, **PLAIN)
 

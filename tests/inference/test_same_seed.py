@@ -1,15 +1,16 @@
 """One seed, one result in every process; `test_fit.py` has it for two fits in one."""
+
 import hashlib
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pymc3_vi
+
 import numpy as np
 import pymc3 as pm
 import pytest
-
-import pymc3_vi
 
 ROOT = Path(__file__).resolve().parents[2]
 METHODS = ["advi", "svgd"]
@@ -32,7 +33,11 @@ def test_same_history_parameters_and_draws_in_two_processes():
     environment = dict(os.environ, PYTHONHASHSEED="123", PYTHONPATH=str(ROOT))
     command = "import pymc3_vi; from tests.inference.test_same_seed import fingerprints; print(*fingerprints())"
     out = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", command], env=environment, cwd=ROOT, check=True, stdout=subprocess.PIPE,
-        universal_newlines=True,
+        [sys.executable, "-W", "ignore", "-c", command],
+        env=environment,
+        cwd=ROOT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert out.stdout.split() == first

@@ -1,11 +1,12 @@
 """Starts by name, and the best of several."""
+
+import pymc3_vi
+from pymc3_vi.errors import OverflowStartWarning, StartError
+
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano.tensor as tt
-
-import pymc3_vi
-from pymc3_vi.errors import OverflowStartWarning, StartError
 
 PLAIN = dict(progressbar=False, random_seed=1)
 
@@ -43,7 +44,7 @@ def test_map_is_the_mode(skewed, method):
 def test_laplace_has_the_curvature_at_the_mode(skewed, method):
     approx = _begun(skewed, method, start="laplace")
     np.testing.assert_allclose(approx.mean.eval(), [np.log(3.0), 500, 500], rtol=1e-6)
-    np.testing.assert_allclose(approx.std.eval(), [3 ** -0.5, 0.01, 0.01], rtol=1e-3)
+    np.testing.assert_allclose(approx.std.eval(), [3**-0.5, 0.01, 0.01], rtol=1e-3)
 
 
 @pytest.mark.parametrize("make, sd", [
@@ -93,7 +94,9 @@ def test_wrong_starts_are_named(skewed):
         pymc3_vi.Group(["x"], vfam="mean_field", model=skewed, start="laplce")
     with pytest.raises(StartError, match="start='laplace' needs mean-field or full-rank groups"):
         pymc3_vi.SVGD(model=skewed, start="laplace")
-    with pytest.raises(TypeError, match="'approx' together with 'start'"), pytest.warns(UserWarning, match="experimental"):
+    with pytest.raises(TypeError, match="'approx' together with 'start'"), pytest.warns(
+        UserWarning, match="experimental"
+    ):
         pymc3_vi.ASVGD(pymc3_vi.MeanField(model=skewed), start="map")
     with pytest.raises(StartError, match="cannot be drawn from the prior"):
         _begun(skewed, start="prior")

@@ -1,9 +1,10 @@
 """Stein variational gradient descent as a method."""
+
+import pymc3_vi
+
 import pymc3 as pm
 import pytest
 from scipy import stats
-
-import pymc3_vi
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,4 @@
 """Data of a model as arrays, and the log-likelihood of every observation."""
-import numpy as np
-import pymc3 as pm
-import pytest
-import theano
-from scipy import stats
 
 from pymc3_vi.graph import substitute
 from pymc3_vi.model import (
@@ -16,6 +11,12 @@ from pymc3_vi.model import (
     pointwise_logp,
     variable_dims,
 )
+
+import numpy as np
+import pymc3 as pm
+import pytest
+import theano
+from scipy import stats
 
 Y = np.array([1.0, 2.0, 0.5, -1.0])
 BIG = np.linspace(-1, 1, 60).reshape(30, 2)
@@ -41,7 +42,7 @@ def model():
         pm.Normal("gappy", mu, 1.0, observed=np.ma.masked_invalid([1.0, np.nan, 3.0]))
         pm.Poisson("counts", pm.math.exp(mu), observed=np.array([1, 2]), total_size=20)
         pm.MvNormal("rows", np.zeros(2) + mu, np.eye(2), observed=BIG[:3])
-        pm.DensityDist("pair", lambda a, b: a * mu + b, observed={"a": Y, "b": Y ** 2})
+        pm.DensityDist("pair", lambda a, b: a * mu + b, observed={"a": Y, "b": Y**2})
     return model
 
 
@@ -51,7 +52,7 @@ def test_pointwise_is_unscaled_and_of_all_rows(model):
     np.testing.assert_allclose(values["big"], stats.norm(0.3, 1).logpdf(BIG), rtol=1e-6)
     np.testing.assert_allclose(values["counts"], stats.poisson(np.exp(0.3)).logpmf([1, 2]), rtol=1e-6)
     np.testing.assert_allclose(values["rows"], stats.norm(0.3, 1).logpdf(BIG[:3]).sum(1), rtol=1e-6)
-    np.testing.assert_allclose(values["pair"], 0.3 * Y + Y ** 2, rtol=1e-6)
+    np.testing.assert_allclose(values["pair"], 0.3 * Y + Y**2, rtol=1e-6)
 
 
 def test_missing_entries_have_no_likelihood(model):
@@ -66,7 +67,7 @@ def test_observed_arrays(model):
     np.testing.assert_allclose(arrays["big"], BIG, rtol=1e-6)
     np.testing.assert_array_equal(arrays["gappy"], [1.0, np.nan, 3.0])
     np.testing.assert_array_equal(arrays["counts"], [1, 2])
-    np.testing.assert_allclose(arrays["pair_b"], Y ** 2)
+    np.testing.assert_allclose(arrays["pair_b"], Y**2)
 
 
 def test_constants_dims_and_coords(model):

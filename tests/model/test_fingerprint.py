@@ -1,15 +1,16 @@
 """The fingerprint tells models apart and tells equal ones equal."""
+
 import json
 import subprocess
 import sys
+
+from pymc3_vi.model import ModelView, model_differences, model_fingerprint
 
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
 import theano.tensor as tt
-
-from pymc3_vi.model import ModelView, model_differences, model_fingerprint
 
 Y = np.array([1.0, 2.0, 0.5, -1.0])
 

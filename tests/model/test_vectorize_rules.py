@@ -1,4 +1,8 @@
 """PyMC3's own Ops on a batch."""
+
+import pymc3_vi.model  # noqa: F401  (registers the rules)
+from pymc3_vi.compiler.vectorize import record_fallbacks, vectorize_graph
+
 import numpy as np
 import pytest
 import theano
@@ -9,9 +13,7 @@ from pymc3.math import BatchedDiag, LogDet, block_diagonal
 from pymc3.ode import DifferentialEquation
 from scipy.interpolate import InterpolatedUnivariateSpline
 
-import pymc3_vi.model  # noqa: F401  (registers the rules)
-from pymc3_vi.graph.vectorize import record_fallbacks, vectorize_graph
-from tests.graph.vectorize.checks import check_against_loop, compiled
+from tests.compiler.vectorize.checks import check_against_loop, compiled
 
 
 def test_log_determinants(rng):

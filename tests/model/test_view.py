@@ -1,12 +1,13 @@
 """What the package reads off a PyMC3 model."""
+
+from pymc3_vi.errors import GroupError, ParametrizationError, StartError
+from pymc3_vi.model import ModelView
+
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
 import theano.tensor as tt
-
-from pymc3_vi.errors import GroupError, ParametrizationError, StartError
-from pymc3_vi.model import ModelView
 
 
 @pytest.fixture
@@ -92,9 +93,7 @@ def test_terms_add_up_to_the_models_logp(model):
     half = np.log(2) + normal(1.7, 0, 3) + np.log(1.7)
     data = 10 * normal(np.array([1.0, 2.0, 4.0]), 0.3 + 1.5, 1.7).sum()
     rtol = 1e-10 if theano.config.floatX == "float64" else 1e-5
-    np.testing.assert_allclose(
-        values, [expected_mu, half, normal(point["w"], 0, 1).sum(), data, -0.09], rtol=rtol
-    )
+    np.testing.assert_allclose(values, [expected_mu, half, normal(point["w"], 0, 1).sum(), data, -0.09], rtol=rtol)
 
 
 def test_layout_round_trip(model, rng):

@@ -1,15 +1,15 @@
 """The KL operator against closed forms, exactly: no Monte Carlo error hides a factor."""
+
+import pymc3_vi
+from pymc3_vi.compiler import compile_function, without_test_values
+from pymc3_vi.operators import KL
+
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
 import theano.tensor as tt
 from scipy import stats
-
-import pymc3_vi
-from pymc3_vi.engines import compile_function
-from pymc3_vi.graph import without_test_values
-from pymc3_vi.operators import KL
 
 Y = np.random.RandomState(1).normal(1.0, 1.0, 10)
 RTOL = 1e-9 if theano.config.floatX == "float64" else 1e-4
@@ -31,8 +31,8 @@ def values(nodes):
 
 def negative_elbo(m, s, beta=1.0):
     """Closed form at q = N(m, s^2)."""
-    data = stats.norm.logpdf(Y, m, 1.0).sum() - 0.5 * len(Y) * s ** 2
-    kl = np.log(2.0 / s) + (s ** 2 + m ** 2) / 8.0 - 0.5
+    data = stats.norm.logpdf(Y, m, 1.0).sum() - 0.5 * len(Y) * s**2
+    kl = np.log(2.0 / s) + (s**2 + m**2) / 8.0 - 0.5
     return beta * kl - data
 
 

@@ -1,14 +1,14 @@
 """The Stein gradient against its formula in NumPy."""
+
+import pymc3_vi
+from pymc3_vi.compiler import compile_function, without_test_values
+from pymc3_vi.operators import KSD
+
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano
 import theano.tensor as tt
-
-import pymc3_vi
-from pymc3_vi.engines import compile_function
-from pymc3_vi.graph import without_test_values
-from pymc3_vi.operators import KSD
 
 MEAN, SD, N = np.array([1.0, -2.0]), np.array([0.5, 2.0]), 7
 TOLERANCE = dict(rtol=1e-6, atol=1e-8) if theano.config.floatX == "float64" else dict(rtol=1e-3, atol=1e-4)
@@ -30,7 +30,7 @@ def values(nodes):
 def kernel_and_slopes(X):
     """RBF kernel matrix and grad_{x_j} k(x_j, x_i) as [j, i], with the median bandwidth."""
     differences = X[:, None] - X[None]
-    H = (differences ** 2).sum(-1)
+    H = (differences**2).sum(-1)
     h = np.median(H) / (2 * np.log(len(X) + 1))
     K = np.exp(-H / (2 * h))
     return K, -K[..., None] * differences / h
@@ -38,7 +38,7 @@ def kernel_and_slopes(X):
 
 def stein_direction(X, temperature=1.0):
     K, slopes = kernel_and_slopes(X)
-    score = (MEAN - X) / SD ** 2
+    score = (MEAN - X) / SD**2
     return (K.T @ score / temperature + slopes.sum(0)) / len(X)
 
 
@@ -57,12 +57,11 @@ def test_direction_of_particles(model, temperature):
         nodes = [stein.grad, stein.dlogp, stein.Kxy, stein.dxkxy, KSD(approx, temperature=temperature).apply("rbf")]
         grad, dlogp, K, dK, descent = values(nodes)
     K_twin, slopes = kernel_and_slopes(X)
-    np.testing.assert_allclose(dlogp, (MEAN - X) / SD ** 2, **TOLERANCE)
+    np.testing.assert_allclose(dlogp, (MEAN - X) / SD**2, **TOLERANCE)
     np.testing.assert_allclose(K, K_twin, **TOLERANCE)
     np.testing.assert_allclose(dK, slopes.sum(0), **TOLERANCE)
     np.testing.assert_allclose(grad, stein_direction(X, temperature), **TOLERANCE)
     np.testing.assert_allclose(descent, -grad, **TOLERANCE)
-
 
 
 def test_a_step_moves_particles_along_the_direction(model):

@@ -5,11 +5,13 @@ Usage: python tests/parity/run_pymc3_tests.py [--stock] [pytest arguments]
 The package is installed into PyMC3 before its test files are imported, so that everything they import from
 ``pymc3.variational`` is ours.  ``--stock`` leaves PyMC3 as it is, for the counts to compare with.
 """
+
 import contextlib
 import sys
 from pathlib import Path
 
 import pymc3_vi
+
 import pymc3
 import pytest
 import theano

@@ -1,11 +1,12 @@
 """Flows of this package and of pymc3.variational at the same parameters."""
+
+from pymc3_vi.flows import FLOWS, Formula
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as tt
 from pymc3.variational import flows as pymc3_flows
-
-from pymc3_vi.flows import FLOWS, Formula
 
 THEIRS = {
     "planar": pymc3_flows.PlanarFlow,

@@ -1,15 +1,16 @@
 """What the plots draw: their lines and titles against the numbers that they stand for."""
-import arviz as az
-import numpy as np
-import pytest
-import theano
-from matplotlib import pyplot as plt
 
 import pymc3_vi
 from pymc3_vi import plots
 from pymc3_vi.diagnostics import ImportanceWeights, batch_means_error
 from pymc3_vi.errors import ExplicitInferenceError, MissingExtraError, UnknownNameError
 from pymc3_vi.plots import _axes
+
+import arviz as az
+import numpy as np
+import pytest
+import theano
+from matplotlib import pyplot as plt
 
 from tests.diagnostics.conftest import Conjugate
 
@@ -93,9 +94,12 @@ def test_tracks_of_what_is_not_there():
 # ---------------------------------------------------------------- posterior
 def test_posterior_beside_other_draws(conjugate, rng):
     approx = conjugate.gaussian(scale=0.5)
-    exact = (conjugate.mean + conjugate.sd * rng.normal(size=(3000, 2)))
+    exact = conjugate.mean + conjugate.sd * rng.normal(size=(3000, 2))
     axes = plots.plot_posterior(
-        approx, [{"mu": exact}, az.from_dict(posterior={"mu": exact[None]})], labels=["q", "p", "p again"], random_seed=1
+        approx,
+        [{"mu": exact}, az.from_dict(posterior={"mu": exact[None]})],
+        labels=["q", "p", "p again"],
+        random_seed=1,
     )
     assert [ax.get_title() for ax in axes] == ["mu[0]", "mu[1]"]
     for column, ax in enumerate(axes):
@@ -159,11 +163,15 @@ def test_particles_have_no_khat(conjugate, rng):
         plots.plot_khat(pymc3_vi.Empirical(trace={"mu": values}, model=conjugate.model))
 
 
-@pytest.mark.parametrize("plot", [
-    lambda: plots.plot_elbo(np.ones(10)),
-    lambda: plots.plot_tracks({"a": [1.0]}),
-    lambda: plots.plot_posterior({"a": np.arange(9.0)}),
-], ids=["elbo", "tracks", "posterior"])
+@pytest.mark.parametrize(
+    "plot",
+    [
+        lambda: plots.plot_elbo(np.ones(10)),
+        lambda: plots.plot_tracks({"a": [1.0]}),
+        lambda: plots.plot_posterior({"a": np.arange(9.0)}),
+    ],
+    ids=["elbo", "tracks", "posterior"],
+)
 def test_without_matplotlib(plot, monkeypatch):
     monkeypatch.setattr(_axes, "plt", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'pymc3_vi\[plots\]'"):

@@ -1,4 +1,5 @@
 """Small models that the tests of results share."""
+
 import numpy as np
 import pymc3 as pm
 import theano

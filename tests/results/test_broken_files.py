@@ -1,16 +1,17 @@
 """200 files that are not what they should be: each is refused with the reason, and none runs anything."""
+
 import io
 import os
 import pickle
 import sys
 import zipfile
 
-import numpy as np
-import pytest
-
 import pymc3_vi
 from pymc3_vi.errors import FileFormatError
 from pymc3_vi.results._container import FORMAT_VERSION, _sealed, read_container, write_container
+
+import numpy as np
+import pytest
 
 from .models import Y, hierarchy, vector
 
@@ -92,6 +93,7 @@ def _rewritten(source, path, change):
 
 def _nonsense(rng):
     """Change that puts something senseless at a place of the header that every reader needs."""
+
     def change(header, arrays):
         keys = ["groups", "class", "generator"]
         place = header["approximation"]

@@ -1,15 +1,16 @@
 """The file format: what goes in comes out, and nothing else is taken for it."""
+
 import io
 import json
 import os
 import pickle
 import zipfile
 
-import numpy as np
-import pytest
-
 from pymc3_vi.errors import FileFormatError
 from pymc3_vi.results._container import FORMAT_VERSION, _sealed, read_container, write_container
+
+import numpy as np
+import pytest
 
 HEADER = {"kind": "test", "package_version": "0", "numbers": [1, 2.5, None], "text": "ü"}
 
@@ -21,7 +22,7 @@ def _arrays(rng):
         "fortran": np.asfortranarray(rng.normal(size=(3, 4))),
         "empty": np.empty((0, 3)),
         "scalar": np.float64(3.0),
-        "words": rng.integers(0, 2 ** 32, 7).astype("uint64"),
+        "words": rng.integers(0, 2**32, 7).astype("uint64"),
         "yes": np.array([True, False]),
     }
 
@@ -134,14 +135,14 @@ FOREIGN = {
         {"header.npy": _header(), "x.npy": _npy(np.array([_Bomb()]), allow_pickle=True)}
     ),
     "compressed": lambda: _sealed_archive(
-        {"header.npy": _header(), "x.npy": _npy(np.zeros(10 ** 6))}, compression=zipfile.ZIP_DEFLATED
+        {"header.npy": _header(), "x.npy": _npy(np.zeros(10**6))}, compression=zipfile.ZIP_DEFLATED
     ),
-    "huge shape": lambda: _sealed_archive({"header.npy": _header(), "x.npy": _npy_header((10 ** 15,))}),
+    "huge shape": lambda: _sealed_archive({"header.npy": _header(), "x.npy": _npy_header((10**15,))}),
     "negative shape": lambda: _sealed_archive({"header.npy": _header(), "x.npy": _npy_header((-1, 7))}),
     "strings": lambda: _sealed_archive({"header.npy": _header(), "x.npy": _npy(np.array(["a"]))}),
     "no header": lambda: _sealed_archive({"x.npy": _npy(np.zeros(3))}),
     "header is no JSON": lambda: _sealed_archive({"header.npy": _npy(np.frombuffer(b"import os", dtype="uint8"))}),
-    "deep JSON": lambda: _sealed_archive({"header.npy": _npy(np.frombuffer(b"[" * 10 ** 5, dtype="uint8"))}),
+    "deep JSON": lambda: _sealed_archive({"header.npy": _npy(np.frombuffer(b"[" * 10**5, dtype="uint8"))}),
     "header is a list": lambda: _sealed_archive({"header.npy": _npy(np.frombuffer(b"[1]", dtype="uint8"))}),
     "other program": lambda: _sealed_archive({"header.npy": _header(format="other")}),
     "version is a word": lambda: _sealed_archive({"header.npy": _header(format_version="1")}),

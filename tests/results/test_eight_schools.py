@@ -1,9 +1,11 @@
 """The whole chain on eight schools, whose posterior is known by numerical integration and whose fits are published."""
+
+import pymc3_vi
+
 import numpy as np
 import pytest
 from scipy import integrate
 
-import pymc3_vi
 from examples.eight_schools import build_model, load_data
 
 #: method, centred: k-hat with 1e5 draws and optimum of the ELBO
@@ -27,11 +29,11 @@ def integrals():
     data = load_data()
     log_tau = np.linspace(-12, 9, 20001)
     tau = np.exp(log_tau)
-    variance = data.error ** 2 + tau[:, None] ** 2
+    variance = data.error**2 + tau[:, None] ** 2
     precision = 1 / 25 + (1 / variance).sum(1)
     centre = (data.effect / variance).sum(1) / precision
-    logp = -0.5 * (np.log(2 * np.pi * variance) + data.effect ** 2 / variance).sum(1)
-    logp += 0.5 * centre ** 2 * precision - 0.5 * np.log(25 * precision)
+    logp = -0.5 * (np.log(2 * np.pi * variance) + data.effect**2 / variance).sum(1)
+    logp += 0.5 * centre**2 * precision - 0.5 * np.log(25 * precision)
     logp += np.log(2 / (5 * np.pi * (1 + (tau / 5) ** 2))) + log_tau
     weight = np.exp(logp - logp.max())
     total = integrate.simpson(weight, x=log_tau)

@@ -1,16 +1,17 @@
 """``approx.report`` says what was run and why it ended."""
+
 import json
 import re
 import warnings
+
+import pymc3_vi
+from pymc3_vi.errors import NonFiniteError
+from pymc3_vi.results import FitReport
 
 import pymc3 as pm
 import pytest
 import theano
 import theano.tensor as tt
-
-import pymc3_vi
-from pymc3_vi.errors import NonFiniteError
-from pymc3_vi.results import FitReport
 
 from .models import hierarchy
 

@@ -1,6 +1,11 @@
 """InferenceData of approximations against densities and draws that are known."""
+
 import json
 import warnings
+
+import pymc3_vi
+from pymc3_vi.diagnostics import ImportanceWeights
+from pymc3_vi.errors import ExplicitInferenceError, ParametrizationError, UnreliableWeightsWarning
 
 import arviz as az
 import numpy as np
@@ -8,10 +13,6 @@ import pymc3 as pm
 import pytest
 import theano
 from scipy import stats
-
-import pymc3_vi
-from pymc3_vi.diagnostics import ImportanceWeights
-from pymc3_vi.errors import ExplicitInferenceError, ParametrizationError, UnreliableWeightsWarning
 
 from tests.diagnostics.conftest import Conjugate
 
@@ -104,9 +105,7 @@ def test_missing_values_and_rows_of_multivariate_data(model_fast):
         pm.MvNormal("rows", mu * np.ones(2), np.eye(2), observed=rows, dims=("row", "column"))
     idata = pymc3_vi.MeanField(model=model, random_seed=1).to_inference_data(10, random_seed=1)
     mu = idata.posterior["mu"].values[0][:, None]
-    np.testing.assert_allclose(
-        idata.log_likelihood["y"].values[0], stats.norm.logpdf([0.5, -1.0], mu, 1), rtol=1e-5
-    )
+    np.testing.assert_allclose(idata.log_likelihood["y"].values[0], stats.norm.logpdf([0.5, -1.0], mu, 1), rtol=1e-5)
     exact = stats.norm.logpdf(rows, mu[:, :, None], 1).sum(2)
     np.testing.assert_allclose(idata.log_likelihood["rows"].values[0], exact, rtol=1e-5)
     assert idata.log_likelihood["rows"].dims == ("chain", "draw", "row")

@@ -1,12 +1,13 @@
 """Kill -9 at any step: the newest checkpoint is there, and what follows from it is the uninterrupted fit."""
+
 import os
 import signal
 
-import numpy as np
-import pytest
-
 import pymc3_vi
 from pymc3_vi.results import Checkpoint
+
+import numpy as np
+import pytest
 
 from .models import hierarchy
 

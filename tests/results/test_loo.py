@@ -1,12 +1,13 @@
 """Leave-one-out scores against their closed form in a conjugate model."""
+
+import pymc3_vi
+from pymc3_vi.errors import UnknownNameError, UnreliableWeightsWarning, VariationalInferenceError
+
 import arviz as az
 import numpy as np
 import pytest
 import theano
 from scipy import stats
-
-import pymc3_vi
-from pymc3_vi.errors import UnknownNameError, UnreliableWeightsWarning, VariationalInferenceError
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def test_scores_are_those_of_the_posterior(shifted, exact):
 
 def test_effective_number_of_parameters(conjugate, shifted, exact):
     found = pymc3_vi.loo(shifted, draws=40000, random_seed=1)
-    spread = np.sqrt(1 + conjugate.sd ** 2)
+    spread = np.sqrt(1 + conjugate.sd**2)
     in_sample = stats.norm.logpdf(conjugate.y, conjugate.mean, spread).sum()
     assert found["p_loo"] == pytest.approx(in_sample - exact.sum(), abs=0.15)
 
@@ -59,7 +60,10 @@ def test_scales(biased, scale, factor):
     log, other = pymc3_vi.loo(idata), pymc3_vi.loo(idata, scale=scale)
     assert other.iloc[0] == pytest.approx(factor * log.iloc[0])
     assert other.iloc[1] == pytest.approx(abs(factor) * log.iloc[1])
-    assert other["p_loo"] == pytest.approx(log["p_loo"]) and other["loo_scale" if "loo_scale" in other else "scale"] == scale
+    assert (
+        other["p_loo"] == pytest.approx(log["p_loo"])
+        and other["loo_scale" if "loo_scale" in other else "scale"] == scale
+    )
 
 
 def test_bad_observations_are_counted(conjugate):

@@ -1,13 +1,14 @@
 """Options of a fit survive a trip through JSON."""
-import json
 
-import numpy as np
-import pytest
-import theano
+import json
 
 import pymc3_vi
 from pymc3_vi import updates
 from pymc3_vi.results._options import describe, is_opaque, opaque_names, rebuild
+
+import numpy as np
+import pytest
+import theano
 
 EXACT = [
     None, True, 3, 0.1, 1e-300, "map", float("inf"), np.float32(0.1), np.int64(4), [],
@@ -53,7 +54,9 @@ def test_an_impostor_is_opaque():
     assert is_opaque(describe(adam)) and not is_opaque(describe(pymc3_vi.adam))
 
 
-@pytest.mark.parametrize("description", [{"schedule": "Updates"}, {"schedule": "adam"}, {"optimizer": "eval"}, {"x": 1}])
+@pytest.mark.parametrize(
+    "description", [{"schedule": "Updates"}, {"schedule": "adam"}, {"optimizer": "eval"}, {"x": 1}]
+)
 def test_foreign_descriptions_make_nothing(description):
     with pytest.raises((ValueError, KeyError)):
         rebuild(description)

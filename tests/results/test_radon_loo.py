@@ -1,12 +1,14 @@
 """Cross-validation of the radon model by an approximation against that by NUTS."""
+
 import json
+
+import pymc3_vi
 
 import arviz as az
 import numpy as np
 import pytest
 from scipy import stats
 
-import pymc3_vi
 from examples import radon
 from examples.references import REFERENCES
 from tests.example_models import radon_model

@@ -1,14 +1,15 @@
 """A fit that goes on from a file takes the steps that it would have taken."""
-import numpy as np
-import pymc3 as pm
-import pytest
-import theano
-import theano.tensor as tt
 
 import pymc3_vi
 from pymc3_vi import updates
 from pymc3_vi.errors import FileFormatError, VariationalInferenceError
 from pymc3_vi.results import Checkpoint
+
+import numpy as np
+import pymc3 as pm
+import pytest
+import theano
+import theano.tensor as tt
 
 from .models import Y, hierarchy
 
@@ -28,12 +29,15 @@ CASES = {
     "default for minibatches": (pymc3_vi.ADVI, minibatches, {}),
     "adam": (pymc3_vi.ADVI, hierarchy, dict(obj_optimizer=pymc3_vi.adam(learning_rate=0.01))),
     "full rank, several draws, clipped": (
-        pymc3_vi.FullRankADVI, hierarchy, dict(obj_n_mc=3, obj_optimizer=updates.adagrad, total_grad_norm_constraint=5.0)
+        pymc3_vi.FullRankADVI,
+        hierarchy,
+        dict(obj_n_mc=3, obj_optimizer=updates.adagrad, total_grad_norm_constraint=5.0),
     ),
     "averaged": (pymc3_vi.ADVI, hierarchy, dict(obj_optimizer=pymc3_vi.adam(learning_rate=0.01), average=0.5)),
     "cosine": (pymc3_vi.ADVI, hierarchy, dict(obj_optimizer=pymc3_vi.adam(learning_rate=updates.cosine(0.1, N)))),
     "plateau": (
-        pymc3_vi.ADVI, hierarchy,
+        pymc3_vi.ADVI,
+        hierarchy,
         dict(obj_optimizer=pymc3_vi.sgd(learning_rate=updates.reduce_on_plateau(0.01, patience=1, every=20))),
     ),
     "window": (pymc3_vi.ADVI, hierarchy, dict(obj_optimizer=pymc3_vi.adagrad_window)),
@@ -289,8 +293,12 @@ def test_checkpoints_are_written_when_due(tmp_path):
     seen = []
     checkpoint = Checkpoint(every=40, path=str(path))
     inference = _make(pymc3_vi.ADVI, hierarchy())
-    inference.fit(100, progressbar=False, obj_optimizer=pymc3_vi.sgd(learning_rate=1e-3),
-                  callbacks=[checkpoint, lambda a, l, i: seen.append((i, checkpoint.saved))])
+    inference.fit(
+        100,
+        progressbar=False,
+        obj_optimizer=pymc3_vi.sgd(learning_rate=1e-3),
+        callbacks=[checkpoint, lambda a, l, i: seen.append((i, checkpoint.saved))],
+    )
     assert seen[38:41] == [(39, None), (40, 40), (41, 40)] and checkpoint.saved == 80
     assert pymc3_vi.Inference.load(path, hierarchy()).state.i == 80
     assert [f.name for f in tmp_path.iterdir()] == ["x.npz"]

@@ -1,15 +1,16 @@
 """Saved approximations come back as they were; files of anything else do not."""
-import json
 
-import numpy as np
-import pytest
-import theano
-import theano.tensor as tt
+import json
 
 import pymc3_vi
 from pymc3_vi.errors import FileFormatError
 from pymc3_vi.results import load
 from pymc3_vi.results._container import read_container, write_container
+
+import numpy as np
+import pytest
+import theano
+import theano.tensor as tt
 
 from .models import hierarchy, vector
 
@@ -119,7 +120,10 @@ def test_another_model_is_named(tmp_path):
     pymc3_vi.MeanField(model=hierarchy()).save(path)
     for other, words in (
         (hierarchy(shape=3), r"is of another model: variable 'w' has shape \[3\] in the model and \[2\] in the file"),
-        (hierarchy(prior_sd=4.0), "'s_log__' has another formula.* Pass same_data=False if that was changed on purpose"),
+        (
+            hierarchy(prior_sd=4.0),
+            "'s_log__' has another formula.* Pass same_data=False if that was changed on purpose",
+        ),
         (vector(), "the model has no variable 's_log__', 'w', the file has"),
     ):
         with pytest.raises(FileFormatError, match=words) as caught:

@@ -1,5 +1,9 @@
 """Tables of known distributions."""
+
 import pickle
+
+import pymc3_vi
+from pymc3_vi.errors import ExplicitInferenceError, UnknownNameError, UnreliableWeightsWarning
 
 import numpy as np
 import pandas as pd
@@ -7,9 +11,6 @@ import pymc3 as pm
 import pytest
 import theano
 from scipy import stats
-
-import pymc3_vi
-from pymc3_vi.errors import ExplicitInferenceError, UnknownNameError, UnreliableWeightsWarning
 
 
 def test_moments_and_interval_of_the_approximation(conjugate, biased):

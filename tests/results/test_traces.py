@@ -1,12 +1,13 @@
 """PyMC3's traces as inference data: what ``pm.sample`` needs of an ArviZ that no longer reads them."""
+
+import pymc3_vi
+from pymc3_vi.results import from_pymc3
+
 import arviz as az
 import numpy as np
 import pymc3 as pm
 import pytest
 from scipy import stats
-
-import pymc3_vi
-from pymc3_vi.results import from_pymc3
 
 Y = np.array([1.0, 3.0, 2.0, 4.0, 3.5])
 
@@ -20,8 +21,16 @@ def sampled():
         pm.Normal("y", mu, sigma, observed=Y, dims="day")
     with model:
         trace = pm.sample(
-            30, tune=20, chains=2, cores=1, step=pm.Metropolis(), random_seed=1, progressbar=False,
-            return_inferencedata=False, compute_convergence_checks=False, discard_tuned_samples=False,
+            30,
+            tune=20,
+            chains=2,
+            cores=1,
+            step=pm.Metropolis(),
+            random_seed=1,
+            progressbar=False,
+            return_inferencedata=False,
+            compute_convergence_checks=False,
+            discard_tuned_samples=False,
         )
     return model, trace
 
@@ -69,7 +78,13 @@ def test_equal_to_arviz_where_that_still_can(sampled):
 def test_sampling_with_its_checks_runs(sampled):
     with sampled[0]:
         idata = pm.sample(
-            120, tune=10, chains=2, cores=1, step=pm.Metropolis(), random_seed=1, progressbar=False,
+            120,
+            tune=10,
+            chains=2,
+            cores=1,
+            step=pm.Metropolis(),
+            random_seed=1,
+            progressbar=False,
             return_inferencedata=True,
         )
     assert idata.posterior.mu.shape == (2, 120)

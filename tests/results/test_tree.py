@@ -1,9 +1,9 @@
 import json
 
+from pymc3_vi.results._tree import pack, unpack
+
 import numpy as np
 import pytest
-
-from pymc3_vi.results._tree import pack, unpack
 
 
 def _round_trip(tree):
@@ -14,7 +14,7 @@ def _round_trip(tree):
 
 def test_round_trip():
     tree = {
-        "a": [1, 2.5, None, True, "text", float("inf"), -(2 ** 127)],
+        "a": [1, 2.5, None, True, "text", float("inf"), -(2**127)],
         "b": {"c": (np.arange(3), [np.float32(0.1), np.int64(3), np.bool_(True)]), "empty": {}, "none": []},
     }
     found, arrays = _round_trip(tree)

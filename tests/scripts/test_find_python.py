@@ -27,8 +27,11 @@ def machine(tmp_path):
 
     def find(**environment):
         return subprocess.run(
-            [str(SCRIPT)], env={"PATH": str(folder), "HOME": str(tmp_path), **environment},
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+            [str(SCRIPT)],
+            env={"PATH": str(folder), "HOME": str(tmp_path), **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
 
     return add, find
@@ -63,7 +66,13 @@ def test_without_a_supported_python_one_line_says_what_to_do(machine):
     found = find()
     assert found.returncode == 1 and found.stdout == ""
     assert len(found.stderr.splitlines()) == 1
-    for words in ("3.8, 3.9, 3.10 or 3.11", "python3 on PATH is Python 3.13", "uv python", "pyenv install", "conda create"):
+    for words in (
+        "3.8, 3.9, 3.10 or 3.11",
+        "python3 on PATH is Python 3.13",
+        "uv python",
+        "pyenv install",
+        "conda create",
+    ):
         assert words in found.stderr
 
 

@@ -1,11 +1,12 @@
 """Test functions made of names, callables, classes and instances."""
+
+from pymc3_vi.errors import ParametrizationError, UnknownNameError
+from pymc3_vi.test_functions import IMQ, RBF, Kernel, TestFunction, as_kernel, imq, rbf
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as tt
-
-from pymc3_vi.errors import ParametrizationError, UnknownNameError
-from pymc3_vi.test_functions import IMQ, RBF, Kernel, TestFunction, as_kernel, imq, rbf
 
 
 def linear(X):

@@ -1,13 +1,14 @@
 """Every registered kernel against its formula, and where distances are hard to tell."""
+
 import copy
 import pickle
+
+from pymc3_vi.test_functions import IMQ, KERNELS, RBF, as_kernel, median_bandwidth, rbf, squared_distances
 
 import numpy as np
 import pytest
 import theano
 import theano.tensor as tt
-
-from pymc3_vi.test_functions import IMQ, KERNELS, RBF, as_kernel, median_bandwidth, rbf, squared_distances
 
 every_kernel = pytest.mark.parametrize("name", KERNELS.names())
 
@@ -217,20 +218,23 @@ def test_distances_keep_the_digits_of_differences(rng):
 
 def test_imq_is_gorham_and_mackeys_up_to_a_factor(rng):
     X, c, beta = rng.normal(size=(5, 2)), 1.3, -0.3
-    K, dK = run(IMQ(bandwidth=c ** 2 / 2, beta=beta), X)
+    K, dK = run(IMQ(bandwidth=c**2 / 2, beta=beta), X)
     H = exact_distances(X).astype(float)
-    np.testing.assert_allclose(K * c ** (2 * beta), (c ** 2 + H) ** beta, rtol=1e-12)
+    np.testing.assert_allclose(K * c ** (2 * beta), (c**2 + H) ** beta, rtol=1e-12)
     differences = X[:, None] - X[None]
-    expected = np.sum(-2 * beta * ((c ** 2 + H) ** (beta - 1))[..., None] * differences, axis=1)
+    expected = np.sum(-2 * beta * ((c**2 + H) ** (beta - 1))[..., None] * differences, axis=1)
     np.testing.assert_allclose(dK * c ** (2 * beta), expected, rtol=1e-10, atol=1e-12)
 
 
-@pytest.mark.parametrize("make, words", [
-    (lambda: RBF(bandwidth=0), ["'bandwidth'", "RBF", "greater than 0"]),
-    (lambda: IMQ(bandwidth=-1.0), ["'bandwidth'", "IMQ"]),
-    (lambda: IMQ(beta=0.0), ["'beta'", "IMQ", "greater than -1 and less than 0"]),
-    (lambda: IMQ(beta=-1), ["'beta'", "IMQ"]),
-])
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (lambda: RBF(bandwidth=0), ["'bandwidth'", "RBF", "greater than 0"]),
+        (lambda: IMQ(bandwidth=-1.0), ["'bandwidth'", "IMQ"]),
+        (lambda: IMQ(beta=0.0), ["'beta'", "IMQ", "greater than -1 and less than 0"]),
+        (lambda: IMQ(beta=-1), ["'beta'", "IMQ"]),
+    ],
+)
 def test_wrong_settings_are_named(make, words):
     with pytest.raises(ValueError) as caught:
         make()

@@ -3,6 +3,7 @@
 Each is a generator function ``rule(theta, **hyperparameters)``: it yields the start, and the new value for each
 gradient that is sent to it.
 """
+
 import numpy as np
 
 
@@ -32,7 +33,7 @@ def adagrad(theta, learning_rate=1.0, epsilon=1e-6):
     past = []
     while True:
         grad = yield theta
-        past.append(grad ** 2)
+        past.append(grad**2)
         theta = theta - learning_rate * grad / np.sqrt(np.sum(past, axis=0) + epsilon)
 
 
@@ -40,7 +41,7 @@ def adagrad_window(theta, learning_rate=0.001, epsilon=0.1, n_win=10):
     past = []
     while True:
         grad = yield theta
-        past.append(grad ** 2)
+        past.append(grad**2)
         theta = theta - learning_rate * grad / np.sqrt(np.sum(past[-n_win:], axis=0) + epsilon)
 
 
@@ -48,7 +49,7 @@ def rmsprop(theta, learning_rate=0.001, rho=0.9, epsilon=1e-6):
     past = []
     while True:
         grad = yield theta
-        past.append(grad ** 2)
+        past.append(grad**2)
         weights = (1 - rho) * rho ** np.arange(len(past))[::-1]
         square = np.tensordot(weights, np.array(past), 1)
         theta = theta - learning_rate * grad / np.sqrt(square + epsilon)
@@ -58,9 +59,9 @@ def adadelta(theta, learning_rate=1.0, rho=0.95, epsilon=1e-6):
     grads = steps = np.zeros_like(theta)
     while True:
         grad = yield theta
-        grads = rho * grads + (1 - rho) * grad ** 2
+        grads = rho * grads + (1 - rho) * grad**2
         step = np.sqrt(steps + epsilon) / np.sqrt(grads + epsilon) * grad
-        steps = rho * steps + (1 - rho) * step ** 2
+        steps = rho * steps + (1 - rho) * step**2
         theta = theta - learning_rate * step
 
 
@@ -72,9 +73,9 @@ def adam(theta, learning_rate=0.001, beta1=0.9, beta2=0.999, epsilon=1e-8):
         grad = yield theta
         t += 1
         mean = beta1 * mean + (1 - beta1) * grad
-        square = beta2 * square + (1 - beta2) * grad ** 2
-        correction = 1 - beta2 ** t
-        step = (mean / (1 - beta1 ** t)) / (np.sqrt(square / correction) + epsilon / np.sqrt(correction))
+        square = beta2 * square + (1 - beta2) * grad**2
+        correction = 1 - beta2**t
+        step = (mean / (1 - beta1**t)) / (np.sqrt(square / correction) + epsilon / np.sqrt(correction))
         theta = theta - learning_rate * step
 
 
@@ -84,8 +85,8 @@ def adamax(theta, learning_rate=0.002, beta1=0.9, beta2=0.999, epsilon=1e-8):
         grad = yield theta
         past.append(grad)
         ages = np.arange(len(past))[::-1]
-        mean = np.tensordot((1 - beta1) * beta1 ** ages, np.array(past), 1)
-        largest = np.max([beta2 ** age * abs(g) for age, g in zip(ages, past)], axis=0)
+        mean = np.tensordot((1 - beta1) * beta1**ages, np.array(past), 1)
+        largest = np.max([beta2**age * abs(g) for age, g in zip(ages, past)], axis=0)
         theta = theta - learning_rate / (1 - beta1 ** len(past)) * mean / (largest + epsilon)
 
 

@@ -1,4 +1,5 @@
 """Test problems: start values, the loss in Theano, its gradient in NumPy; and how the tests compile."""
+
 import numpy as np
 import theano
 import theano.tensor as tt
@@ -17,7 +18,7 @@ class Quadratic:
 
     @staticmethod
     def loss(w, row):
-        return 0.5 * tt.sum(CURVATURE.astype(w.dtype) * w ** 2) + tt.sum((row - 1) ** 2)
+        return 0.5 * tt.sum(CURVATURE.astype(w.dtype) * w**2) + tt.sum((row - 1) ** 2)
 
     @staticmethod
     def gradient(w, row):
@@ -32,11 +33,11 @@ class Rosenbrock:
 
     @staticmethod
     def loss(x, y):
-        return (1 - x) ** 2 + 100 * (y - x ** 2) ** 2
+        return (1 - x) ** 2 + 100 * (y - x**2) ** 2
 
     @staticmethod
     def gradient(x, y):
-        return [-2 * (1 - x) - 400 * x * (y - x ** 2), 200 * (y - x ** 2)]
+        return [-2 * (1 - x) - 400 * x * (y - x**2), 200 * (y - x**2)]
 
 
 PROBLEMS = [Quadratic, Rosenbrock]

@@ -1,10 +1,11 @@
 """Tail averages of iterates."""
+
+from pymc3_vi.updates import adam, sgd, tail_average
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as tt
-
-from pymc3_vi.updates import adam, sgd, tail_average
 
 from .problems import Quadratic, compile_step, run_path, shared_params
 
@@ -29,7 +30,7 @@ def test_average_is_the_mean_of_the_tail(dtype, start):
 
 def test_start_can_be_set_while_running():
     w = theano.shared(0.0, "w")
-    start = theano.shared(np.int64(10 ** 9), "start")
+    start = theano.shared(np.int64(10**9), "start")
     updates = tail_average(sgd([tt.constant(-1.0)], [w], 1.0), [w], start)
     average, step = updates.averages[w], compile_step(updates)
     for _ in range(5):

@@ -1,22 +1,29 @@
 """Norm constraints against NumPy."""
+
+from pymc3_vi.updates import norm_constraint, total_norm_constraint
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as tt
 
-from pymc3_vi.updates import norm_constraint, total_norm_constraint
 
-
-@pytest.mark.parametrize("shape, axes", [
-    ((4, 3), (0,)), ((4, 3, 2), (1, 2)), ((2, 3, 4, 2), (1, 2, 3)), ((2, 1, 2, 3, 2), (1, 2, 3, 4)),
-])
+@pytest.mark.parametrize(
+    "shape, axes",
+    [
+        ((4, 3), (0,)),
+        ((4, 3, 2), (1, 2)),
+        ((2, 3, 4, 2), (1, 2, 3)),
+        ((2, 1, 2, 3, 2), (1, 2, 3, 4)),
+    ],
+)
 def test_default_axes(shape, axes):
     value = np.random.RandomState(0).normal(size=shape)
-    norms = np.sqrt((value ** 2).sum(axis=axes, keepdims=True))
+    norms = np.sqrt((value**2).sum(axis=axes, keepdims=True))
     limit = float(np.median(norms))
     result = norm_constraint(theano.shared(value), limit).eval()
     np.testing.assert_allclose(result, value * np.minimum(norms, limit) / (norms + 1e-7), rtol=1e-12)
-    new = np.sqrt((result ** 2).sum(axis=axes))
+    new = np.sqrt((result**2).sum(axis=axes))
     assert (new <= limit).all() and np.isclose(new.max(), limit)
     kept = norms.squeeze() <= limit
     np.testing.assert_allclose(new[kept], norms.squeeze()[kept], rtol=1e-6)
@@ -25,7 +32,7 @@ def test_default_axes(shape, axes):
 @pytest.mark.parametrize("axes, same", [((0,), 0), (0, 0), ([-1], 1), ((0, 1), (0, 1)), (np.int64(1), 1)])
 def test_given_axes(axes, same):
     value = np.array([[3.0, 0.0], [4.0, 1.0]])
-    norms = np.sqrt((value ** 2).sum(axis=same, keepdims=True))
+    norms = np.sqrt((value**2).sum(axis=same, keepdims=True))
     result = norm_constraint(value, 2.0, norm_axes=axes, epsilon=0.5).eval()
     np.testing.assert_allclose(result, value * np.minimum(norms, 2) / (norms + 0.5))
 
@@ -67,7 +74,7 @@ def test_impossible_axes(axes):
 def test_total_norm():
     rng = np.random.RandomState(1)
     values = [rng.normal(size=s) for s in [(), (3,), (2, 4)]]
-    norm = np.sqrt(sum((v ** 2).sum() for v in values))
+    norm = np.sqrt(sum((v**2).sum() for v in values))
     for limit in (norm / 3, norm * 3):
         results, measured = total_norm_constraint([theano.shared(v) for v in values], limit, return_norm=True)
         np.testing.assert_allclose(measured.eval(), norm)
@@ -78,9 +85,13 @@ def test_total_norm():
     np.testing.assert_allclose(small.eval(), [1.5, 2.0])
 
 
-@pytest.mark.parametrize("call", [
-    lambda **kw: norm_constraint(tt.matrix(), **kw), lambda **kw: total_norm_constraint([tt.matrix()], **kw),
-])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda **kw: norm_constraint(tt.matrix(), **kw),
+        lambda **kw: total_norm_constraint([tt.matrix()], **kw),
+    ],
+)
 def test_bad_limits(call):
     with pytest.raises(ValueError, match="'max_norm' parameter of .*norm_constraint must be a finite number greater"):
         call(max_norm=0.0)

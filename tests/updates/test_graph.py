@@ -1,14 +1,22 @@
 """What the optimized update graphs look like: few nodes, no copies, no float64 in a float32 graph."""
+
+from pymc3_vi.updates import OPTIMIZERS, adagrad_window
+
 import numpy as np
 import pytest
 import theano
 
-from pymc3_vi.updates import OPTIMIZERS, adagrad_window
-
 # Apply nodes for one vector parameter whose gradient is given, DimShuffles (views) left out.
 NODES = {
-    "sgd": 1, "momentum": 4, "nesterov_momentum": 3, "adagrad": 3, "adagrad_window": 6, "rmsprop": 4, "adadelta": 7,
-    "adam": 5, "adamax": 5,
+    "sgd": 1,
+    "momentum": 4,
+    "nesterov_momentum": 3,
+    "adagrad": 3,
+    "adagrad_window": 6,
+    "rmsprop": 4,
+    "adadelta": 7,
+    "adam": 5,
+    "adamax": 5,
 }
 
 

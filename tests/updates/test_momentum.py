@@ -1,11 +1,12 @@
 """apply_momentum and apply_nesterov_momentum on updates of other rules."""
+
 from collections import OrderedDict
+
+from pymc3_vi.updates import adagrad_window, adam, apply_momentum, apply_nesterov_momentum, momentum, sgd
 
 import numpy as np
 import pytest
 import theano
-
-from pymc3_vi.updates import adagrad_window, adam, apply_momentum, apply_nesterov_momentum, momentum, sgd
 
 from . import numpy_rules
 from .problems import Quadratic, compile_step, run_path, shared_params
@@ -26,16 +27,22 @@ def steps_of(rule, start, gradient, n, mu, nesterov, **hyperparameters):
 
 
 @pytest.mark.parametrize("apply, nesterov", [(apply_momentum, False), (apply_nesterov_momentum, True)])
-@pytest.mark.parametrize("function, rule", [
-    (sgd, numpy_rules.sgd), (adam, numpy_rules.adam), (adagrad_window, numpy_rules.adagrad_window),
-])
+@pytest.mark.parametrize(
+    "function, rule",
+    [
+        (sgd, numpy_rules.sgd),
+        (adam, numpy_rules.adam),
+        (adagrad_window, numpy_rules.adagrad_window),
+    ],
+)
 def test_momentum_on_any_rule(apply, nesterov, function, rule):
     curvature = np.array([1.0, 20.0])
     w = theano.shared(np.array([1.0, -2.0]), "w")
     updates = apply(function([curvature * w], [w], learning_rate=0.01), momentum=0.6)
     path = [values[0] for values in run_path(updates, [w], 10)]
-    expected = steps_of(rule, np.array([1.0, -2.0]), lambda theta: curvature * theta, 10, 0.6, nesterov,
-                        learning_rate=0.01)
+    expected = steps_of(
+        rule, np.array([1.0, -2.0]), lambda theta: curvature * theta, 10, 0.6, nesterov, learning_rate=0.01
+    )
     np.testing.assert_allclose(path, expected, rtol=1e-10, atol=1e-12)
 
 

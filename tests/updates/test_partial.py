@@ -1,11 +1,7 @@
 """Partial application, checks of hyperparameters, checks of what is optimized."""
+
 import inspect
 import pickle
-
-import numpy as np
-import pytest
-import theano
-import theano.tensor as tt
 
 from pymc3_vi import updates as module
 from pymc3_vi.errors import UnknownNameError
@@ -24,6 +20,11 @@ from pymc3_vi.updates import (
     rmsprop,
     sgd,
 )
+
+import numpy as np
+import pytest
+import theano
+import theano.tensor as tt
 
 from .problems import run_path
 
@@ -67,8 +68,8 @@ def test_partial_equals_direct_call(name, w):
     other = theano.shared(w.get_value(), "other")
     partial = function(learning_rate=0.01)
     assert callable(partial) and repr(partial) == f"{name}(learning_rate=0.01)"
-    (one,) = run_path(partial((w ** 2).sum(), [w]), [w], 2)[-1]
-    (two,) = run_path(function((other ** 2).sum(), [other], learning_rate=0.01), [other], 2)[-1]
+    (one,) = run_path(partial((w**2).sum(), [w]), [w], 2)[-1]
+    (two,) = run_path(function((other**2).sum(), [other], learning_rate=0.01), [other], 2)[-1]
     np.testing.assert_array_equal(one, two)
 
 
@@ -78,14 +79,14 @@ def test_partial_without_settings_and_in_two_goes(name, w):
     assert repr(function()) == f"{name}()"
     twice = function()(learning_rate=0.25)
     assert repr(twice) == f"{name}(learning_rate=0.25)"
-    updates = twice((w ** 2).sum(), [w], learning_rate=0.125)
+    updates = twice((w**2).sum(), [w], learning_rate=0.125)
     assert updates.hyperparameters["learning_rate"].get_value() == 0.125
     assert twice.keywords == {"learning_rate": 0.25}
 
 
 def test_two_uses_of_one_partial_share_nothing(w):
     partial = adam(learning_rate=0.5)
-    first, second = (partial((w ** 2).sum(), [w]) for _ in range(2))
+    first, second = (partial((w**2).sum(), [w]) for _ in range(2))
     assert not set(first.state) & set(second.state)
     assert first.hyperparameters["learning_rate"] is not second.hyperparameters["learning_rate"]
 
@@ -108,7 +109,7 @@ def test_partial_with_a_schedule_can_be_pickled():
 def test_only_one_of_loss_and_params_is_an_error(name, w):
     function = OPTIMIZERS.get(name)
     with pytest.raises(ValueError, match=f"{name} needs both 'loss_or_grads' and 'params'.*'params' is missing"):
-        function((w ** 2).sum(), learning_rate=0.1)
+        function((w**2).sum(), learning_rate=0.1)
     with pytest.raises(ValueError, match="'loss_or_grads' is missing"):
         function(params=[w], learning_rate=0.1)
     with pytest.raises(ValueError, match="'params' is missing"):
@@ -121,42 +122,45 @@ def test_unknown_keyword_names_the_close_match(name, w):
     with pytest.raises(TypeError, match=rf"{name} got an unknown keyword 'learning_rat'. Did you mean 'learning_rate'"):
         function(learning_rat=0.1)
     with pytest.raises(TypeError, match="Did you mean 'learning_rate'"):
-        function(learning_rate=0.1)((w ** 2).sum(), [w], learnin_rate=0.1)
+        function(learning_rate=0.1)((w**2).sum(), [w], learnin_rate=0.1)
 
 
 def test_too_many_or_twice_given_arguments(w):
     with pytest.raises(TypeError, match="adam takes at most 6 arguments.*Got 7"):
-        adam((w ** 2).sum(), [w], 0.1, 0.9, 0.99, 1e-8, 7)
+        adam((w**2).sum(), [w], 0.1, 0.9, 0.99, 1e-8, 7)
     with pytest.raises(TypeError, match="'learning_rate' twice"):
-        adam((w ** 2).sum(), [w], 0.1, learning_rate=0.1)
+        adam((w**2).sum(), [w], 0.1, learning_rate=0.1)
 
 
 @pytest.mark.parametrize("function", [sgd, momentum])
 def test_bare_names_work_as_in_pymc3(function, w):
-    bare, explicit = function((w ** 2).sum(), [w]), function((w ** 2).sum(), [w], learning_rate=0.001)
+    bare, explicit = function((w**2).sum(), [w]), function((w**2).sum(), [w], learning_rate=0.001)
     assert bare.hyperparameters["learning_rate"].get_value() == explicit.hyperparameters["learning_rate"].get_value()
 
 
-@pytest.mark.parametrize("function, given, error", [
-    (adam, dict(learning_rate=0.0), ValueError),
-    (adam, dict(learning_rate=-1), ValueError),
-    (adam, dict(learning_rate=np.nan), ValueError),
-    (adam, dict(learning_rate=np.inf), ValueError),
-    (adam, dict(learning_rate="fast"), TypeError),
-    (adam, dict(learning_rate=True), TypeError),
-    (adam, dict(learning_rate=None), TypeError),
-    (adam, dict(learning_rate=np.ones(2)), TypeError),
-    (adam, dict(learning_rate=tt.vector("v")), TypeError),
-    (adam, dict(learning_rate=tt.bscalar("b") > 0), TypeError),
-    (adam, dict(beta1=1.0), ValueError),
-    (adam, dict(beta2=-0.1), ValueError),
-    (adam, dict(epsilon=-1e-8), ValueError),
-    (adadelta, dict(epsilon=0), ValueError),
-    (rmsprop, dict(rho=1.5), ValueError),
-    (momentum, dict(momentum=1), ValueError),
-    (adagrad_window, dict(n_win=0), ValueError),
-    (adagrad_window, dict(n_win=2.5), TypeError),
-])
+@pytest.mark.parametrize(
+    "function, given, error",
+    [
+        (adam, dict(learning_rate=0.0), ValueError),
+        (adam, dict(learning_rate=-1), ValueError),
+        (adam, dict(learning_rate=np.nan), ValueError),
+        (adam, dict(learning_rate=np.inf), ValueError),
+        (adam, dict(learning_rate="fast"), TypeError),
+        (adam, dict(learning_rate=True), TypeError),
+        (adam, dict(learning_rate=None), TypeError),
+        (adam, dict(learning_rate=np.ones(2)), TypeError),
+        (adam, dict(learning_rate=tt.vector("v")), TypeError),
+        (adam, dict(learning_rate=tt.bscalar("b") > 0), TypeError),
+        (adam, dict(beta1=1.0), ValueError),
+        (adam, dict(beta2=-0.1), ValueError),
+        (adam, dict(epsilon=-1e-8), ValueError),
+        (adadelta, dict(epsilon=0), ValueError),
+        (rmsprop, dict(rho=1.5), ValueError),
+        (momentum, dict(momentum=1), ValueError),
+        (adagrad_window, dict(n_win=0), ValueError),
+        (adagrad_window, dict(n_win=2.5), TypeError),
+    ],
+)
 def test_bad_hyperparameters_are_named_at_once(function, given, error):
     (name,) = given
     with pytest.raises(error, match=f"The '{name}' parameter of {function.__name__} must be "):
@@ -170,7 +174,7 @@ def test_gradients_are_checked(w):
     with pytest.raises(ValueError, match="gradient of v must have its 0 dimensions. Got w with 1"):
         get_or_compute_grads([w, w], [w, v])
     with pytest.raises(TypeError, match=r"scalar loss.*Got an expression with 1 dimensions.*\.sum\(\)"):
-        get_or_compute_grads(w ** 2, [w])
+        get_or_compute_grads(w**2, [w])
     with pytest.raises(TypeError, match="'loss_or_grads' parameter must be a scalar loss"):
         get_or_compute_grads("loss", [w])
     with pytest.raises(TypeError, match="gradients; the one of w"):
@@ -179,11 +183,11 @@ def test_gradients_are_checked(w):
 
 def test_params_are_checked(w):
     with pytest.raises(ValueError, match="must hold shared variables only.*at position 1"):
-        adam((w ** 2).sum(), [w, w * 2])
+        adam((w**2).sum(), [w, w * 2])
     with pytest.raises(TypeError, match="must be a list of shared variables.*Got w instead"):
-        adam((w ** 2).sum(), w)
+        adam((w**2).sum(), w)
     with pytest.raises(TypeError, match="must be a list of shared variables"):
-        adam((w ** 2).sum(), 3)
+        adam((w**2).sum(), 3)
     with pytest.raises(TypeError, match="floating point variables. Got k of type"):
         adam([tt.constant(0)], [theano.shared(3, "k")])
     with pytest.raises(TypeError, match="floating point"):
@@ -193,7 +197,7 @@ def test_params_are_checked(w):
 
 
 def test_get_or_compute_grads_gives_the_gradient(w):
-    (grad,) = get_or_compute_grads((w ** 3).sum(), [w])
+    (grad,) = get_or_compute_grads((w**3).sum(), [w])
     np.testing.assert_allclose(grad.eval(), 3 * w.get_value() ** 2)
     assert get_or_compute_grads([grad], iter([w])) == [grad]
 

@@ -1,12 +1,13 @@
 """Optimizers in rescaled coordinates: with the exact scale a badly conditioned bowl is a sphere."""
+
 import pickle
+
+from pymc3_vi.updates import OPTIMIZERS, adam, apply_momentum, cosine, preconditioned, sgd, tail_average
 
 import numpy as np
 import pytest
 import theano
 import theano.tensor as tt
-
-from pymc3_vi.updates import OPTIMIZERS, adam, apply_momentum, cosine, preconditioned, sgd, tail_average
 
 from .numpy_rules import RULES, trajectory
 from .problems import compile_step, run_path
@@ -37,7 +38,7 @@ def test_exact_scale_makes_the_bowl_a_sphere(name, dtype, scale):
     rule, hyperparameters = RULES[name]
     w = theano.shared((root @ SPHERE_START).astype(dtype), "w")
     if scale.ndim == 1:
-        gradient = w / (scale ** 2).astype(dtype)
+        gradient = w / (scale**2).astype(dtype)
     else:
         gradient = tt.dot(hessian.astype(dtype), w)
     with theano.config.change_flags(floatX=dtype):
@@ -67,8 +68,8 @@ def test_gradient_descent_converges_at_once_where_it_crawls_without():
 def test_unit_scale_changes_nothing(name):
     a, b = theano.shared(np.array([1.0, -2.0]), "a"), theano.shared(np.array([1.0, -2.0]), "b")
     function = OPTIMIZERS.get(name)(learning_rate=0.1)
-    one = run_path(preconditioned(function, {a: 1.0})((a ** 4).sum(), [a]), [a], 5)
-    other = run_path(function((b ** 4).sum(), [b]), [b], 5)
+    one = run_path(preconditioned(function, {a: 1.0})((a**4).sum(), [a]), [a], 5)
+    other = run_path(function((b**4).sum(), [b]), [b], 5)
     np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
@@ -147,16 +148,19 @@ def test_the_coordinates_leave_no_trace_in_the_optimized_graph():
     assert "w_phi" not in used and {"w", "w_scale", "w_phi_mean", "w_phi_square"} <= used
 
 
-@pytest.mark.parametrize("scale, error, words", [
-    (np.ones(3), ValueError, r"shape \(2,\) or \(2, 2\). Got shape \(3,\)"),
-    (np.array([1.0, 0.0]), ValueError, "finite and positive"),
-    (np.array([1.0, np.nan]), ValueError, "finite and positive"),
-    (-1.0, ValueError, "finite and positive"),
-    (np.array([[1.0, 0.5], [0.5, 1.0]]), ValueError, "lower triangular.*Cholesky"),
-    (np.array([[1.0, 0.0], [0.5, 0.0]]), ValueError, "positive diagonal"),
-    ("wide", TypeError, "an array or a shared variable"),
-    (theano.shared(1.0), ValueError, r"Got shape \(\)"),
-])
+@pytest.mark.parametrize(
+    "scale, error, words",
+    [
+        (np.ones(3), ValueError, r"shape \(2,\) or \(2, 2\). Got shape \(3,\)"),
+        (np.array([1.0, 0.0]), ValueError, "finite and positive"),
+        (np.array([1.0, np.nan]), ValueError, "finite and positive"),
+        (-1.0, ValueError, "finite and positive"),
+        (np.array([[1.0, 0.5], [0.5, 1.0]]), ValueError, "lower triangular.*Cholesky"),
+        (np.array([[1.0, 0.0], [0.5, 0.0]]), ValueError, "positive diagonal"),
+        ("wide", TypeError, "an array or a shared variable"),
+        (theano.shared(1.0), ValueError, r"Got shape \(\)"),
+    ],
+)
 def test_bad_scales_are_explained(scale, error, words):
     w = theano.shared(np.ones(2), "w")
     with pytest.raises(error, match="The scale of w must be .*" + words):

@@ -1,4 +1,5 @@
 """The same steps as ``pymc3.updates``, given the same hyperparameters."""
+
 import numpy as np
 import pytest
 import theano
@@ -51,7 +52,7 @@ def test_momentum_on_adam(name):
     paths = []
     for module in (ours, pymc3.updates):
         w = theano.shared(np.array([1.0, -3.0]), "w")
-        updates = getattr(module, name)(module.adam((w ** 4).sum(), [w], 0.1), [w], 0.8)
+        updates = getattr(module, name)(module.adam((w**4).sum(), [w], 0.1), [w], 0.8)
         paths.append(run_path(updates, [w], 15))
     np.testing.assert_allclose(*paths, rtol=1e-10)
 

@@ -1,11 +1,12 @@
 """Every optimizer against its NumPy twin, dtype by dtype, and the contract that all of them share."""
+
+from pymc3_vi.updates import OPTIMIZERS, Updates
+
 import numpy as np
 import pytest
 import theano
 import theano.tensor as tt
 from theano import config
-
-from pymc3_vi.updates import OPTIMIZERS, Updates
 
 from .numpy_rules import RULES, trajectory
 from .problems import PROBLEMS, Quadratic, compile_step, run_path, shared_params
@@ -56,18 +57,21 @@ def test_defaults_are_those_of_the_numpy_twin_in_one_step_at_a_tiny_gradient(nam
     w = theano.shared(np.array([1.0, 1.0]), "w")
     grad = np.array([1e-7, -1e-4])
     updates = OPTIMIZERS.get(name)([tt.as_tensor_variable(grad)], [w], **hyperparameters)
-    (value,), = run_path(updates, [w], 1)
-    (twin,), = trajectory(rule, [np.array([1.0, 1.0])], lambda _: [grad], 1, **hyperparameters)
+    ((value,),) = run_path(updates, [w], 1)
+    ((twin,),) = trajectory(rule, [np.array([1.0, 1.0])], lambda _: [grad], 1, **hyperparameters)
     np.testing.assert_allclose(value - 1, twin - 1, rtol=1e-6, atol=1e-16)
 
 
 @every_optimizer
-@pytest.mark.parametrize("floatX, param, rate", [
-    ("float64", "float32", "float64"),
-    ("float32", "float32", "float64"),
-    ("float32", "float64", "float32"),
-    ("float64", "float32", "int64"),
-])
+@pytest.mark.parametrize(
+    "floatX, param, rate",
+    [
+        ("float64", "float32", "float64"),
+        ("float32", "float32", "float64"),
+        ("float32", "float64", "float32"),
+        ("float64", "float32", "int64"),
+    ],
+)
 def test_parameters_and_state_keep_their_dtype_whatever_the_rate_has(name, floatX, param, rate):
     with config.change_flags(floatX=floatX):
         params = shared_params(Quadratic, param)
@@ -133,8 +137,11 @@ def test_all_forms_of_the_learning_rate_agree(name, kind):
     value = hyperparameters["learning_rate"]
     half = theano.shared(value / 2, "half")
     form = {
-        "float": value, "numpy": np.float64(value), "array": np.array(value),
-        "shared": theano.shared(value, "rate"), "symbolic": half + half,
+        "float": value,
+        "numpy": np.float64(value),
+        "array": np.array(value),
+        "shared": theano.shared(value, "rate"),
+        "symbolic": half + half,
     }[kind]
     params = shared_params(Quadratic, "float64")
     updates = OPTIMIZERS.get(name)(Quadratic.loss(*params), params, **dict(hyperparameters, learning_rate=form))

@@ -1,11 +1,7 @@
 """Schedules: their formulas, in the graph and out of it."""
+
 import math
 import pickle
-
-import numpy as np
-import pytest
-import theano
-import theano.tensor as tt
 
 from pymc3_vi.updates import (
     OPTIMIZERS,
@@ -19,11 +15,21 @@ from pymc3_vi.updates import (
     sgd,
 )
 
+import numpy as np
+import pytest
+import theano
+import theano.tensor as tt
+
 from .problems import compile_step
 
 CLOSED_FORMS = [
-    exponential(0.1, 0.5, 10), exponential(0.1, 0.5, 10, staircase=True), exponential(0.2, 1.0, 3),
-    cosine(0.1, 20), cosine(0.1, 20, final=0.02), cosine(0.1, 20, warmup=5), cosine(0.1, 20, 0.05, 19),
+    exponential(0.1, 0.5, 10),
+    exponential(0.1, 0.5, 10, staircase=True),
+    exponential(0.2, 1.0, 3),
+    cosine(0.1, 20),
+    cosine(0.1, 20, final=0.02),
+    cosine(0.1, 20, warmup=5),
+    cosine(0.1, 20, 0.05, 19),
 ]
 
 
@@ -45,7 +51,7 @@ def test_formula(schedule):
 
 
 def test_landmarks():
-    assert constant(0.3)(0) == constant(0.3)(10 ** 6) == 0.3
+    assert constant(0.3)(0) == constant(0.3)(10**6) == 0.3
     assert exponential(0.1, 0.5, 10)(10) == pytest.approx(0.05)
     assert exponential(0.1, 0.5, 10, staircase=True)(9) == 0.1
     assert cosine(0.1, 20)(0) == 0.1 and cosine(0.1, 20)(10) == pytest.approx(0.05)
@@ -151,7 +157,7 @@ def test_plateau_ignores_noise_and_sees_progress_through_it():
     falling = plateau_rates(reduce_on_plateau(1.0, patience=5, tolerance=2.0), noise - np.arange(4000) * 0.01)[-1]
     assert falling == 1.0  # each window falls by 1, ten standard errors
     # Without trend 2 s.e. below the best of k windows is rare: nearly every 5 of the 39 windows are bad in a row.
-    assert 0.5 ** 7 <= flat <= 0.5 ** 4
+    assert 0.5**7 <= flat <= 0.5**4
 
 
 def test_plateau_floor_and_broken_losses():
@@ -208,21 +214,24 @@ def test_value_semantics(schedule):
     assert schedule != constant(0.7)
 
 
-@pytest.mark.parametrize("build, parameter, error", [
-    (lambda: constant(0), "lr", ValueError),
-    (lambda: constant("a"), "lr", TypeError),
-    (lambda: exponential(0.1, 0.0, 10), "decay", ValueError),
-    (lambda: exponential(0.1, 1.1, 10), "decay", ValueError),
-    (lambda: exponential(0.1, 0.5, 0), "every", ValueError),
-    (lambda: cosine(0.1, 2.5), "n", TypeError),
-    (lambda: cosine(0.1, 10, final=0.2), "final", ValueError),
-    (lambda: cosine(0.1, 10, warmup=10), "warmup", ValueError),
-    (lambda: reduce_on_plateau(0.1, factor=1.0), "factor", ValueError),
-    (lambda: reduce_on_plateau(0.1, patience=0), "patience", ValueError),
-    (lambda: reduce_on_plateau(0.1, every=1), "every", ValueError),
-    (lambda: reduce_on_plateau(0.1, min_lr=0.2), "min_lr", ValueError),
-    (lambda: adam(beta1=constant(2.0)), "beta1", ValueError),
-])
+@pytest.mark.parametrize(
+    "build, parameter, error",
+    [
+        (lambda: constant(0), "lr", ValueError),
+        (lambda: constant("a"), "lr", TypeError),
+        (lambda: exponential(0.1, 0.0, 10), "decay", ValueError),
+        (lambda: exponential(0.1, 1.1, 10), "decay", ValueError),
+        (lambda: exponential(0.1, 0.5, 0), "every", ValueError),
+        (lambda: cosine(0.1, 2.5), "n", TypeError),
+        (lambda: cosine(0.1, 10, final=0.2), "final", ValueError),
+        (lambda: cosine(0.1, 10, warmup=10), "warmup", ValueError),
+        (lambda: reduce_on_plateau(0.1, factor=1.0), "factor", ValueError),
+        (lambda: reduce_on_plateau(0.1, patience=0), "patience", ValueError),
+        (lambda: reduce_on_plateau(0.1, every=1), "every", ValueError),
+        (lambda: reduce_on_plateau(0.1, min_lr=0.2), "min_lr", ValueError),
+        (lambda: adam(beta1=constant(2.0)), "beta1", ValueError),
+    ],
+)
 def test_bad_settings_are_named(build, parameter, error):
     with pytest.raises(error, match=f"The '{parameter}' parameter of "):
         build()

@@ -3,6 +3,7 @@
 ``ZOO`` maps a name to a factory; every factory takes its sizes as arguments, draws invented data from a fixed seed and
 builds its model without a C compiler, whose test values would take half a minute each.
 """
+
 from . import _constructs, _mixtures, _multivariate, _processes, _regression, _univariate  # noqa: F401
 from ._points import dimension, split, start_vector
 from ._registry import INNER_LOOPS, ZOO

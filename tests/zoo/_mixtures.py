@@ -1,6 +1,8 @@
 """Simplexes, mixtures and ordered outcomes."""
-import numpy as np
+
 import pymc3_vi  # noqa: F401  (before PyMC3)
+
+import numpy as np
 import pymc3 as pm
 import theano.tensor as tt
 

@@ -1,6 +1,8 @@
 """Multivariate distributions and covariances."""
-import numpy as np
+
 import pymc3_vi  # noqa: F401  (before PyMC3)
+
+import numpy as np
 import pymc3 as pm
 import theano.tensor as tt
 
@@ -59,7 +61,9 @@ def multivariate(n=12, d=3):
         pm.MvNormal("by_precision", np.zeros(d), tau=tau, observed=random.randn(n, d))
         pm.MvStudentT("student", 4, mu=np.zeros(d), cov=tau, observed=random.randn(n, d))
         pm.MatrixNormal("matrix", rowcov=tau, colchol=np.eye(2) * s, shape=(d, 2), observed=random.randn(d, 2))
-        pm.KroneckerNormal("kronecker", mu=np.zeros(6), covs=[tau, np.eye(2)], sigma=s, shape=6, observed=random.randn(6))
+        pm.KroneckerNormal(
+            "kronecker", mu=np.zeros(6), covs=[tau, np.eye(2)], sigma=s, shape=6, observed=random.randn(6)
+        )
         pm.LKJCorr("correlation", eta=2, n=3)
         pm.Wishart("wishart", nu=5, V=tau, observed=np.eye(d) + 0.2)
         pm.MvNormal("latent", np.zeros(5), tau=s * (np.diag(weights.sum(1)) + np.eye(5) - 0.5 * weights), shape=5)

@@ -1,7 +1,8 @@
 """Points to evaluate models at: flat vectors of the free variables in model order."""
-import numpy as np
 
-from pymc3_vi.graph.ops import unpack
+from pymc3_vi.compiler.ops import unpack
+
+import numpy as np
 
 
 def dimension(model):

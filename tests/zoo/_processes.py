@@ -1,6 +1,8 @@
 """Processes in time and space."""
-import numpy as np
+
 import pymc3_vi  # noqa: F401  (before PyMC3)
+
+import numpy as np
 import pymc3 as pm
 
 from ._registry import random_state, zoo

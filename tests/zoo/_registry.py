@@ -1,8 +1,10 @@
 """Where the factories are listed."""
+
 import functools
 
-import numpy as np
 import pymc3_vi  # noqa: F401  (before Theano)
+
+import numpy as np
 import theano
 
 ZOO = {}

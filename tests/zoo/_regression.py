@@ -1,6 +1,8 @@
 """Regressions and hierarchies."""
-import numpy as np
+
 import pymc3_vi  # noqa: F401  (before PyMC3)
+
+import numpy as np
 import pymc3 as pm
 import theano.sparse
 import theano.tensor as tt

@@ -1,4 +1,5 @@
 """Gaussian approximations as numbers: one mean and one scale, coordinates, curvature and base noise for averages."""
+
 from ._blocks import GaussianBlocks
 from ._chart import Chart
 from ._curvature import LARGEST_DENSE_DIMENSION, LARGEST_FULL_DIMENSION, Curvature

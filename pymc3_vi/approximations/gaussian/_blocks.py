@@ -1,4 +1,5 @@
 """Parameters of Gaussian groups as one mean vector and one scale."""
+
 import numpy as np
 
 from .. import FullRankGroup, MeanFieldGroup
@@ -42,8 +43,10 @@ class GaussianBlocks:
         self.is_diagonal = independent or all(isinstance(g, MeanFieldGroup) for g in groups)
         self.is_small = self.d <= (LARGEST_DENSE_DIMENSION if self.is_diagonal else LARGEST_FULL_DIMENSION)
         block = np.concatenate(
-            [np.full(g.ddim, i) if isinstance(g, FullRankGroup) else -1 - np.arange(s.start, s.stop)
-             for i, (g, s) in enumerate(zip(groups, self.slices))]
+            [
+                np.full(g.ddim, i) if isinstance(g, FullRankGroup) else -1 - np.arange(s.start, s.stop)
+                for i, (g, s) in enumerate(zip(groups, self.slices))
+            ]
         )
         self.block = block
         if not self.is_diagonal:
@@ -76,7 +79,7 @@ class GaussianBlocks:
             block = np.zeros((group.ddim, group.ddim))
             block[group.tril_indices] = params["L_tril"]
             if self.is_diagonal:
-                scale[part] = np.sqrt(np.sum(block ** 2, axis=1))
+                scale[part] = np.sqrt(np.sum(block**2, axis=1))
             else:
                 # The signs of columns say nothing about q.
                 scale[part, part] = block * np.where(np.diag(block) < 0, -1.0, 1.0)
@@ -129,4 +132,4 @@ class GaussianBlocks:
     @staticmethod
     def std(scale):
         """Standard deviations (d,)."""
-        return scale if scale.ndim == 1 else np.sqrt(np.sum(scale ** 2, axis=1))
+        return scale if scale.ndim == 1 else np.sqrt(np.sum(scale**2, axis=1))

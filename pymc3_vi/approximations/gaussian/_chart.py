@@ -1,4 +1,5 @@
 """Coordinates in which the ELBO of a Gaussian family is nearly a sphere."""
+
 import numpy as np
 from scipy import linalg
 

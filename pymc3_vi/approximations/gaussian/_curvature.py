@@ -1,4 +1,5 @@
 """Expected curvature of log p: how it is estimated, and what it is used for."""
+
 import numpy as np
 from scipy import linalg
 
@@ -31,7 +32,7 @@ class Curvature:
         if not dense:
             sigma = blocks.std(scale)
             moved = blocks.stretch(eps, scale)
-            return cls(-np.mean(grad * moved, axis=0) / sigma ** 2)
+            return cls(-np.mean(grad * moved, axis=0) / sigma**2)
         inner = -grad.T.dot(eps) / len(eps)
         if scale.ndim == 1:
             inner = inner / scale
@@ -55,8 +56,8 @@ class Curvature:
     def tamed(self, scale):
         r"""|A| with no direction flatter than `FLATTEST` in units of the scale: finite steps where log p is a plane."""
         if not self.is_dense:
-            sigma = scale if scale.ndim == 1 else np.sqrt(np.sum(scale ** 2, axis=1))
-            return Curvature(np.maximum(np.abs(self.values), FLATTEST / sigma ** 2))
+            sigma = scale if scale.ndim == 1 else np.sqrt(np.sum(scale**2, axis=1))
+            return Curvature(np.maximum(np.abs(self.values), FLATTEST / sigma**2))
         with np.errstate(over="ignore", invalid="ignore"):
             inner = self.values * scale[:, None] * scale if scale.ndim == 1 else scale.T.dot(self.values).dot(scale)
         if not np.isfinite(inner).all():
@@ -117,7 +118,7 @@ class Curvature:
         """Newton direction |A|^{-1} grad, with directions of negative curvature turned round."""
         widths, values, vectors = self._decomposed()
         if values is None:
-            return widths ** 2 * grad
+            return widths**2 * grad
         return widths * vectors.dot(vectors.T.dot(widths * grad) / values)
 
     def root(self):

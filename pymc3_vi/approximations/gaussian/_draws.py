@@ -1,4 +1,5 @@
 """Base noise for averages: mirrored pairs of a scrambled Sobol sequence."""
+
 import warnings
 
 import numpy as np
@@ -10,14 +11,14 @@ __all__ = ["Draws", "matched_pairs", "LARGEST_SOBOL_DIMENSION"]
 #: Beyond this dimension scrambling costs more than the steps, and pseudo-random pairs are used.
 LARGEST_SOBOL_DIMENSION = 1000
 
-_TINY = 2.0 ** -40  # keeps a point of the unit cube away from its faces
+_TINY = 2.0**-40  # keeps a point of the unit cube away from its faces
 
 
 def matched(half):
     """`half` (n, d) linearly changed to unit variances, and to no correlations where n is at least d."""
     count, d = half.shape
     if count < d:
-        return half / np.sqrt(np.mean(half ** 2, axis=0))
+        return half / np.sqrt(np.mean(half**2, axis=0))
     root = np.linalg.cholesky(half.T.dot(half) / count)
     return linalg.solve_triangular(root, half.T, lower=True).T
 

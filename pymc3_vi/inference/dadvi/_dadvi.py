@@ -1,4 +1,5 @@
 """DADVI: the optimum of a Gaussian family by deterministic optimization."""
+
 import logging
 import time
 import warnings
@@ -101,8 +102,18 @@ class DADVI(KLqp):
         self._started = False
 
     def fit(
-        self, n=10000, score=None, callbacks=None, progressbar=True, n_draws=None, max_draws=16384, tol=0.02,
-        draws="sobol", optimizer="trust-ncg", optimizer_options=None, **kwargs,
+        self,
+        n=10000,
+        score=None,
+        callbacks=None,
+        progressbar=True,
+        n_draws=None,
+        max_draws=16384,
+        tol=0.02,
+        draws="sobol",
+        optimizer="trust-ncg",
+        optimizer_options=None,
+        **kwargs,
     ):
         """Solve the fixed-draw problem, with more draws until the means are accurate.
 
@@ -152,10 +163,15 @@ class DADVI(KLqp):
         limit = check_positive_int(max_draws, "max_draws", "fit", minimum=2 * REPLICATES)
         recipe = self._recipe(n_draws, draws, limit)
         if n_draws is not None:
-            require(limit >= recipe.count, ValueError, "max_draws", "fit", f"at least n_draws ({recipe.count})", max_draws)
+            require(
+                limit >= recipe.count, ValueError, "max_draws", "fit", f"at least n_draws ({recipe.count})", max_draws
+            )
         self._settings = _Settings(
-            recipe, limit, None if tol is None else check_number(tol, "tol", "fit", low=0, low_open=True),
-            _check_optimizer(optimizer), _check_options(optimizer, optimizer_options),
+            recipe,
+            limit,
+            None if tol is None else check_number(tol, "tol", "fit", low=0, low_open=True),
+            _check_optimizer(optimizer),
+            _check_options(optimizer, optimizer_options),
         )
         self._solve(n, callbacks, progressbar)
         return self.approx
@@ -192,7 +208,7 @@ class DADVI(KLqp):
         wanted = least if n_draws is None else check_positive_int(n_draws, "n_draws", "fit", minimum=2)
         unit = 2 * REPLICATES
         wanted = wanted if n_draws is not None else min(wanted, limit // unit * unit)
-        seed = int(self.approx.groups[0].seeds.generator("fixed draws").integers(2 ** 31))
+        seed = int(self.approx.groups[0].seeds.generator("fixed draws").integers(2**31))
         return FixedDraws(kind, unit * -(-wanted // unit), seed)
 
     def _solve(self, n, callbacks, progressbar):
@@ -264,7 +280,7 @@ class DADVI(KLqp):
             self.blocks.write(mode, scale)
         else:
             logger.debug("The posterior has no mode near the start point; the search begins at the start point.")
-        seed = int(self.approx.groups[0].seeds.generator("start").integers(2 ** 31))
+        seed = int(self.approx.groups[0].seeds.generator("start").integers(2**31))
         warm = WarmStart(BatchTarget(density, self.blocks), seed, START_LIMIT)
         try:
             warm.run()
@@ -273,7 +289,8 @@ class DADVI(KLqp):
             raise NonFiniteError(
                 "The log density is not finite around the start point, however small the scale of q. "
                 + " ".join(details + ["Use another start=..., or a weaker transformation in the model."]),
-                step=1, variables=names or self.approx.view.names,
+                step=1,
+                variables=names or self.approx.view.names,
             ) from None
         finally:
             self.blocks.write(*warm.best)
@@ -284,8 +301,9 @@ class DADVI(KLqp):
         found = self.solution
         if not found.solved:
             text = f"not converged after {solver.iterations} iterations with {found.draws.count:,} draws"
-            warnings.warn(f"DADVI has {text}. Give it more iterations (n=...), or call refine.", ConvergenceWarning,
-                          stacklevel=4)
+            warnings.warn(
+                f"DADVI has {text}. Give it more iterations (n=...), or call refine.", ConvergenceWarning, stacklevel=4
+            )
             return text
         text = f"solved after {solver.iterations} iterations, {solver.standing}"
         tolerance = self._settings.tolerance
@@ -294,7 +312,8 @@ class DADVI(KLqp):
             warnings.warn(
                 f"The mean of {label} has a standard error of {found.error:.2g} sd with {found.draws.count:,} draws, "
                 f"tol is {tolerance:g}. Raise max_draws, or accept it with a larger tol.",
-                ConvergenceWarning, stacklevel=4,
+                ConvergenceWarning,
+                stacklevel=4,
             )
         return text
 

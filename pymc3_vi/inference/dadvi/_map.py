@@ -1,4 +1,5 @@
 """The mode of the posterior on the unconstrained scale."""
+
 import numpy as np
 from scipy import optimize
 
@@ -78,6 +79,7 @@ def _by_lbfgs(density, start):
         value, grad, finite = _at(density, start + widths * y)
         return (-value, -grad * widths) if finite else (1e100, np.zeros(density.d))
 
-    found = optimize.minimize(function, np.zeros(density.d), jac=True, method="L-BFGS-B",
-                              options={"maxiter": 4 * ITERATIONS, "maxcor": 20})
+    found = optimize.minimize(
+        function, np.zeros(density.d), jac=True, method="L-BFGS-B", options={"maxiter": 4 * ITERATIONS, "maxcor": 20}
+    )
     return start + widths * found.x if found.success else None

@@ -1,11 +1,12 @@
 """Solves fixed-draw problems of growing size."""
+
 from collections import namedtuple
 
 import numpy as np
 import theano
 from scipy import optimize
 
-from ...diagnostics import REPLICATES, FixedDrawELBO, FixedDraws, replicate_errors
+from ...diagnostics import FixedDrawELBO, replicate_errors
 from ...errors import HessianError
 from ..newton import Evaluation
 
@@ -101,9 +102,9 @@ class Solver:
     def _next_count(self, error):
         """A power of two times the present number; more than twice only when it is clear that it takes more."""
         powers = int(np.clip(np.floor(np.log2(error / self.tolerance)), 1, 3))
-        while self.draws.count * 2 ** powers > self.limit:
+        while self.draws.count * 2**powers > self.limit:
             powers -= 1
-        return self.draws.count * 2 ** powers
+        return self.draws.count * 2**powers
 
     def _stage(self, n, accepted):
         for _ in range(ROUNDS):
@@ -143,8 +144,9 @@ class Solver:
             options["ftol"] = 0.0
             found = optimize.minimize(capped, x, jac=True, method="L-BFGS-B", callback=arrived, options=options)
         else:
-            found = optimize.minimize(elbo, x, jac=True, hessp=elbo.product, method=self.optimizer, callback=arrived,
-                                      options=options)
+            found = optimize.minimize(
+                elbo, x, jac=True, hessp=elbo.product, method=self.optimizer, callback=arrived, options=options
+            )
         return found.x, bool(np.linalg.norm(elbo(found.x)[1]) < 10 * options["gtol"])
 
     def _error(self, elbo, x):

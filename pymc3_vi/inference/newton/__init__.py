@@ -1,4 +1,5 @@
 """The default rule for Gaussian families: a Newton path to the optimum, then averaged Newton steps."""
+
 from ._lbfgs import minimise
 from ._rule import newton_step
 from ._step import NewtonStep

@@ -1,4 +1,5 @@
 """Limited-memory BFGS that never accepts a non-finite point."""
+
 import numpy as np
 
 __all__ = ["InverseHessian", "minimise"]
@@ -74,7 +75,7 @@ def minimise(function, x, tolerance=1e-3, iterations=50, longest=1.0, rounding=1
         decrement = -slope.dot(direction)
         if decrement < tolerance or enough():
             break
-        size = np.sqrt(np.mean(direction ** 2))
+        size = np.sqrt(np.mean(direction**2))
         length = min(1.0, longest / size)
         found = _search(function, x, value, direction, length, decrement, rounding)
         if found is None:

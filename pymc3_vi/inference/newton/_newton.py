@@ -1,4 +1,5 @@
 """Newton's method for the ELBO of a Gaussian family with fixed draws."""
+
 from collections import namedtuple
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Which fits the Newton rule can run."""
+
 import warnings
 
 import numpy as np
@@ -38,7 +39,7 @@ def newton_step(objective, options, score=True, fn_kwargs=None):
     if blocks is None:
         return None
     target = DrawTarget(objective, blocks, options.get("obj_n_mc") or 1, options.get("more_replacements"), fn_kwargs)
-    seed = int(approx.groups[0].seeds.generator("draws of the default rule").integers(2 ** 31))
+    seed = int(approx.groups[0].seeds.generator("draws of the default rule").integers(2**31))
     return NewtonStep(target, seed, score, jitter=_starts_at_test_point(approx, blocks))
 
 
@@ -72,7 +73,8 @@ def _affordable_blocks(approx):
         f"{LARGEST_FULL_DIMENSION:,}: the result is the optimum of mean field. Give the variables whose correlations "
         "matter a full-rank group of their own and the rest a mean-field group (see Group), or pass obj_optimizer= to "
         "go on from here by stochastic gradients.",
-        ConvergenceWarning, stacklevel=5,
+        ConvergenceWarning,
+        stacklevel=5,
     )
     return independent
 

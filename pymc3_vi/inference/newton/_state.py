@@ -1,4 +1,5 @@
 """Everything that the coming steps of the default rule depend on, taken out of one step and put into another."""
+
 import numpy as np
 
 from ...approximations.gaussian import Chart, Curvature
@@ -8,7 +9,18 @@ from ._warm_start import Arrival
 __all__ = ["step_snapshot", "restore_step"]
 
 #: Plain attributes of a step that are its state.
-_NUMBERS = ("seed", "steps_done", "budget", "reach", "batch", "batches_done", "warm_evaluations", "rows", "position", "taken")
+_NUMBERS = (
+    "seed",
+    "steps_done",
+    "budget",
+    "reach",
+    "batch",
+    "batches_done",
+    "warm_evaluations",
+    "rows",
+    "position",
+    "taken",
+)
 
 
 def step_snapshot(step):
@@ -19,8 +31,12 @@ def step_snapshot(step):
     params = step.graph.params
     state = {name: int(getattr(step, name)) for name in _NUMBERS}
     state.update(
-        rule="newton", d=step.blocks.d, diagonal=step.blocks.is_diagonal,
-        updated=bool(step.updated), x=step.x, average=step.average,
+        rule="newton",
+        d=step.blocks.d,
+        diagonal=step.blocks.is_diagonal,
+        updated=bool(step.updated),
+        x=step.x,
+        average=step.average,
         written=None if step.written is None else list(step.written),
         last_iterate=[step.last_iterate[p] for p in params] if step.last_iterate else None,
         arrival=None if step.arrival is None else _arrival_state(step.arrival),
@@ -40,8 +56,9 @@ def restore_step(step, state):
         raise ValueError("the saved step is not one of the default rule for Gaussian families")
     kind = (step.blocks.d, step.blocks.is_diagonal)
     if kind != (state["d"], state["diagonal"]):
-        raise ValueError(f"the step has (dimension, diagonal scale) {kind}, the saved one "
-                         f"{(state['d'], state['diagonal'])}")
+        raise ValueError(
+            f"the step has (dimension, diagonal scale) {kind}, the saved one {(state['d'], state['diagonal'])}"
+        )
     for name in _NUMBERS:
         setattr(step, name, int(state[name]))
     step.draws.seed = step.seed + 1
@@ -57,8 +74,13 @@ def restore_step(step, state):
 def _arrival_state(arrival):
     chart = arrival.chart
     return {
-        "mu": chart.mu, "scale": chart.scale, "root": chart.root, "curvature": chart.curvature.values,
-        "x": arrival.x, "elbo": float(arrival.elbo), "decrement": float(arrival.decrement),
+        "mu": chart.mu,
+        "scale": chart.scale,
+        "root": chart.root,
+        "curvature": chart.curvature.values,
+        "x": arrival.x,
+        "elbo": float(arrival.elbo),
+        "decrement": float(arrival.decrement),
         "pairs": [[step, change, float(curvature)] for step, change, curvature in arrival.inverse.pairs],
     }
 

@@ -1,10 +1,11 @@
 """The step of the default rule: compiled draws, and a Newton step after every batch of them."""
+
 from collections import namedtuple
 
 import numpy as np
 
 from ...approximations.gaussian import Draws, matched_pairs
-from ...engines import StepDiverged
+from ...steps import StepDiverged
 from ._state import restore_step, step_snapshot
 from ._warm_start import NoFiniteStart, WarmStart, settling_draws
 
@@ -15,7 +16,7 @@ BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 48, 32, 512
 #: The warm start may evaluate this multiple of its budget while the optimum is far.
 OVERDRAFT = 10
 #: Most numbers in the noise of a batch.
-LARGEST_BLOCK = 2 ** 21
+LARGEST_BLOCK = 2**21
 #: The gain of batch k is (1 + k)^-DECAY.
 DECAY = 0.6
 #: Weight of late iterates in the average (Shamir, Zhang 2013, section 4); 0 is the plain average.
@@ -33,7 +34,7 @@ _Graph = namedtuple("_Graph", "noise, params")
 
 
 def _size(vector):
-    return np.sqrt(np.mean(vector ** 2))
+    return np.sqrt(np.mean(vector**2))
 
 
 class NewtonStep:
@@ -173,7 +174,7 @@ class NewtonStep:
         self.target.release()
 
     def run(self, k):
-        """Run `k` steps; see :meth:`pymc3_vi.engines.Step.run`."""
+        """Run `k` steps; see :meth:`pymc3_vi.steps.Step.run`."""
         self._begin, self._recent = self.steps_done, []
         try:
             if self.arrival is None and k > 0:
@@ -238,9 +239,7 @@ class NewtonStep:
     def _next_batch(self):
         eps = self._draw(self.batch)
         self.target.load(eps)
-        vars(self).update(
-            _eps=eps, _loaded=True, updated=False, rows=self.batch, position=0, taken=self.draws.taken
-        )
+        vars(self).update(_eps=eps, _loaded=True, updated=False, rows=self.batch, position=0, taken=self.draws.taken)
 
     def _draw(self, rows, back=0):
         """Draws of `rows` rows, which begin `back` pairs before the end of the current batch."""

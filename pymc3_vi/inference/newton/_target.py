@@ -1,20 +1,21 @@
 """The compiled part: losses and gradients of log p at the draws of q, many rows a call."""
+
 from collections import OrderedDict
 
 import numpy as np
 import theano
 import theano.tensor as tt
 
+from ...compiler import compile_function, release_memory, run_steps, without_test_values
 from ...core import Terms
-from ...engines import compile_function, release_memory, run_steps
-from ...graph import floatx, shared_inputs, substitute, without_test_values
+from ...graph import floatx, shared_inputs, substitute
 
 __all__ = ["DrawTarget", "Evaluation"]
 
 LOG_2PI = float(np.log(2 * np.pi))
 
 #: Largest number of base noise values that one call holds.
-LARGEST_BLOCK = 2 ** 21
+LARGEST_BLOCK = 2**21
 #: Gradients beyond this are as good as infinite: products of two of them would overflow.
 LARGEST_GRADIENT = 1e100
 
@@ -144,8 +145,10 @@ class DrawTarget:
 
     def gradients(self):
         """(rows * n_mc, d) gradients of log p over the entropy's weight, of all rows."""
-        out = [np.asarray(s.get_value(borrow=True), dtype="float64").reshape(-1, part.stop - part.start)
-               for s, part in zip(self._slopes, self.blocks.slices)]
+        out = [
+            np.asarray(s.get_value(borrow=True), dtype="float64").reshape(-1, part.stop - part.start)
+            for s, part in zip(self._slopes, self.blocks.slices)
+        ]
         joined = out[0] if len(out) == 1 else np.concatenate(out, axis=1)
         return joined * (-self.n_mc / self.weight)
 
@@ -171,7 +174,7 @@ class DrawTarget:
             grads.append(self.gradients())
         losses, grad = np.concatenate(losses), np.concatenate(grads)[: len(eps)]
         # loss = -log p + weight * log q with log q = -|eps|^2 / 2 - log det - d / 2 log 2 pi
-        squares = float(np.mean(np.sum(padded ** 2, axis=1)))
+        squares = float(np.mean(np.sum(padded**2, axis=1)))
         with np.errstate(invalid="ignore", over="ignore"):
             elbo = -float(np.mean(losses)) / self.weight + 0.5 * (self.blocks.d - squares)
         return Evaluation(elbo, grad, losses)

@@ -1,4 +1,5 @@
 """From the start point to the neighbourhood of the optimum, by fixed draws."""
+
 import logging
 from collections import namedtuple
 from contextlib import contextmanager
@@ -36,7 +37,7 @@ MARGIN = 0.5
 #: How often a scale shrinks, and by how much, until densities are finite.
 SHRINK, TRIALS = 0.3, 60
 #: Most numbers in the noise of an average.
-LARGEST_NOISE = 2 ** 22
+LARGEST_NOISE = 2**22
 
 
 class NoFiniteStart(Exception):
@@ -227,8 +228,12 @@ class WarmStart:
             curvature = self._curvature(scale, eps, found)
             chart = Chart(self.blocks, mu, scale, curvature, curvature.tamed(scale).root())
             x, value, decrement, inverse = minimise(
-                self._objective(chart, eps), chart.origin(), FINAL_TOLERANCE, POLISH_ITERATIONS,
-                rounding=32 * float(np.finfo(theano.config.floatX).eps), enough=self._spent,
+                self._objective(chart, eps),
+                chart.origin(),
+                FINAL_TOLERANCE,
+                POLISH_ITERATIONS,
+                rounding=32 * float(np.finfo(theano.config.floatX).eps),
+                enough=self._spent,
             )
             mu, scale = self.best = chart.place(x)
             if decrement < FINAL_TOLERANCE or self._spent():

@@ -1,11 +1,6 @@
 """DADVI: exact on Gaussian posteriors, accurate elsewhere, and with the same ways out as every fit."""
-import signal
 
-import numpy as np
-import pymc3 as pm
-import pytest
-import theano
-import theano.tensor as tt
+import signal
 
 import pymc3_vi
 from pymc3_vi.diagnostics import FixedDrawELBO, point_density
@@ -19,6 +14,12 @@ from pymc3_vi.errors import (
 from pymc3_vi.inference._history import History
 from pymc3_vi.inference.dadvi._map import find_map
 from pymc3_vi.inference.dadvi._solver import Solver
+
+import numpy as np
+import pymc3 as pm
+import pytest
+import theano.tensor as tt
+
 from examples.references import load_reference
 from tests.example_models import EXAMPLES
 from tests.fixed_draw_models import GaussianTarget, gamma_regression, python_functions
@@ -77,14 +78,18 @@ def test_a_gaussian_posterior_is_found_exactly(target):
 
 def test_blocks_of_a_gaussian_posterior_are_found_exactly(target):
     model = target.model
-    groups = [pymc3_vi.Group([model["b"]], vfam="full_rank", model=model, random_seed=1),
-              pymc3_vi.Group(None, vfam="mean_field", model=model, random_seed=1)]
+    groups = [
+        pymc3_vi.Group([model["b"]], vfam="full_rank", model=model, random_seed=1),
+        pymc3_vi.Group(None, vfam="mean_field", model=model, random_seed=1),
+    ]
     approx = _fit(pymc3_vi.Approximation(groups, model=model)).approx
     order = [1, 2, 3, 0]
     sd = target.sd[order]
     assert np.allclose(approx.mean.eval() / sd, target.mean[order] / sd, rtol=0, atol=1e-7)
     block = np.linalg.inv(target.precision[1:, 1:])
-    assert np.allclose(approx.cov.eval()[:3, :3] / np.outer(sd[:3], sd[:3]), block / np.outer(sd[:3], sd[:3]), atol=1e-7)
+    assert np.allclose(
+        approx.cov.eval()[:3, :3] / np.outer(sd[:3], sd[:3]), block / np.outer(sd[:3], sd[:3]), atol=1e-7
+    )
     expected = target.cov[np.ix_(order, order)]
     assert np.allclose(approx.lrvb_cov() / np.outer(sd, sd), expected / np.outer(sd, sd), atol=1e-7)
 
@@ -138,7 +143,7 @@ def test_minibatches_are_replaced_by_all_data():
         pm.Normal("y", mu, 1.0, observed=pm.Minibatch(y, 5), total_size=40)
     approx = pymc3_vi.fit(method="dadvi", model=model, random_seed=1, progressbar=False)
     assert approx.mean.eval() == pytest.approx(y.sum() / 41, abs=1e-8)
-    assert approx.std.eval() == pytest.approx(41 ** -0.5, abs=1e-8)
+    assert approx.std.eval() == pytest.approx(41**-0.5, abs=1e-8)
 
 
 def test_linear_response_has_the_deviations_of_the_posterior():
@@ -178,7 +183,7 @@ def test_a_posterior_without_mode_is_fitted_all_the_same():
 def test_a_start_without_density_is_named():
     with pm.Model() as model:
         a = pm.Normal("a", 0.0, 1.0)
-        pm.Potential("never", tt.log(-1.0 - a ** 2))
+        pm.Potential("never", tt.log(-1.0 - a**2))
     with pytest.raises(StartError, match="never"):
         pymc3_vi.fit(method="dadvi", model=model, random_seed=1, progressbar=False)
 
@@ -273,17 +278,25 @@ def test_too_few_iterations_and_draws_are_told(compiled):
 
 
 # -------------------------------------------------------------------- errors
-@pytest.mark.parametrize("options, error, text", [
-    ({"optimiser": "trust-ncg"}, TypeError, "Did you mean 'optimizer'"),
-    ({"obj_optimizer": pymc3_vi.adam}, TypeError, "DADVI.fit got an unknown keyword 'obj_optimizer'"),
-    ({"optimizer": "trust-ngc"}, ValueError, "'optimizer' parameter of DADVI.fit must be one of .* Did you mean 'trust-ncg'"),
-    ({"optimizer_options": {"gtoll": 1}}, TypeError, "Did you mean 'gtol'"),
-    ({"draws": "halton"}, ValueError, "'draws' parameter of fit must be one of"),
-    ({"tol": -1.0}, ValueError, "'tol' parameter of fit must be a finite number greater than 0"),
-    ({"n_draws": 1}, ValueError, "'n_draws' parameter of fit must be an integer of at least 2"),
-    ({"n_draws": 64, "max_draws": 32}, ValueError, r"'max_draws' parameter of fit must be at least n_draws \(64\)"),
-    ({"callbacks": [3]}, TypeError, "'callbacks' parameter"),
-], ids=["keyword", "other_method", "optimizer", "scipy_option", "draws", "tol", "n_draws", "max_draws", "callbacks"])
+@pytest.mark.parametrize(
+    "options, error, text",
+    [
+        ({"optimiser": "trust-ncg"}, TypeError, "Did you mean 'optimizer'"),
+        ({"obj_optimizer": pymc3_vi.adam}, TypeError, "DADVI.fit got an unknown keyword 'obj_optimizer'"),
+        (
+            {"optimizer": "trust-ngc"},
+            ValueError,
+            "'optimizer' parameter of DADVI.fit must be one of .* Did you mean 'trust-ncg'",
+        ),
+        ({"optimizer_options": {"gtoll": 1}}, TypeError, "Did you mean 'gtol'"),
+        ({"draws": "halton"}, ValueError, "'draws' parameter of fit must be one of"),
+        ({"tol": -1.0}, ValueError, "'tol' parameter of fit must be a finite number greater than 0"),
+        ({"n_draws": 1}, ValueError, "'n_draws' parameter of fit must be an integer of at least 2"),
+        ({"n_draws": 64, "max_draws": 32}, ValueError, r"'max_draws' parameter of fit must be at least n_draws \(64\)"),
+        ({"callbacks": [3]}, TypeError, "'callbacks' parameter"),
+    ],
+    ids=["keyword", "other_method", "optimizer", "scipy_option", "draws", "tol", "n_draws", "max_draws", "callbacks"],
+)
 def test_wrong_options_are_named(compiled, options, error, text):
     with pytest.raises(error, match=text):
         pymc3_vi.fit(method=pymc3_vi.DADVI(approx=_approx(compiled)), progressbar=False, **options)
@@ -293,8 +306,10 @@ def test_wrong_families_are_named(target):
     flow = pymc3_vi.NormalizingFlow("scale-loc", model=target.model)
     with pytest.raises(ParametrizationError, match="DADVI needs mean-field or full-rank groups"):
         pymc3_vi.DADVI(approx=flow)
-    rows = [pymc3_vi.Group([target.model["b"]], vfam="mf", rowwise=True, model=target.model),
-            pymc3_vi.Group(None, vfam="mf", model=target.model)]
+    rows = [
+        pymc3_vi.Group([target.model["b"]], vfam="mf", rowwise=True, model=target.model),
+        pymc3_vi.Group(None, vfam="mf", model=target.model),
+    ]
     with pytest.raises(ParametrizationError, match="DADVI needs mean-field or full-rank groups"):
         pymc3_vi.DADVI(approx=pymc3_vi.Approximation(rows, model=target.model))
     with pytest.raises(AEVBInferenceError, match="DADVI does not support local variables"):

@@ -1,10 +1,12 @@
 """Fits with default arguments against the optima of their families, and exact results on Gaussian targets."""
+
+import pymc3_vi
+
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano.tensor as tt
 
-import pymc3_vi
 from benchmarks.development_set import DEVELOPMENT_SET, build, stored
 
 FAMILIES = {"mean_field": "advi", "full_rank": "fullrank_advi"}

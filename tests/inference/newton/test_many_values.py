@@ -4,14 +4,15 @@ Counts y_t ~ Poisson(exp x_t) on a Gaussian walk with precision Q.  At the optim
 
     Q mu = y - r,   r_t = exp(mu_t + S_tt / 2),   S = (Q + diag r)^-1   (mean field: S_tt = 1 / (Q_tt + r_t)).
 """
-import numpy as np
-import pymc3 as pm
-import pytest
-from scipy import optimize
-import theano.tensor as tt
 
 import pymc3_vi
 from pymc3_vi.errors import ConvergenceWarning
+
+import numpy as np
+import pymc3 as pm
+import pytest
+import theano.tensor as tt
+from scipy import optimize
 
 D, MANY = 240, 640
 
@@ -24,7 +25,7 @@ class Walk:
         random = np.random.RandomState(8)
         self.counts = random.poisson(np.exp(1.0 + np.cumsum(step * random.standard_normal(d)))).astype(float)
         difference = np.eye(d) - np.eye(d, k=-1)
-        weights = np.full(d, step ** -2.0)
+        weights = np.full(d, step**-2.0)
         weights[0] = 1.0  # x_0 ~ N(0, 1)
         self.precision = difference.T.dot(weights[:, None] * difference)
         with pymc3_vi.fast_build(), pm.Model() as self.model:
@@ -72,7 +73,7 @@ def test_the_optimum_is_reached(step, method, variances, mean_error, d):
     np.testing.assert_allclose((approx.mean.eval() - mu) / np.sqrt(v), 0, atol=mean_error)
     # n draws tell a standard deviation to 1 / sqrt(2 n).
     error = (approx.std.eval() / np.sqrt(v) - 1) * np.sqrt(2 * n)
-    assert np.abs(error).max() < 4.5 and np.sqrt(np.mean(error ** 2)) < 1.5
+    assert np.abs(error).max() < 4.5 and np.sqrt(np.mean(error**2)) < 1.5
 
 
 def test_beyond_that_full_rank_is_the_optimum_of_mean_field_and_says_so():

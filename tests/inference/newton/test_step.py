@@ -1,13 +1,14 @@
 """The Newton rule from the front door: exact where the truth is known, and a good citizen of the loop."""
+
+import pymc3_vi
+from pymc3_vi.compiler import compile_count
+from pymc3_vi.errors import NonFiniteError
+from pymc3_vi.inference.newton import NewtonStep
+
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano.tensor as tt
-
-import pymc3_vi
-from pymc3_vi.engines import compile_count
-from pymc3_vi.errors import NonFiniteError
-from pymc3_vi.inference.newton import NewtonStep
 
 D = 4
 
@@ -69,7 +70,7 @@ def skewed():
         x = pm.Flat("x")
         pm.Potential("target", 3.0 * x - tt.exp(x))
     model.sigma = np.sqrt(1 / 3.0)
-    model.mu = np.log(3.0) - model.sigma ** 2 / 2
+    model.mu = np.log(3.0) - model.sigma**2 / 2
     return model
 
 
@@ -81,7 +82,7 @@ def test_optimum_of_a_skewed_target(skewed, n, draws):
     assert approx.std.eval()[0] == pytest.approx(skewed.sigma, rel=0.01)
     # the loss is the negative ELBO at the parameters of its step
     m, s = skewed.mu, skewed.sigma
-    elbo = 3 * m - np.exp(m + s ** 2 / 2) + 0.5 * np.log(2 * np.pi * np.e * s ** 2)
+    elbo = 3 * m - np.exp(m + s**2 / 2) + 0.5 * np.log(2 * np.pi * np.e * s**2)
     tail = approx.hist[n // 2 :]
     assert abs(tail.mean() + elbo) < 5 * tail.std() / np.sqrt(len(tail))
 
@@ -95,7 +96,7 @@ def test_beta_weights_the_divergence_from_the_prior():
     approx = pymc3_vi.KLqp(pymc3_vi.MeanField(model=model, random_seed=1), beta=beta).fit(300, progressbar=False)
     precision = 1 + len(y) / beta
     assert approx.mean.get_value()[0] == pytest.approx(y.sum() / beta / precision, rel=1e-5)
-    assert approx.std.eval()[0] == pytest.approx(precision ** -0.5, rel=1e-5)
+    assert approx.std.eval()[0] == pytest.approx(precision**-0.5, rel=1e-5)
 
 
 def test_same_seed_same_result_whatever_the_chunks(skewed):

@@ -1,0 +1,26 @@
+"""Theano graphs to running functions: rewriting, C++ modules and their cache, many points in one graph."""
+
+from ._building import building, without_test_values
+from ._config import clear_cache, show_config
+from ._cxx_modules import compile_count
+from ._function import ENGINES, calls_done, compile_function, release_memory, run_steps
+from ._linear_algebra import with_linear_algebra_in_c
+from ._pattern import with_pattern
+from ._test_values import compute_test_value, fast_build
+
+__all__ = [
+    "ENGINES",
+    "building",
+    "calls_done",
+    "clear_cache",
+    "compile_count",
+    "compile_function",
+    "compute_test_value",
+    "fast_build",
+    "release_memory",
+    "run_steps",
+    "show_config",
+    "with_linear_algebra_in_c",
+    "with_pattern",
+    "without_test_values",
+]

@@ -1,0 +1,234 @@
+"""One g++ call for one source, and a cache of what it made.
+
+A shared object is named after a hash of everything that it depends on: source, command line, compiler version, Python
+and NumPy.  It is written under a temporary name and renamed, so that any number of processes may compile the same
+source at once without a lock: the last one wins, and all of them wrote the same thing.
+"""
+
+import atexit
+import contextlib
+import glob
+import hashlib
+import importlib.machinery
+import importlib.util
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+
+import numpy as np
+from theano.configdefaults import config, gcc_version_str
+from theano.link.c import cmodule
+
+__all__ = [
+    "CompileError",
+    "active_cxx",
+    "cache_dir",
+    "cached_files",
+    "compile_count",
+    "compile_module",
+    "compiler_version",
+    "remembered_cxx",
+]
+
+logger = logging.getLogger("pymc3_vi")
+
+#: stands in a source for the name of the module, which contains the hash of the source
+MODULE_NAME = "@PV_MODULE@"
+
+_lock = threading.Lock()
+_modules = {}
+_versions = {config.cxx: gcc_version_str} if config.cxx else {}
+_temporary = []
+_state = {"calls": 0, "cxx": None}
+
+
+class CompileError(Exception):
+    """The compiler is missing or refused the source."""
+
+
+def compile_count():
+    """Number of times that this process has called the C++ compiler through the engine."""
+    return _state["calls"]
+
+
+def active_cxx():
+    """Command of the C++ compiler, empty if there is none.
+
+    Theano's flag `cxx` rules, except inside `fast_build`, which clears the flag only for PyMC3's test values.
+    """
+    return config.cxx or _state["cxx"] or ""
+
+
+class remembered_cxx:
+    """Context in which the compiler stays known to the engine although Theano's flag `cxx` is empty."""
+
+    def __init__(self, cxx):
+        self.cxx = cxx
+
+    def __enter__(self):
+        self.before, _state["cxx"] = _state["cxx"], self.cxx or _state["cxx"]
+
+    def __exit__(self, *exc_info):
+        _state["cxx"] = self.before
+
+
+def cache_dir():
+    """Directory of the shared objects: ``pymc3_vi`` in Theano's compile directory.
+
+    Where that cannot be written, a temporary directory that lives as long as the process.
+    """
+    if _temporary:
+        return _temporary[0]
+    wanted = os.path.join(config.compiledir, "pymc3_vi")
+    try:
+        os.makedirs(wanted, exist_ok=True)
+        # Only an attempt tells: access() says yes to root on a read-only file system.
+        handle, name = tempfile.mkstemp(prefix="probe", dir=wanted)
+        os.close(handle)
+        os.unlink(name)
+        return wanted
+    except OSError as error:
+        directory = tempfile.mkdtemp(prefix="pymc3_vi_")
+        logger.debug("Compiled code goes to %s, because %s cannot be written: %s", directory, wanted, error)
+        atexit.register(shutil.rmtree, directory, ignore_errors=True)
+        _temporary.append(directory)
+        return directory
+
+
+def cached_files():
+    """Paths of the shared objects in the cache."""
+    suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
+    return sorted(glob.glob(os.path.join(glob.escape(cache_dir()), "pv_*" + glob.escape(suffix))))
+
+
+def compiler_version(cxx):
+    """Version that the compiler `cxx` states; CompileError if it cannot be run."""
+    if cxx not in _versions:
+        try:
+            _versions[cxx] = subprocess.run(
+                [cxx, "-dumpversion"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            ).stdout.strip()
+        except OSError as error:
+            raise CompileError(f"The compiler {cxx!r} cannot be run: {error}")
+    return _versions[cxx]
+
+
+def _cpu_identity():
+    """Text that differs between processors for which ``-march=native`` means different things."""
+    try:
+        with open("/proc/cpuinfo") as lines:
+            return "".join(sorted({line for line in lines if line.startswith(("flags", "model name", "Features"))}))
+    except OSError:
+        return platform.processor() + platform.machine()
+
+
+def _native_flags():
+    if "-march=" in config.gcc__cxxflags or "-mcpu=" in config.gcc__cxxflags or sys.platform == "darwin":
+        return []
+    return ["-march=native"] if platform.machine().lower() in ("x86_64", "amd64", "i686", "aarch64") else []
+
+
+def _command(cxx, arguments, include_dirs, lib_dirs, libs, exact):
+    """Compiler command without source and output.
+
+    -O1, because -O3 takes up to three times as long to compile and runs no faster on this kind of code.  Of the rest,
+    "expensive" optimizations contract products and sums to fused multiply-adds, at no cost.  Which of two products is
+    contracted depends on the level, so `exact` takes Theano's.  There functions may set errno, or else those that one
+    node declares to have vector forms would be called in these forms by the loops of others, with other last digits.
+    """
+    with config.change_flags(cxx=cxx):
+        general = cmodule.GCC_compiler.compile_args(march_flags=exact)
+    given = [flag for flag in arguments if not flag.startswith("-O")]
+    if exact:
+        flags = ["-O3", "-w", "-fvisibility=hidden", *general]
+        given = [flag for flag in given if flag != "-fno-math-errno"]
+    else:
+        flags = ["-O1", "-fexpensive-optimizations", "-g0", "-DNDEBUG", "-w", "-fno-math-errno", "-fvisibility=hidden"]
+        flags += [*_native_flags(), *(flag for flag in general if not flag.startswith("-O"))]
+    flags += [flag for flag in given if flag not in flags]
+    include_dirs = [d for d in [*include_dirs, *cmodule.std_include_dirs()] if d]
+    lib_dirs = [d for d in [*lib_dirs, *cmodule.std_lib_dirs()] if d]
+    return (
+        [cxx, cmodule.get_gcc_shared_library_arg(), *flags, *(f"-I{d}" for d in include_dirs)],
+        [*(f"-L{d}" for d in lib_dirs), *(f"-l{name}" for name in [*libs, *cmodule.std_libs()])],
+    )
+
+
+def _run_compiler(command, source, target):
+    _state["calls"] += 1
+    try:
+        done = subprocess.run(
+            command, input=source.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tempfile.gettempdir()
+        )
+    except OSError as error:
+        raise CompileError(f"The compiler {command[0]!r} cannot be run: {error}")
+    if done.returncode or not os.path.exists(target):
+        message = done.stdout.decode(errors="replace")
+        errors = [line for line in message.splitlines() if "error" in line] or message.splitlines()
+        raise CompileError(f"{command[0]} failed: {errors[0] if errors else 'without a message'}")
+
+
+def _load(name, path):
+    loader = importlib.machinery.ExtensionFileLoader(name, path)
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(name, loader))
+    loader.exec_module(module)
+    return module
+
+
+def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs=(), exact=False):
+    """Extension module made from C++ `source`, compiled at most once.
+
+    Parameters
+    ----------
+    source : str
+        Complete text, in which `MODULE_NAME` stands for the module's name.
+    cxx : str
+        The compiler.
+    arguments, include_dirs, lib_dirs, libs : sequences of str
+        What the Ops and types ask for.
+    exact : bool
+        Compile as Theano does, so that the same code gives the same last bits; otherwise for speed.
+
+    Raises
+    ------
+    CompileError
+        When the compiler cannot be run, refuses the source, or makes something that cannot be loaded.
+    """
+    if not cxx:
+        raise CompileError("There is no C++ compiler (Theano's flag cxx is empty).")
+    head, tail = _command(cxx, arguments, include_dirs, lib_dirs, libs, exact)
+    parts = [source, *head, *tail, compiler_version(cxx), sys.version, np.__version__, _cpu_identity()]
+    key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+    with _lock:
+        if key in _modules:
+            return _modules[key]
+        name = f"pv_{key}"
+        directory = cache_dir()
+        path = os.path.join(directory, name + (sysconfig.get_config_var("EXT_SUFFIX") or ".so"))
+        for attempt in range(2):
+            if not os.path.exists(path):
+                temporary = f"{path}.{os.getpid()}.tmp"
+                try:
+                    command = [*head, "-x", "c++", "-", "-x", "none", "-o", temporary, *tail]
+                    _run_compiler(command, source.replace(MODULE_NAME, name), temporary)
+                    os.replace(temporary, path)
+                except OSError as error:
+                    raise CompileError(f"{path} cannot be written: {error}")
+                finally:
+                    if os.path.exists(temporary):
+                        os.unlink(temporary)
+            try:
+                module = _modules[key] = _load(name, path)
+                return module
+            except ImportError as error:  # a damaged file, from a full disk or a copied directory
+                logger.debug("%s cannot be loaded (%s); it is compiled anew.", path, error)
+                if attempt:
+                    raise CompileError(f"The compiled module cannot be loaded: {error}")
+                with contextlib.suppress(FileNotFoundError):  # `clear_cache` in another process
+                    os.unlink(path)

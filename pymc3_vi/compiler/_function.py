@@ -1,0 +1,213 @@
+"""The one way in which the package makes a Theano function."""
+
+import logging
+
+import theano
+from theano.compile.mode import Mode, predefined_optimizers
+from theano.graph.optdb import Query
+from theano.link.utils import raise_with_op
+from theano.link.vm import VMLinker
+
+from ..registry import Registry
+from ._blas import capsule_flags
+from ._building import building
+from ._cxx_modules import active_cxx
+from ._island_linker import IslandLinker, IslandsUnavailable, IslandVM
+from ._rewrites import EXACT_REWRITES, FAST_REWRITES
+
+__all__ = ["ENGINES", "calls_done", "compile_function", "default_mode_query", "release_memory", "run_steps"]
+
+logger = logging.getLogger("pymc3_vi")
+
+ENGINES = Registry("engine")
+
+
+def default_mode_query(has_compiler=True):
+    """Query of the graph rewrites that Theano's flags ask for.
+
+    Theano decides at import whether rewrites that only pay with a compiler are left out; here `has_compiler` says so.
+    """
+    chosen = predefined_optimizers[theano.config.optimizer]
+    exclude = set(chosen.exclude) - {"cxx_only"}
+    query = Query(
+        include=list(chosen.include),
+        require=list(chosen.require),
+        exclude=list(exclude if has_compiler else exclude | {"cxx_only"}),
+        position_cutoff=chosen.position_cutoff,
+    )
+    for flag, method in (("including", "including"), ("excluding", "excluding"), ("requiring", "requiring")):
+        tags = [tag for tag in getattr(theano.config, f"optimizer_{flag}").split(":") if tag]
+        if tags:
+            query = getattr(query, method)(*tags)
+    return query
+
+
+def _stock_function(inputs, outputs, **kwargs):
+    """`theano.function` as it is, but for the test values that an open model context demands."""
+    with theano.config.change_flags(compute_test_value="off"):
+        return theano.function(inputs, outputs, **kwargs)
+
+
+def _flags_want_stock():
+    """Whether Theano's flags choose another mode, linker or a profile, which is then respected."""
+    config = theano.config
+    return (
+        config.mode not in ("Mode", "FAST_RUN")
+        or config.linker not in ("cvm", "vm")
+        or config.profile
+        or config.optimizer not in predefined_optimizers
+    )
+
+
+def _island_function(inputs, outputs, **kwargs):
+    """Islands with fused loops."""
+    return _with_islands(inputs, outputs, [FAST_REWRITES, EXACT_REWRITES], False, kwargs)
+
+
+def _exact_function(inputs, outputs, **kwargs):
+    """Every node with the code of Theano's linker, in one module: its results, to the last bit."""
+    return _with_islands(inputs, outputs, [EXACT_REWRITES], True, kwargs)
+
+
+def _with_islands(inputs, outputs, choices, exact, kwargs):
+    """Function of islands, with the first of `choices` of rewrites that compiles; otherwise a stock function.
+
+    With `exact`, every node has the code that Theano's linker generates for it.
+    """
+    if _flags_want_stock():
+        return _stock_function(inputs, outputs, **kwargs)
+    cxx = active_cxx()
+    if cxx:
+        for rewrites in choices:
+            try:
+                # Rewriting sees no compiler, so that folding constants compiles nothing; NumPy computes them.
+                with building(cxx=""), capsule_flags():
+                    mode = Mode(IslandLinker(cxx, exact=exact), default_mode_query()).register(*rewrites)
+                    return theano.function(inputs, outputs, mode=mode, **kwargs)
+            except IslandsUnavailable as error:
+                reason = error
+        logger.debug("Theano's stock linker is used: %s", reason)
+        try:
+            with theano.config.change_flags(cxx=cxx):
+                return _stock_function(inputs, outputs, **kwargs)
+        except Exception as error:  # Theano has no exception of its own for a compiler that does not work
+            logger.debug("Python thunks are used, because Theano's stock linker failed: %s", error)
+    return _python_function(inputs, outputs, **kwargs)
+
+
+def _python_function(inputs, outputs, **kwargs):
+    """A function that needs no compiler."""
+    with theano.config.change_flags(compute_test_value="off", cxx=""):
+        mode = Mode(VMLinker(use_cloop=False, c_thunks=False), default_mode_query(False))
+        return theano.function(inputs, outputs, mode=mode, **kwargs)
+
+
+ENGINES.register("island", _island_function, aliases=("default",))
+ENGINES.register("exact", _exact_function)
+ENGINES.register("theano", _stock_function, aliases=("stock",))
+
+
+def compile_function(
+    inputs,
+    outputs=None,
+    updates=None,
+    givens=None,
+    *,
+    engine="island",
+    mode=None,
+    on_unused_input="ignore",
+    name=None,
+    **fn_kwargs,
+):
+    """Compile a Theano function.
+
+    Parameters
+    ----------
+    inputs, outputs, updates, givens, on_unused_input, name
+        As for `theano.function`.
+    engine : str
+        Name in `ENGINES`.  ``"island"`` makes one C++ module of the whole graph, with elementwise expressions and sums
+        over the same range fused into one loop, and falls back to Theano's stock linker where it cannot.  ``"exact"``
+        makes one module of the code that Theano's linker generates for each node: its results are those of that linker
+        to the last bit, where fused loops and the contraction of other products differ by rounding.  ``"theano"`` is
+        the stock linker.
+    mode : str or Mode, optional
+        A Theano mode; if it or ``profile`` is given, `theano.function` is called as it is.
+    **fn_kwargs
+        Passed to `theano.function`.
+
+    Returns
+    -------
+    theano Function
+
+    Raises
+    ------
+    UnknownNameError
+        When there is no such engine.
+
+    Notes
+    -----
+    Test values are switched off while the function is compiled, so that it can be called inside a model context.
+    """
+    compile_with = ENGINES.get(engine)
+    arguments = dict(updates=updates, givens=givens, on_unused_input=on_unused_input, name=name, **fn_kwargs)
+    if mode is not None or fn_kwargs.get("profile"):
+        with theano.config.change_flags(cxx=active_cxx()):  # `fast_build` hides the compiler from Theano
+            return _stock_function(inputs, outputs, mode=mode, **arguments)
+    return compile_with(inputs, outputs, **arguments)
+
+
+def run_steps(function, k, keep_memory=False):
+    """Call a function without arguments `k` times, with no Python in between where its linker can do so.
+
+    Parameters
+    ----------
+    function : theano Function
+        Takes no arguments; its updates are what makes the calls differ.
+    k : int
+    keep_memory : bool
+        Keep the temporaries for the next call, until :func:`release_memory`, where the linker can do so.
+
+    Notes
+    -----
+    An exception in a step surfaces as it would from ``function()``; the updates of the steps before it are kept.
+    A signal handler that raises (Ctrl-C) stops between two steps.
+    """
+    if k <= 0:
+        return
+    virtual_machine = function.fn
+    if not _runs_many(virtual_machine):
+        for _ in range(k):
+            function()
+            virtual_machine.calls_done = calls_done(function, 0) + 1
+        return
+    try:
+        if isinstance(virtual_machine, IslandVM):
+            virtual_machine(n_calls=k, keep_memory=keep_memory)
+        else:
+            virtual_machine(n_calls=k)
+    except Exception:
+        position = virtual_machine.position_of_error
+        raise_with_op(
+            function.maker.fgraph,
+            node=virtual_machine.nodes[position],
+            thunk=virtual_machine.thunks[position],
+            storage_map=virtual_machine.storage_map,
+        )
+
+
+def calls_done(function, unknown=None):
+    """How many calls of `function` through :func:`run_steps` have been completed; `unknown` where nothing counts them."""
+    return getattr(function.fn, "calls_done", unknown)
+
+
+def release_memory(function):
+    """Free the temporaries that :func:`run_steps` kept."""
+    if isinstance(function.fn, IslandVM):
+        function.fn.release()
+
+
+def _runs_many(virtual_machine):
+    # CVM, Theano's own loop in C, is a type that exists only once it has been compiled.
+    is_loop = isinstance(virtual_machine, IslandVM) or type(virtual_machine).__name__ in ("CVM", "CLazyLinker")
+    return is_loop and not getattr(virtual_machine, "time_thunks", 0)

@@ -1,0 +1,205 @@
+"""C++ of the functions that run a fused loop."""
+
+from collections import namedtuple
+
+import numpy as np
+
+from ._scalar_code import has_vector_form, literal, scalar_expression
+
+__all__ = ["Literal", "LoopKernel", "is_total", "nanoseconds"]
+
+#: a number in the code
+Literal = namedtuple("Literal", "value dtype")
+
+
+def is_total(output):
+    """Whether an output of a loop is the sum over its whole range."""
+    return output.reduced and all(axis is None for axis in output.axes)
+
+
+def nanoseconds(op, dtypes):
+    """Rough time of one point of a loop, by the functions that it calls and the bytes that it moves.
+
+    Parameters
+    ----------
+    op : FusedLoop
+    dtypes : list of str
+        Types of the inputs.
+    """
+    arrays = [dtype for dtype, axes in zip(dtypes, op.inputs) if op.ndim - 1 in axes]
+    arrays += [output.dtype for output in op.outputs if op.ndim - 1 in output.axes]
+    moved = sum(np.dtype(dtype).itemsize for dtype in arrays)
+    functions = sum(has_vector_form(instruction.op) for instruction in op.instructions)
+    return 0.05 * moved + functions + 0.05 * len(op.instructions)
+
+
+class LoopKernel:
+    """Source of the functions that run one FusedLoop, whole or on several threads; they see plain pointers and strides.
+
+    The arguments are the sizes of the axes, pointers to the inputs and then the outputs, and their strides in numbers
+    along each axis but the last, along which they must be without gaps.  Sums are added to what is in the outputs;
+    for a sum over the whole range that is a double, whatever the type of the result.
+
+    Parameters
+    ----------
+    op : FusedLoop
+    dtypes : list of str
+        Types of the inputs.
+    name : str
+        Of the node; part of the function's name.
+    """
+
+    def __init__(self, op, dtypes, name):
+        self.op, self.name = op, name
+        self.dtypes = [*dtypes, *(instruction.dtype for instruction in op.instructions)]
+        self.inner = op.ndim - 1
+        self.inputs_inside = [self.inner in axes for axes in op.inputs]
+        self.inside = list(self.inputs_inside)
+        for instruction in op.instructions:
+            self.inside.append(any(self.inside[a] for a in instruction.arguments if not isinstance(a, Literal)))
+        self.memory = {output: position for output, position in op.inplace}
+
+    def _name(self, argument):
+        return literal(*argument) if isinstance(argument, Literal) else f"v{argument}"
+
+    def _statement(self, number, instruction):
+        dtypes = [a.dtype if isinstance(a, Literal) else self.dtypes[a] for a in instruction.arguments]
+        constants = [a.value if isinstance(a, Literal) else None for a in instruction.arguments]
+        names = [self._name(a) for a in instruction.arguments]
+        text = scalar_expression(instruction.op, names, dtypes, instruction.dtype, constants)
+        if text is None:
+            raise NotImplementedError(f"{instruction.op} has no vector code")
+        return f"const {_ctype(instruction.dtype)} v{number} = {text};"
+
+    def _load(self, position, index):
+        dtype = self.dtypes[position]
+        test = " != 0" if dtype == "bool" else ""
+        return f"const {_ctype(dtype)} v{position} = a{position}[{index}]{test};"
+
+    def source(self):
+        op = self.op
+        written_inputs = set(self.memory.values())
+        outer, inside, after, pointers, sums = [], [], [], [], []
+        for position in range(len(op.inputs)):
+            const = "" if position in written_inputs else "const "
+            dtype = f"npy_{self.dtypes[position]}"
+            offset = _offset(f"s[{position}]", self.inner)
+            pointers.append(f"{const}{dtype}* __restrict__ a{position} = ({const}{dtype}*)p[{position}]{offset};")
+            (inside if self.inputs_inside[position] else outer).append(
+                self._load(position, "j" if self.inputs_inside[position] else "0")
+            )
+        for number, instruction in enumerate(op.instructions, start=len(op.inputs)):
+            (inside if self.inside[number] else outer).append(self._statement(number, instruction))
+        for k, output in enumerate(op.outputs):
+            slot = len(op.inputs) + k
+            # single precision is summed in double, as Theano does
+            dtype = "npy_float64" if is_total(output) else f"npy_{output.dtype}"
+            has_inner = self.inner in output.axes
+            if k in self.memory:
+                target = f"a{self.memory[k]}"
+            else:
+                target = f"o{k}"
+                offset = _offset(f"s[{slot}]", self.inner)
+                pointers.append(f"{dtype}* __restrict__ o{k} = ({dtype}*)p[{slot}]{offset};")
+            value = f"({dtype})v{output.value}"
+            if not output.reduced:
+                inside.append(f"{target}[{'j' if has_inner else '0'}] = {value};")
+            elif has_inner:
+                inside.append(f"{target}[j] += {value};")
+            else:
+                outer.append(f"npy_float64 t{k} = 0;")
+                inside.append(f"t{k} += v{output.value};")
+                after.append(f"o{k}[0] += ({dtype})t{k};")
+                sums.append(f"t{k}")
+        reduction = f" reduction(+:{', '.join(sums)})" if sums else ""
+        loop = "\n".join(
+            [
+                *pointers,
+                *outer,
+                f"#pragma omp simd{reduction}",
+                f"for (npy_intp j = 0; j < n[{self.inner}]; ++j) {{",
+                *inside,
+                "}",
+                *after,
+            ]
+        )
+        for axis in range(self.inner - 1, -1, -1):
+            loop = f"for (npy_intp i{axis} = 0; i{axis} < n[{axis}]; ++i{axis}) {{\n{loop}\n}}"
+        return f"""
+#pragma GCC push_options
+#pragma GCC optimize ("O2", "tree-vectorize", "no-trapping-math", "no-signed-zeros")
+static void {self.name}_loop(const npy_intp* n, void* const* p, const npy_intp (*s)[{op.ndim}]) {{
+{loop}
+}}
+#pragma GCC pop_options
+"""
+
+    def parts(self):
+        """Source of a function that runs the loop part by part along one axis, and of what it needs.
+
+        Its arguments are those of the loop.  The parts and the order in which their sums are added depend on the sizes
+        alone; several threads take them where that is worth waking them.
+        """
+        op, n_in = self.op, len(self.op.inputs)
+        varying = [*op.inputs, *(output.axes for output in op.outputs)]
+        totals = [n_in + k for k, output in enumerate(op.outputs) if is_total(output)]
+        # Parts must not add to the same numbers, except to totals, which they have of their own.
+        shared = [output.axes for output in op.outputs if not is_total(output)]
+        axes = [axis for axis in sorted({0, self.inner}) if all(axis in kept for kept in shared)]
+        if not axes:
+            return f"#define {self.name}_parts {self.name}_loop"
+        axis = str(axes[0]) if len(axes) == 1 else f"n[0] > 1 ? 0 : {self.inner}"
+        dtypes = [*self.dtypes[:n_in], *("float64" if is_total(output) else output.dtype for output in op.outputs)]
+        moves = []
+        for slot, (kept, dtype) in enumerate(zip(varying, dtypes)):
+            inner = f"axis == {self.inner} ? begin : " if self.inner in kept else ""
+            if slot in totals:
+                moves.append(f"p[{slot}] = r.totals + part * {len(totals)} + {totals.index(slot)};")
+            elif op.ndim == 1:
+                moves.append(f"p[{slot}] = (npy_{dtype}*)r.p[{slot}]{' + begin' if inner else ''};")
+            else:
+                moves.append(f"p[{slot}] = (npy_{dtype}*)r.p[{slot}] + ({inner}begin * r.s[{slot}][axis]);")
+        newline, slots, cost = "\n", len(varying), nanoseconds(op, self.dtypes)
+        points = " * ".join(f"n[{a}]" for a in range(op.ndim))
+        return f"""
+struct {self.name}_range {{
+    const npy_intp* n;
+    void* const* p;
+    const npy_intp (*s)[{op.ndim}];
+    npy_intp axis, size;
+    npy_float64* totals;
+}};
+static void {self.name}_part(void* range, npy_intp part) {{
+    const {self.name}_range& r = *(const {self.name}_range*)range;
+    const npy_intp axis = r.axis, begin = part * r.size, left = r.n[axis] - begin;
+    npy_intp n[{op.ndim}];
+    void* p[{slots}];
+    memcpy(n, r.n, sizeof(n));
+    n[axis] = left < r.size ? left : r.size;
+{newline.join(moves)}
+    {self.name}_loop(n, p, r.s);
+}}
+static void {self.name}_parts(const npy_intp* n, void* const* p, const npy_intp (*s)[{op.ndim}]) {{
+    {self.name}_range r = {{n, p, s, {axis}}};
+    const npy_intp parts = pv_parts((double)({points}) * {cost:.2f}, n[r.axis], &r.size);
+    if (parts == 1) {{
+        {self.name}_loop(n, p, s);
+        return;
+    }}
+    npy_float64 totals[PV_MOST_PARTS * {max(1, len(totals))}] = {{0}};
+    r.totals = totals;
+    pv_parallel({self.name}_part, &r, parts);
+    for (npy_intp part = 0; part < parts; ++part) {{
+{newline.join(f"        *(npy_float64*)p[{slot}] += totals[part * {len(totals)} + {i}];" for i, slot in enumerate(totals))}
+    }}
+}}
+"""
+
+
+def _ctype(dtype):
+    # C's own bool: vectorised comparisons do not pass through bytes.
+    return "bool" if dtype == "bool" else f"npy_{dtype}"
+
+
+def _offset(strides, inner):
+    return "".join(f" + i{axis} * {strides}[{axis}]" for axis in range(inner))

@@ -1,0 +1,6 @@
+"""Step graphs, the compiled steps that are made of them, and the state that they change."""
+
+from ._snapshot import Snapshot, put_snapshot, take_snapshot
+from ._step import Step, StepDiverged, StepGraph
+
+__all__ = ["Snapshot", "Step", "StepDiverged", "StepGraph", "put_snapshot", "take_snapshot"]

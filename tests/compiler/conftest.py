@@ -1,0 +1,57 @@
+"""Helpers of the engine tests."""
+
+import os
+
+from pymc3_vi.compiler import _cxx_modules
+from pymc3_vi.compiler._blas import blas_threads, capsule_flags
+from pymc3_vi.compiler._function import default_mode_query
+from pymc3_vi.compiler._rewrites import EXACT_REWRITES
+
+import pytest
+import theano
+from theano.compile.mode import Mode
+from theano.link.vm import VMLinker
+
+
+@pytest.fixture
+def empty_cache(tmp_path, monkeypatch):
+    """The engine's cache is an empty directory, and nothing is loaded yet; returns the directory."""
+    monkeypatch.setattr(_cxx_modules, "cache_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(_cxx_modules, "_modules", {})
+    return tmp_path
+
+
+class _StockLinker(VMLinker):
+    """Theano's linker, which compiles every node by itself, on a graph that was rewritten without a compiler."""
+
+    def __init__(self, cxx, **kwargs):
+        super().__init__(use_cloop=True, c_thunks=True)
+        self.cxx = cxx
+
+    def make_all(self, *args, **kwargs):
+        with theano.config.change_flags(cxx=self.cxx, blas__ldflags=_scipys_blas()):
+            return super().make_all(*args, **kwargs)
+
+
+def _scipys_blas():
+    """Flags that link the library behind SciPy's capsules, so that both linkers call the same code."""
+    paths = [path for path, _ in blas_threads() if "scipy" in path]
+    if not paths:
+        pytest.skip("SciPy has no OpenBLAS of its own")
+    folder, name = os.path.split(paths[0])
+    return f"-L{folder} -l:{name}"
+
+
+@pytest.fixture
+def stock_linked():
+    """Compile the graph that the engine ``exact`` would compile, with the stock linker."""
+    cxx = theano.config.cxx
+    if not cxx:
+        pytest.skip("there is no C++ compiler")
+
+    def compile_it(inputs, outputs=None, **kwargs):
+        with theano.config.change_flags(cxx="", compute_test_value="off"), capsule_flags():
+            mode = Mode(_StockLinker(cxx), default_mode_query()).register(*EXACT_REWRITES)
+            return theano.function(inputs, outputs, mode=mode, **kwargs)
+
+    return compile_it

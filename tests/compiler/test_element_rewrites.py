@@ -1,0 +1,74 @@
+"""Elements of vectors in compiled functions: the numbers of Theano's own Ops, none of which is left."""
+
+from pymc3_vi.compiler import compile_function
+from pymc3_vi.compiler.ops import CumulativeSum, PutElements, TakeElements
+
+import numpy as np
+import pytest
+import theano
+import theano.tensor as tt
+from theano.tensor.extra_ops import CumOp
+from theano.tensor.subtensor import AdvancedIncSubtensor1, AdvancedSubtensor1, IncSubtensor
+
+GENERAL = (AdvancedSubtensor1, AdvancedIncSubtensor1, CumOp, IncSubtensor)
+INDEX = np.array([2, 0, 2, 5, 1])
+
+
+def ops_of(function):
+    return [node.op for node in function.maker.fgraph.toposort()]
+
+
+@pytest.mark.parametrize("engine", ["island", "exact"])
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x, i: x[i],
+        lambda x, i: x[tt.cast(i, "int32")],
+        lambda x, i: tt.set_subtensor(x[i], tt.exp(x[:5])),
+        lambda x, i: tt.inc_subtensor(x[i], 2.0),
+        lambda x, i: tt.inc_subtensor(x[3], tt.sum(x)),
+        lambda x, i: tt.set_subtensor(x[-1], 7.0),
+        lambda x, i: tt.cumsum(x),
+        lambda x, i: tt.grad(tt.sum(tt.sqr(tt.cumsum(x[i])) * x[2]), x),
+    ],
+)
+def test_the_same_numbers_without_general_ops(build, engine, rng):
+    x, i = tt.dvector(), tt.lvector()
+    value = rng.standard_normal(6)
+    function = compile_function([x, i], build(x, i), engine=engine, on_unused_input="ignore")
+    expected = theano.function([x, i], build(x, i), mode="FAST_COMPILE", on_unused_input="ignore")(value, INDEX)
+    np.testing.assert_allclose(function(value, INDEX), expected, rtol=1e-15)
+    assert not any(isinstance(op, GENERAL) for op in ops_of(function))
+    assert any(isinstance(op, (TakeElements, PutElements, CumulativeSum)) for op in ops_of(function))
+
+
+def test_what_is_needed_elsewhere_is_not_overwritten(rng):
+    x, i = tt.dvector(), tt.lvector()
+    double = 2 * x
+    function = compile_function([x, i], [tt.inc_subtensor(double[i], 1.0), double, tt.set_subtensor(x[i], 0.0), x])
+    value = rng.standard_normal(6)
+    before = value.copy()
+    added, doubled, zeroed, same = function(value, INDEX)
+    expected = 2 * before
+    np.add.at(expected, INDEX, 1.0)
+    np.testing.assert_array_equal(added, expected)
+    np.testing.assert_array_equal(doubled, 2 * before)
+    np.testing.assert_array_equal(zeroed, np.where(np.isin(np.arange(6), INDEX), 0, before))
+    np.testing.assert_array_equal(value, before)
+    np.testing.assert_array_equal(same, before)
+
+
+def test_temporaries_are_changed_in_place():
+    x, i = tt.dvector(), tt.lvector()
+    function = compile_function([x, i], tt.inc_subtensor(tt.exp(x)[i], 1.0))
+    assert [op.inplace for op in ops_of(function) if isinstance(op, PutElements)] == [True]
+
+
+def test_other_types_and_dimensions_keep_theanos_ops(rng):
+    integers, matrix, i = tt.lvector(), tt.dmatrix(), tt.lvector()
+    function = compile_function([integers, matrix, i], [integers[i], matrix[i], tt.cumsum(matrix, axis=1)])
+    assert sum(isinstance(op, GENERAL) for op in ops_of(function)) == 3
+    m = rng.standard_normal((6, 2))
+    found = function(np.arange(6), m, INDEX)
+    for a, b in zip(found, [INDEX, m[INDEX], np.cumsum(m, axis=1)]):
+        np.testing.assert_array_equal(a, b)

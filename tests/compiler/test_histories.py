@@ -1,0 +1,74 @@
+"""The engines run the same optimization: to the last bit without fused loops, up to rounding with them."""
+
+import os
+
+import pymc3_vi
+from pymc3_vi.compiler import ENGINES
+from pymc3_vi.compiler._function import _with_islands
+from pymc3_vi.compiler._rewrites import EXACT_REWRITES
+
+import numpy as np
+import pytest
+import theano
+
+from tests.zoo import ZOO
+
+pytestmark = pytest.mark.skipif(not theano.config.cxx, reason="there is no C++ compiler")
+
+#: Models whose every node Theano's linker compiles by itself; AGAINST_STOCK=all takes the whole zoo, and half an hour.
+AGAINST_STOCK = list(ZOO) if os.environ.get("AGAINST_STOCK") == "all" else ["schools_noncentred", "logistic"]
+
+FAST = ["normal", "schools_noncentred"]
+
+
+def register(monkeypatch, compile_it):
+    """Make `compile_it` the engine "other"."""
+    monkeypatch.setitem(ENGINES._entries, "other", compile_it)
+    monkeypatch.setitem(ENGINES._aliases, "other", "other")
+
+
+def history(name, engine, steps=100):
+    """Losses of a fit of a fresh model, whose minibatches start anew as well."""
+    optimizer = pymc3_vi.adam(learning_rate=0.01)
+    with ZOO[name]():
+        inference = pymc3_vi.ADVI(random_seed=5)
+        inference.fit(steps, progressbar=False, obj_optimizer=optimizer, fn_kwargs={"engine": engine})
+    return inference.hist
+
+
+def _islands_without_loops(inputs, outputs, **kwargs):
+    return _with_islands(inputs, outputs, [EXACT_REWRITES], False, kwargs)
+
+
+def assert_engines_agree(name, monkeypatch):
+    register(monkeypatch, _islands_without_loops)
+    fused = history(name, "island")
+    # Which products are contracted to fused multiply-adds depends on the code around them and on the level of
+    # optimization; without contractions nothing does, and a low level saves time.
+    with theano.config.change_flags(gcc__cxxflags=f"{theano.config.gcc__cxxflags} -ffp-contract=off -O0"):
+        exact = history(name, "exact")
+        np.testing.assert_array_equal(history(name, "other"), exact)
+    np.testing.assert_allclose(fused, exact, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", FAST)
+def test_islands_do_what_single_nodes_do_and_fused_loops_change_it_by_rounding_only(name, monkeypatch):
+    assert_engines_agree(name, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in ZOO if name not in FAST])
+def test_islands_do_what_single_nodes_do_and_fused_loops_change_it_by_rounding_only_in_the_zoo(name, monkeypatch):
+    assert_engines_agree(name, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", AGAINST_STOCK)
+def test_exact_histories_are_those_of_the_stock_linker(name, stock_linked, monkeypatch):
+    register(monkeypatch, stock_linked)
+    np.testing.assert_array_equal(history(name, "exact"), history(name, "other"))
+
+
+def test_the_engine_of_a_fit_can_be_chosen():
+    with pytest.raises(pymc3_vi.errors.UnknownNameError, match="(?s)exakt.*exact"):
+        history("normal", "exakt", steps=1)
