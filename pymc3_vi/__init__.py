@@ -3,7 +3,7 @@
 The names are those of ``pymc3.variational``; ``pymc3_vi.install()`` puts them in PyMC3's place.
 """
 
-from . import _compat  # noqa: F401  (must run before Theano is imported)
+from . import compat  # noqa: F401  (must run before Theano is imported)
 
 # isort: split
 from . import (
@@ -23,11 +23,11 @@ from . import (
 )
 from .approximations import Empirical, FullRank, MeanField, NormalizingFlow, sample_approx
 from .callbacks import Callback, CheckParametersConvergence, Tracker
+from .compat._install import install, uninstall
 from .compiler import clear_cache, fast_build, show_config
 from .core import Approximation, Group, ObjectiveFunction, Operator
 from .diagnostics import Converged
 from .inference import ADVI, ASVGD, DADVI, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
-from .install import install, uninstall
 from .operators import KL, KSD
 from .results import Checkpoint, load, loo
 from .stein import Stein

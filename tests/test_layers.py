@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pymc3_vi"
 
 #: Level of every top-level module or folder of the package; a module imports only from its own folder or below.
 LEVELS = {
-    "errors": 0, "_compat": 0, "validation": 1, "registry": 2,
+    "errors": 0, "validation": 1, "registry": 2,
     "compiler": 3,
     "graph": 4,
     "steps": 4.5,
@@ -19,11 +19,11 @@ LEVELS = {
     "diagnostics": 9,
     "results": 10,
     "inference": 11,
-    "plots": 12, "opvi": 12, "install": 12, "__init__": 12,
+    "plots": 12, "opvi": 12, "compat": 12, "__init__": 12,
 }  # fmt: skip
 
 #: Where ``import pymc3`` is allowed.
-PYMC3_READERS = {"model", "results", "install"}
+PYMC3_READERS = {"model", "results", "compat"}
 
 MAX_LINES = 420
 
@@ -91,8 +91,8 @@ def test_no_imports_inside_functions():
                 for node in ast.walk(function):
                     if isinstance(node, (ast.Import, ast.ImportFrom)):
                         found.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
-    # _compat must try imports that may fail before Theano is there.
-    assert [f for f in found if not f.startswith("_compat.py")] == []
+    # What runs before Theano must try imports that may fail.
+    assert [f for f in found if not f.startswith("compat/_before_theano.py")] == []
 
 
 @pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -117,3 +117,17 @@ def test_the_compiler_knows_nothing_of_the_rest():
             if target not in allowed:
                 found.append(f"{path.relative_to(PACKAGE)}:{line} (compiler imports {target})")
     assert found == []
+
+
+def test_what_runs_before_theano_imports_nothing_of_the_rest():
+    tree = ast.parse((PACKAGE / "compat" / "__init__.py").read_text(encoding="utf-8"))
+    early = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level == 1 for a in n.names}
+    early = {f"{name}.py" for name in early} | {"__init__.py"}
+    found = []
+    for name in sorted(early):
+        path = PACKAGE / "compat" / name
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        found += [target for target, _ in _imported_units(path, tree) if target != "compat"]
+        found += [node.names[0].name for node in tree.body if isinstance(node, ast.Import)]
+    assert "_before_theano.py" in early
+    assert {name.split(".")[0] for name in found} <= {"importlib", "os", "sys", "types", "warnings"}

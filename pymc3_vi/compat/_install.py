@@ -6,7 +6,7 @@ import sys
 import pymc3
 import theano.graph.op
 
-from .compiler import compute_test_value
+from ..compiler import compute_test_value
 
 __all__ = ["install", "uninstall"]
 
@@ -33,6 +33,7 @@ _NAMES = (
 #: Names of this package that PyMC3 does not have at its top level: its tutorials use them there, or they are new.
 _EXTRA_NAMES = ("Tracker", "CheckParametersConvergence", "DADVI")
 
+_PACKAGE = __package__.partition(".")[0]
 _MISSING = object()
 _saved = None
 
@@ -73,8 +74,8 @@ def install():
     global _saved
     if _saved is not None:
         return _Installation()
-    package = importlib.import_module(__package__)
-    modules = {name: importlib.import_module(f"{__package__}.{name}") for name in _SUBMODULES}
+    package = importlib.import_module(_PACKAGE)
+    modules = {name: importlib.import_module(f"{_PACKAGE}.{name}") for name in _SUBMODULES}
     attributes, entries = {}, {}
 
     def replace(owner, name, value):
