@@ -15,11 +15,11 @@ from pathlib import Path
 from unittest import mock
 
 import pymc3_vi
+from pymc3_vi.algorithms.newton import WarmStart
+from pymc3_vi.algorithms.newton._lbfgs import InverseHessian
+from pymc3_vi.algorithms.newton._warm_start import Arrival
 from pymc3_vi.approximations.gaussian import Chart, Curvature, Draws
 from pymc3_vi.errors import NonFiniteError, StartError
-from pymc3_vi.inference.newton import WarmStart
-from pymc3_vi.inference.newton._lbfgs import InverseHessian
-from pymc3_vi.inference.newton._warm_start import Arrival
 
 import numpy as np
 import theano
@@ -64,7 +64,7 @@ class _Independent(Draws):
         return np.random.default_rng([self.seed, self.taken]).standard_normal((2 * count, self.d))
 
 
-NEWTON = "pymc3_vi.inference.newton"
+NEWTON = "pymc3_vi.algorithms.newton"
 NO_PATH = (f"{NEWTON}._warm_start.WarmStart.run", _stay)
 NO_PRECONDITIONING = (f"{NEWTON}._warm_start.WarmStart.run", _forget)
 ONE_START = (f"{NEWTON}._warm_start.EXTRA_STARTS", 0)

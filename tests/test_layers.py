@@ -18,6 +18,7 @@ LEVELS = {
     "operators": 8,
     "diagnostics": 9,
     "results": 10,
+    "algorithms": 10.5,
     "inference": 11,
     "plots": 12, "opvi": 12, "compat": 12, "__init__": 12,
 }  # fmt: skip

@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from ..algorithms.newton import NewtonStep, newton_step
 from ..callbacks import Callback
 from ..core import StepOptions
 from ..diagnostics import Converged
@@ -20,7 +21,6 @@ from ._interrupts import Interrupts
 from ._loop import run_loop
 from ._non_finite import non_finite_error
 from ._pre_flight import check_draws
-from .newton import NewtonStep, newton_step
 
 __all__ = ["Inference", "FitState"]
 
@@ -129,7 +129,7 @@ class Inference(SavedInference):
             The same for a trainable test function.
         obj_optimizer, test_optimizer : callable, optional
             ``(loss_or_grads, params) -> updates``, e.g. ``pymc3_vi.adam(learning_rate=0.01)``.  By default Gaussian
-            families on whole data are fitted by :class:`~pymc3_vi.inference.newton.NewtonStep`, everything else by
+            families on whole data are fitted by :class:`~pymc3_vi.algorithms.newton.NewtonStep`, everything else by
             :class:`~pymc3_vi.inference.AnnealedAdam`; both return an average of the iterates.
         more_obj_params, more_tf_params : list of shared variables, optional
             Further parameters to train, e.g. an encoder's weights.

@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 from theano.graph.basic import ancestors
 
+from ..algorithms.newton import NewtonStep
 from ..errors import NonFiniteDrawsWarning, StartError
 from ._non_finite import TermsAtDraws, draws_of_rows
-from .newton import NewtonStep
 
 __all__ = ["check_draws", "DRAWS"]
 

@@ -6,6 +6,7 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
+from ..algorithms.newton import minimise
 from ..approximations.gaussian import Curvature, matched_pairs
 from ..compiler import compile_function, without_test_values
 from ..compiler.vectorize import vectorize_graph
@@ -13,7 +14,6 @@ from ..core import STARTS, Start
 from ..errors import StartError
 from ..graph import SeedStream, substitute
 from ..model import full_data, prior_points
-from .newton import minimise
 
 __all__ = [
     "FlatDensity",

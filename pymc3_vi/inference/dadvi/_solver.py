@@ -6,9 +6,9 @@ import numpy as np
 import theano
 from scipy import optimize
 
+from ...algorithms.newton import Evaluation
 from ...diagnostics import FixedDrawELBO, replicate_errors
 from ...errors import HessianError
-from ..newton import Evaluation
 
 __all__ = ["BatchTarget", "Solver", "Solution", "OPTIMIZERS"]
 

@@ -1,9 +1,9 @@
 """The Newton rule from the front door: exact where the truth is known, and a good citizen of the loop."""
 
 import pymc3_vi
+from pymc3_vi.algorithms.newton import NewtonStep
 from pymc3_vi.compiler import compile_count
 from pymc3_vi.errors import NonFiniteError
-from pymc3_vi.inference.newton import NewtonStep
 
 import numpy as np
 import pymc3 as pm
