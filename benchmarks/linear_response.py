@@ -22,11 +22,12 @@ DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "accuracy_dadvi.md"
 INTRODUCTION = """# Accuracy of deterministic fits
 
 Made by `python -m benchmarks.linear_response`. Every model of `benchmarks/development_set.py` is fitted once by
-`fit(method="dadvi", random_seed=1)`, and by the default `fit(n=10000, random_seed=1)` for its time. The truth is the *posterior*: a long
-NUTS run (16,000 draws; the largest Monte Carlo error of a mean is 0.0175 standard deviations), or its closed form. Errors are those of the
-unconstrained variables: of means in posterior standard deviations, of standard deviations relative, of the mean field itself and of its
-linear response. Seconds are CPU seconds of the Python process (what g++ takes is not in them), in brackets those without building and
-compiling graphs; those of DADVI include the covariance.
+`fit(method="dadvi", random_seed=1)`, and by the default `fit(n=10000, random_seed=1)` for its time. The truth is the
+*posterior*: a long NUTS run (16,000 draws; the largest Monte Carlo error of a mean is 0.0175 standard deviations), or
+its closed form. Errors are those of the unconstrained variables: of means in posterior standard deviations, of standard
+deviations relative, of the mean field itself and of its linear response. Seconds are CPU seconds of the Python process
+(what g++ takes is not in them), in brackets those without building and compiling graphs; those of DADVI include the
+covariance.
 
 """
 
@@ -83,7 +84,8 @@ def table(found):
     lines = [
         "Over all values of all models, and with every model counted once (median of the models' medians):",
         "",
-        "| | mean error: median | 90 % | sd error of the mean field: median | 90 % | sd error of the linear response: median | 90 % |",
+        "| | mean error: median | 90 % | sd error of the mean field: median | 90 % "
+        "| sd error of the linear response: median | 90 % |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for title, reduce in (("values", list), ("models", lambda x: [np.median(x)])):

@@ -31,8 +31,7 @@ def _fit(package, model, cache, options, draws):
             _command(package, model, "fit", options, draws),
             env=environment(package, cache, options.threads),
             cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
             timeout=options.timeout,
         )

@@ -161,7 +161,7 @@ def test_misspelt_keywords_are_refused(model, call, words):
 
 def test_half_built_objects_and_unknown_parts_are_named(model):
     with pytest.raises(AttributeError, match="groups"):
-        pymc3_vi.MeanField.__new__(pymc3_vi.MeanField).mean
+        _ = pymc3_vi.MeanField.__new__(pymc3_vi.MeanField).mean
     with pytest.raises(ValueError, match="Got 'globl' instead.*Did you mean 'global'"):
         pymc3_vi.MeanField(model=model).collect("mean", "globl")
 
@@ -182,7 +182,7 @@ def test_writing_through_a_shortcut_reaches_the_group(model):
     approx.shared_params = new
     assert approx.groups[0].shared_params is new
     with pytest.raises(AttributeError, match="'MeanField' object has no attribute 'no_such_thing'"):
-        approx.no_such_thing
+        _ = approx.no_such_thing
 
 
 def test_variance_collapse_is_announced_once(model):

@@ -101,7 +101,8 @@ class EmpiricalGroup(Group):
     def log_density(self, eps):
         """Always an error: particles have no density."""
         raise ExplicitInferenceError(
-            "EmpiricalGroup does not define log q: particles have no density. Use MeanField, FullRank or NormalizingFlow."
+            "EmpiricalGroup does not define log q: particles have no density. "
+            "Use MeanField, FullRank or NormalizingFlow."
         )
 
     @node_property

@@ -80,7 +80,8 @@ class NormalizingFlowGroup(Group):
         if self.user_params is not None:
             if flow is not None:
                 raise ParametrizationError(
-                    "NormalizingFlowGroup got both a flow formula and params; the params tell the flows, drop the formula."
+                    "NormalizingFlowGroup got both a flow formula and params; the params tell the flows, "
+                    "drop the formula."
                 )
             return Formula("-".join(flow_for_params(self.user_params[i]).short_name for i in self._positions()))
         if flow is not None and not isinstance(flow, (str, Formula)):

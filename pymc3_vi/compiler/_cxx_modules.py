@@ -115,7 +115,7 @@ def compiler_version(cxx):
                 [cxx, "-dumpversion"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
             ).stdout.strip()
         except OSError as error:
-            raise CompileError(f"The compiler {cxx!r} cannot be run: {error}")
+            raise CompileError(f"The compiler {cxx!r} cannot be run: {error}") from error
     return _versions[cxx]
 
 
@@ -167,7 +167,7 @@ def _run_compiler(command, source, target):
             command, input=source.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=tempfile.gettempdir()
         )
     except OSError as error:
-        raise CompileError(f"The compiler {command[0]!r} cannot be run: {error}")
+        raise CompileError(f"The compiler {command[0]!r} cannot be run: {error}") from error
     if done.returncode or not os.path.exists(target):
         message = done.stdout.decode(errors="replace")
         errors = [line for line in message.splitlines() if "error" in line] or message.splitlines()
@@ -219,7 +219,7 @@ def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs
                     _run_compiler(command, source.replace(MODULE_NAME, name), temporary)
                     os.replace(temporary, path)
                 except OSError as error:
-                    raise CompileError(f"{path} cannot be written: {error}")
+                    raise CompileError(f"{path} cannot be written: {error}") from error
                 finally:
                     if os.path.exists(temporary):
                         os.unlink(temporary)
@@ -229,6 +229,6 @@ def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs
             except ImportError as error:  # a damaged file, from a full disk or a copied directory
                 logger.debug("%s cannot be loaded (%s); it is compiled anew.", path, error)
                 if attempt:
-                    raise CompileError(f"The compiled module cannot be loaded: {error}")
+                    raise CompileError(f"The compiled module cannot be loaded: {error}") from error
                 with contextlib.suppress(FileNotFoundError):  # `clear_cache` in another process
                     os.unlink(path)

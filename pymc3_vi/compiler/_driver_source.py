@@ -177,7 +177,10 @@ static PyObject* pv_run(PyObject* self, PyObject* args) {
             }
         }
         // all new values are read before the first is written: one update may be another one's old value
-        for (j = 0; j < p->n_updates; ++j) { p->values[j] = PyList_GET_ITEM(p->sources[j], 0); Py_INCREF(p->values[j]); }
+        for (j = 0; j < p->n_updates; ++j) {
+            p->values[j] = PyList_GET_ITEM(p->sources[j], 0);
+            Py_INCREF(p->values[j]);
+        }
         for (j = 0; j < p->n_updates; ++j) pv_put_back(p->targets[j], p->values[j]);
         if (PyErr_CheckSignals()) { Py_XDECREF(result); return pv_stop(status, i + 1, -1, 0); }
     }

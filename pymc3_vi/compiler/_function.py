@@ -197,7 +197,7 @@ def run_steps(function, k, keep_memory=False):
 
 
 def calls_done(function, unknown=None):
-    """How many calls of `function` through :func:`run_steps` have been completed; `unknown` where nothing counts them."""
+    """How many calls of `function` through :func:`run_steps` were completed; `unknown` where nothing counts them."""
     return getattr(function.fn, "calls_done", unknown)
 
 

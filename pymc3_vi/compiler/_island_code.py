@@ -268,7 +268,7 @@ static PyObject* make_{name}(PyObject* self, PyObject* args) {{
         return {
             "failure_var": "__failure",
             "id": number,
-            "fail": fail or "{__failure = %d; goto __done;}" % number,
+            "fail": fail or f"{{__failure = {number}; goto __done;}}",
             "py_ptr": f"py_{name}",
             "stor_ptr": f"storage_{name}",
         }
@@ -316,7 +316,7 @@ static PyObject* make_{name}(PyObject* self, PyObject* args) {{
                 prepare.append(variable.type.c_init(name, sub))
                 prepare.append(f"py_{name} = Py_None; Py_INCREF(Py_None);")
                 if is_output:
-                    sub["fail"] = "{__failure = %d; goto __synced_%d;}" % (number, number)
+                    sub["fail"] = f"{{__failure = {number}; goto __synced_{number};}}"
                     end.append(f"if (!__failure) {{ {variable.type.c_sync(name, sub)} }}")
                     end.append(f"__synced_{number}: ;")
                     end.append(f"if (!__failure) {{ Py_INCREF(py_{name}); pv_put_back({cell}, py_{name}); }}")

@@ -198,7 +198,7 @@ class IslandLinker(VMLinker):
         try:
             return compile_module(source, self.cxx, arguments, include_dirs, lib_dirs, libs, self.exact)
         except CompileError as error:
-            raise IslandsUnavailable(str(error))
+            raise IslandsUnavailable(str(error)) from error
 
 
 def _aliased(nodes, outputs):

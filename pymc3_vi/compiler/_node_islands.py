@@ -1,8 +1,8 @@
 """Islands of one node each, with the code that Theano's own linker generates for it.
 
 g++ contracts products and sums to fused multiply-adds, and which ones depends on what surrounds them: whether a loop
-counts as hot, and is then rearranged, follows from the number of checks before it.  Only the same function around a node
-therefore rounds as Theano's linker does.
+counts as hot, and is then rearranged, follows from the number of checks before it.  Only the same function around a
+node therefore rounds as Theano's linker does.
 """
 
 from theano.graph.fg import FunctionGraph

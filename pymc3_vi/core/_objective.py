@@ -225,7 +225,9 @@ class ObjectiveFunction:
             grads = get_or_compute_grads(target, params)
             result.update(self._apply_optimizer(options.test_optimizer, grads, params, options, []))
         elif options.tf_n_mc is not None or options.more_tf_params:
-            warnings.warn(f"'tf_n_mc' and 'more_tf_params' are ignored: {self.op} has no test function to train.")
+            warnings.warn(
+                f"'tf_n_mc' and 'more_tf_params' are ignored: {self.op} has no test function to train.", stacklevel=2
+            )
         params = _once(self.obj_params + options.more_obj_params)
         target = self(options.obj_n_mc, more_obj_params=options.more_obj_params, **self._replacements(options))
         grads = get_or_compute_grads(target, params)

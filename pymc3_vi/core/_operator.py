@@ -53,7 +53,8 @@ class Operator:
         self._terms = None
         if approx.has_local and not self.supports_aevb:
             raise AEVBInferenceError(
-                f"{self} does not support local (amortised) variables; use KLqp with a mean-field, full-rank or flow group."
+                f"{self} does not support local (amortised) variables; use KLqp with a mean-field, full-rank or flow "
+                "group."
             )
         if self.require_logq and not approx.has_logq:
             raise ExplicitInferenceError(

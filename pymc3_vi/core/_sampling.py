@@ -63,7 +63,7 @@ class Sampling:
         return dict(zip(names, arrays))
 
     def draws_per_call(self, draws, nodes):
-        """How many of `draws` draws of `nodes` (of the model's variables) one compiled call makes, for want of memory."""
+        """How many of `draws` draws of `nodes` (the model's variables) one compiled call makes, for want of memory."""
         cached = self.__dict__.setdefault("_cache", {}).setdefault("draws_per_call", {})
         key = (draws, *nodes)
         if key not in cached:

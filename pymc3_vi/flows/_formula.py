@@ -115,7 +115,7 @@ class Formula:
         return f"Formula({self.formula!r})"
 
     def _repr_latex_(self):
-        return r"$\mathcal{N}(0, 1) \to \text{%s}$" % self.formula
+        return rf"$\mathcal{{N}}(0, 1) \to \text{{{self.formula}}}$"
 
 
 def seems_like_formula(formula):

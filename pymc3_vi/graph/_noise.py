@@ -154,12 +154,12 @@ class StepNoise:
         return {p: b.allocate(self.rows, self.counter) for p, b in zip(self._placeholders, self.blocks)}
 
     def sample(self, rows, generator):
-        """Noise of `rows` steps from another generator, one array (rows, ...) per block; the blocks stay as they are."""
+        """Noise of `rows` steps from another generator, an array (rows, ...) per block; the blocks stay as they are."""
         draw = {"normal": generator.standard_normal, "uniform": generator.random}
         return [draw[b.kind]((rows,) + b.shape).astype(b.shared.dtype) for b in self.blocks]
 
     def refill(self):
-        """New noise in every block, counter back to 0; an exception in between (Ctrl-C) leaves the streams as they were."""
+        """New noise in every block, counter back to 0; an exception in between (Ctrl-C) leaves the streams alone."""
         states = [block.generator.bit_generator.state for block in self.blocks]
         try:
             for block in self.blocks:

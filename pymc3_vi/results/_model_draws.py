@@ -73,8 +73,8 @@ class ModelDraws:
         """The importance weights; raises where there are none, warns where they are not reliable."""
         if self.logq is None:
             raise ExplicitInferenceError(
-                f"{caller}(correct='psis') needs importance weights, which need log q, but {self.title} does not define "
-                "it. Leave out 'correct'."
+                f"{caller}(correct='psis') needs importance weights, which need log q, but {self.title} does not "
+                "define it. Leave out 'correct'."
             )
         if self.weights is None:
             raise VariationalInferenceError(

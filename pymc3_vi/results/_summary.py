@@ -43,7 +43,8 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
     r"""Posterior means, standard deviations and highest-density intervals with their Monte Carlo errors.
 
     .. math:: \hat\mu = \sum_s w_s f_s, \qquad \mathrm{se}(\hat\mu)^2 = \sum_s w_s^2 (f_s - \hat\mu)^2, \qquad
-              \mathrm{se}(\hat\sigma)^2 = \sum_s w_s^2 \left[\frac{(f_s - \hat\mu)^2 - \hat\sigma^2}{2 \hat\sigma}\right]^2
+              \mathrm{se}(\hat\sigma)^2
+              = \sum_s w_s^2 \left[\frac{(f_s - \hat\mu)^2 - \hat\sigma^2}{2 \hat\sigma}\right]^2
 
     with w = 1 / draws, or Pareto-smoothed importance weights.
 

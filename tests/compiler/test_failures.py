@@ -130,8 +130,7 @@ def _run_python(script, flags=""):
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script)],
         env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr

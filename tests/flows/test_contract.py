@@ -62,7 +62,7 @@ def test_it_stays_invertible_for_large_parameters(name, rng):
         params = random_params(type(flow), d, rng, size=5.0)
         z_next, log_det = run(flow, params, z)
         assert np.isfinite(z_next).all() and np.isfinite(log_det).all()
-        matrices = jacobians(lambda v: flow.transform_and_log_det(v, params)[0], z)
+        matrices = jacobians(lambda v, params=params: flow.transform_and_log_det(v, params)[0], z)
         signs = np.linalg.slogdet(matrices)[0]
         # Where the squeeze is below rounding, the sign of the autodiff determinant is noise.
         assert len(set(signs[log_det > -20])) <= 1

@@ -184,6 +184,6 @@ class TestRegistration:
     def test_an_unfinished_flow_says_what_it_lacks(self):
         cls = type("Unfinished", (AbstractFlow,), {"short_name": "unfinished"})
         with pytest.raises(NotImplementedError, match=r"Unfinished must implement transform_and_log_det\(z, params\)"):
-            cls(dim=2).forward
+            _ = cls(dim=2).forward
         with pytest.raises(NotImplementedError, match="Unfinished must implement solve_jacobian_transpose"):
             cls(dim=2).solve_jacobian_transpose(None, None, None)

@@ -113,8 +113,11 @@ def test_a_warm_start_that_was_interrupted_begins_again_as_it_did(model, interru
     _same_fit(parts, whole)
 
 
-@pytest.mark.parametrize("place", [(Step, "_recorded"), (Step, "_first_broken"), (History, "extend"), (Progress, "update")],
-                         ids=lambda place: place[1])  # fmt: skip
+@pytest.mark.parametrize(
+    "place",
+    [(Step, "_recorded"), (Step, "_first_broken"), (History, "extend"), (Progress, "update")],
+    ids=lambda place: place[1],
+)
 def test_an_interrupt_between_compiled_steps(model, monkeypatch, place):
     owner, name = place
     original, calls = getattr(owner, name), []

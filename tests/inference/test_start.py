@@ -16,7 +16,7 @@ def skewed():
     """Log density 3 x - e^x: mode log 3, curvature 3 there; and a Gaussian 500 away with sd 0.01."""
     with pymc3_vi.fast_build(), pm.Model() as model:
         x = pm.Flat("x")
-        y = pm.Normal("y", 500.0, 0.01, shape=2)
+        pm.Normal("y", 500.0, 0.01, shape=2)
         pm.Potential("target", 3.0 * x - tt.exp(x))
     return model
 

@@ -45,8 +45,19 @@ class _Watch:
     'compile' is not among the events, because NumPy parses the headers of arrays with ``ast.literal_eval``.
     """
 
-    EVENTS = ("pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "os.fork", "subprocess.Popen", "socket.connect",
-              "exec", "ctypes.dlopen", "os.mkdir", "os.remove")  # fmt: skip
+    EVENTS = (
+        "pickle.find_class",
+        "os.system",
+        "os.exec",
+        "os.posix_spawn",
+        "os.fork",
+        "subprocess.Popen",
+        "socket.connect",
+        "exec",
+        "ctypes.dlopen",
+        "os.mkdir",
+        "os.remove",
+    )
 
     def __init__(self):
         self.on, self.seen = False, []
@@ -73,9 +84,8 @@ def saved(tmp_path_factory):
     inference.approx.save(folder / "approximation.npz")
     inference.save(folder / "inference.npz")
     others = []
-    for number, other in enumerate([
-        hierarchy(prior_sd=5.5), hierarchy(shape=3), hierarchy(y=np.append(Y[:-1], Y[-1] + 1e-6)), hierarchy(y=Y[:-1]), vector()
-    ]):  # fmt: skip
+    changed = hierarchy(prior_sd=5.5), hierarchy(shape=3), hierarchy(y=np.append(Y[:-1], Y[-1] + 1e-6))
+    for number, other in enumerate([*changed, hierarchy(y=Y[:-1]), vector()]):
         path = folder / f"{number}.npz"
         pymc3_vi.FullRankADVI(model=other, random_seed=1).save(path)
         others.append(path.read_bytes())

@@ -112,7 +112,7 @@ def test_a_second_run_is_added(inference):
 
 def test_warnings_are_kept_and_shown(inference):
     def careful(approx, losses, i):
-        warnings.warn("take care")
+        warnings.warn("take care", stacklevel=2)
 
     for _ in range(2):
         with pytest.warns(UserWarning, match="take care"):

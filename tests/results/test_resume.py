@@ -297,7 +297,7 @@ def test_checkpoints_are_written_when_due(tmp_path):
         100,
         progressbar=False,
         obj_optimizer=pymc3_vi.sgd(learning_rate=1e-3),
-        callbacks=[checkpoint, lambda a, l, i: seen.append((i, checkpoint.saved))],
+        callbacks=[checkpoint, lambda approx, losses, i: seen.append((i, checkpoint.saved))],
     )
     assert seen[38:41] == [(39, None), (40, 40), (41, 40)] and checkpoint.saved == 80
     assert pymc3_vi.Inference.load(path, hierarchy()).state.i == 80

@@ -30,16 +30,25 @@ MAKE = {
     "flow with head": lambda m: pymc3_vi.NormalizingFlow("planar*2-hh", model=m, random_seed=3),
     "flow without head": lambda m: pymc3_vi.NormalizingFlow("scale-radial-loc", model=m, random_seed=3),
     "groups": lambda m: pymc3_vi.Approximation(
-        [pymc3_vi.Group([m["w"]], vfam="fr", model=m, random_seed=[1, 2]), pymc3_vi.Group(None, vfam="mf", model=m)], model=m
+        [pymc3_vi.Group([m["w"]], vfam="fr", model=m, random_seed=[1, 2]), pymc3_vi.Group(None, vfam="mf", model=m)],
+        model=m,
     ),
     "shared params": lambda m: pymc3_vi.Approximation(
-        [pymc3_vi.Group(None, params={"mu": theano.shared(np.ones(3)), "rho": np.zeros(3)}, model=m, random_seed=1)], model=m
+        [pymc3_vi.Group(None, params={"mu": theano.shared(np.ones(3)), "rho": np.zeros(3)}, model=m, random_seed=1)],
+        model=m,
     ),
     "flow params": lambda m: pymc3_vi.Approximation(
-        [pymc3_vi.Group(None, params={0: {"rho": theano.shared(np.ones(3))}, 1: {"loc": theano.shared(np.ones(3))}},
-                        model=m, random_seed=1)], model=m
+        [
+            pymc3_vi.Group(
+                None,
+                params={0: {"rho": theano.shared(np.ones(3))}, 1: {"loc": theano.shared(np.ones(3))}},
+                model=m,
+                random_seed=1,
+            )
+        ],
+        model=m,
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MAKE)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).resolve().parents[2] / "scripts" / "find_python.sh"
-THIS_VERSION = "%d.%d" % sys.version_info[:2]
+THIS_VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 # Folders with what the script itself needs, but possibly with a Python too: only these tools are linked.
 TOOLS = ("bash", "env", "ls")
 
@@ -29,8 +29,7 @@ def machine(tmp_path):
         return subprocess.run(
             [str(SCRIPT)],
             env={"PATH": str(folder), "HOME": str(tmp_path), **environment},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
         )
 

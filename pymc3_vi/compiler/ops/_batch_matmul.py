@@ -13,10 +13,11 @@ __all__ = ["BatchMatmul", "batch_matmul"]
 
 # Products for which BLAS takes longer to prepare than to compute.
 _SMALL_PRODUCTS = """
-// z (n, m) = a (n, k) b (k, m) for a factor b that stays in the first cache: blocks of 4 rows and two vectors of columns,
-// with their sums in registers.  `steps` are the distances of rows and of columns of each factor.
-template <typename T> static void pv_blocked_product(npy_intp n, npy_intp m, npy_intp k, const T* a, const npy_intp* steps_a,
-                                                     const T* b, const npy_intp* steps_b, T* padded, T* z) {
+// z (n, m) = a (n, k) b (k, m) for a factor b that stays in the first cache: blocks of 4 rows and two vectors of
+// columns, with their sums in registers.  `steps` are the distances of rows and of columns of each factor.
+template <typename T> static void pv_blocked_product(npy_intp n, npy_intp m, npy_intp k, const T* a,
+                                                     const npy_intp* steps_a, const T* b, const npy_intp* steps_b,
+                                                     T* padded, T* z) {
     typedef typename pv_vec<T>::type V;
     const npy_intp w = 32 / sizeof(T), block = 2 * w, blocks = (m + block - 1) / block;
     for (npy_intp j = 0; j < blocks * block; ++j)
@@ -53,8 +54,8 @@ template <typename T> static void pv_blocked_product(npy_intp n, npy_intp m, npy
 }
 
 // z (n, m) = a (n, k) b (k, m); trans says whether the columns of a factor lie together instead of its rows.
-template <typename T> static int pv_small_product(int n, int m, int k, const T* a, npy_intp lda, char trans_a, const T* b,
-                                                  npy_intp ldb, char trans_b, T* padded, T* z) {
+template <typename T> static int pv_small_product(int n, int m, int k, const T* a, npy_intp lda, char trans_a,
+                                                  const T* b, npy_intp ldb, char trans_b, T* padded, T* z) {
     const bool rows = trans_a == 'N' || (n == 1 && lda == 1), columns = trans_b == 'T' || (m == 1 && ldb == 1);
     if (m == 1 && trans_a == 'T') {  // a sum of columns
         const npy_intp step = trans_b == 'T' ? 1 : ldb;

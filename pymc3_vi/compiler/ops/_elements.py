@@ -141,7 +141,8 @@ class PutElements(_VectorOp):
             typedef {CTYPES[node.outputs[0].type.dtype]} T;
             const npy_intp n = PyArray_DIM({x}, 0), k = PyArray_DIM({index}, 0), m = PyArray_DIM({y}, 0);
             if (m != k && m != 1) {{
-                PyErr_Format(PyExc_ValueError, "%zd numbers cannot be put in %zd places.", (Py_ssize_t)m, (Py_ssize_t)k);
+                PyErr_Format(PyExc_ValueError, "%zd numbers cannot be put in %zd places.", (Py_ssize_t)m,
+                             (Py_ssize_t)k);
                 {fail}
             }}
             {keep if self.inplace else copy}

@@ -67,7 +67,8 @@ template <typename T> static void pv_substitute(npy_intp n, npy_intp m, const T*
     for (npy_intp k = 0; k < n; ++k) {
         const npy_intp i = lower ? k : n - 1 - k;
         T* row = x + i * m;
-        for (npy_intp j = lower ? 0 : i + 1; j < (lower ? i : n); ++j) pv_axpy<T>(m, -a[i * sr + j * sc], x + j * m, row);
+        for (npy_intp j = lower ? 0 : i + 1; j < (lower ? i : n); ++j)
+            pv_axpy<T>(m, -a[i * sr + j * sc], x + j * m, row);
         pv_scaled<T>(m, 1 / a[i * sr + i * sc], row, row);
     }
 }

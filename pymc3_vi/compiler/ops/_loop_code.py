@@ -160,6 +160,8 @@ static void {self.name}_loop(const npy_intp* n, void* const* p, const npy_intp (
             else:
                 moves.append(f"p[{slot}] = (npy_{dtype}*)r.p[{slot}] + ({inner}begin * r.s[{slot}][axis]);")
         newline, slots, cost = "\n", len(varying), nanoseconds(op, self.dtypes)
+        place = f"totals[part * {len(totals)}"
+        added = [f"        *(npy_float64*)p[{slot}] += {place} + {i}];" for i, slot in enumerate(totals)]
         points = " * ".join(f"n[{a}]" for a in range(op.ndim))
         return f"""
 struct {self.name}_range {{
@@ -190,7 +192,7 @@ static void {self.name}_parts(const npy_intp* n, void* const* p, const npy_intp 
     r.totals = totals;
     pv_parallel({self.name}_part, &r, parts);
     for (npy_intp part = 0; part < parts; ++part) {{
-{newline.join(f"        *(npy_float64*)p[{slot}] += totals[part * {len(totals)} + {i}];" for i, slot in enumerate(totals))}
+{newline.join(added)}
     }}
 }}
 """

@@ -208,7 +208,7 @@ class MedianDistance(COp):
                 {fail}
             }}
             if (!pv_allocate(&{z}, 0, NULL, PyArray_TYPE({h}))) {fail}
-            *(T*)PyArray_DATA({z}) =
-                pv_median_distance<T>(n, (const char*)PyArray_DATA({h}), PyArray_STRIDE({h}, 0), PyArray_STRIDE({h}, 1));
+            *(T*)PyArray_DATA({z}) = pv_median_distance<T>(n, (const char*)PyArray_DATA({h}), PyArray_STRIDE({h}, 0),
+                                                            PyArray_STRIDE({h}, 1));
         }}
         """

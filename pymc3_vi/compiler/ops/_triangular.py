@@ -182,7 +182,8 @@ class CholeskyFactor(_MatrixOp):
                                     {int(self.lower)}, 1, out);
                 pv_{letter}potrf(&uplo, &n, out, &n, &info);
                 // LAPACK may let NaN pass
-                for (int i = 0; !info && i < n; ++i) if (out[i * (npy_intp)n + i] != out[i * (npy_intp)n + i]) info = i + 1;
+                for (int i = 0; !info && i < n; ++i)
+                    if (out[i * (npy_intp)n + i] != out[i * (npy_intp)n + i]) info = i + 1;
                 if (info) {on_error}
             }}
         }}
@@ -326,7 +327,7 @@ class TriangularSolve(_MatrixOp):
 
     def L_op(self, inputs, outputs, output_grads):
         # M. B. Giles (2008), An extended collection of matrix derivative results, section 2.3.1
-        (a, b), (x,), (g,) = inputs, outputs, output_grads
+        (a, _), (x,), (g,) = inputs, outputs, output_grads
         b_bar = TriangularSolve(self.lower, not self.transposed)(a, g)
         left, right = (x, b_bar) if self.transposed else (b_bar, x)
         product = tt.outer(left, right) if x.ndim == 1 else _matmul(left, _transposed(right))
@@ -370,7 +371,8 @@ class TriangularSolve(_MatrixOp):
             }}
             Py_DECREF(l.array);
             if (broken) {{
-                pv_linalg_error("TriangularSolve: the matrix is singular (diagonal element %ld is zero).", (long)broken);
+                pv_linalg_error("TriangularSolve: the matrix is singular (diagonal element %ld is zero).",
+                                (long)broken);
                 {fail}
             }}
         }}

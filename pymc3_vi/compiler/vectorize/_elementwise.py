@@ -20,7 +20,7 @@ __all__ = ["core_axes"]
 
 
 def core_axes(axis, ndim):
-    """`axis` (None for all, or a sequence) of a tensor of `ndim` core dimensions, after the batch axis was put first."""
+    """`axis` (None for all, or a sequence) of a tensor with `ndim` core dimensions, once the batch axis is first."""
     return sorted(a % ndim + 1 for a in (range(ndim) if axis is None else axis))
 
 

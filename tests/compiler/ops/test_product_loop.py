@@ -143,7 +143,7 @@ def test_shapes_that_differ_raise(mode, rng):
 
 
 def test_what_cannot_be_a_pass_over_rows(rng):
-    (a, w), y = matrix_and_vector("float64"), tt.dvector()
+    (a, _), y = matrix_and_vector("float64"), tt.dvector()
     steps = (Instruction(ts.mul, (0, 1), "float64"),)
     outputs = (LoopOutput(2, (0, 1), "float64", False),)
     with pytest.raises(ValueError, match="one axis"):

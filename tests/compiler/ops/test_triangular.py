@@ -57,7 +57,9 @@ def test_gradient_of_factors(rng):
     for lower in (True, False):
         # a symmetric argument, because the Op reads one triangle
         check_gradient(
-            lambda root: CholeskyFactor(lower)(tt.dot(root, root.T) + 3 * tt.eye(4)), [rng.standard_normal((4, 4))], rng
+            lambda root, lower=lower: CholeskyFactor(lower)(tt.dot(root, root.T) + 3 * tt.eye(4)),
+            [rng.standard_normal((4, 4))],
+            rng,
         )
     root = rng.standard_normal((3, 4, 4))
     check_gradient(

@@ -59,9 +59,9 @@ def check_against_loop(build, values, batched=None, sizes=(1, 3), gradient=True,
             single, many = list(outputs), list(results)
             if gradient:
                 floats = [k for k, output in enumerate(outputs) if output.dtype.startswith("float")]
-                weigh = lambda k: tt.cos(outputs[k] + k)  # noqa: E731
-                single += _gradients(sum(tt.sum(weigh(k)) for k in floats), single_inputs)
-                costs = vectorize_graph([tt.sum(weigh(k)) for k in floats], replace)
+                weighed = [tt.sum(tt.cos(outputs[k] + k)) for k in floats]
+                single += _gradients(sum(weighed), single_inputs)
+                costs = vectorize_graph(weighed, replace)
                 many += _gradients(sum(tt.sum(cost) for cost in costs), inputs)
         one, all_at_once = compiled(single_inputs, single), compiled(inputs, many)
         for size in sizes:

@@ -101,7 +101,7 @@ def test_beyond_that_full_rank_is_the_optimum_of_mean_field_and_says_so():
 def test_a_small_full_rank_group_beside_many_values_finds_its_correlations(recwarn):
     """What the warning above advises."""
     cov = np.array([[1.0, 1.6], [1.6, 4.0]])
-    with pymc3_vi.fast_build(), pm.Model() as model:
+    with pymc3_vi.fast_build(), pm.Model():
         a, b = pm.Flat("a", shape=2), pm.Normal("b", 0.0, 1.0, shape=1100)
         pm.Potential("target", -0.5 * tt.dot(a - 1, tt.dot(np.linalg.inv(cov), a - 1)))
         groups = [pymc3_vi.Group([a], vfam="fr", random_seed=1), pymc3_vi.Group([b], vfam="mf")]

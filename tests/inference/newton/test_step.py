@@ -49,7 +49,7 @@ def test_mean_field_finds_the_inverse_diagonal_of_the_precision(gaussian):
 
 
 def test_groups_get_the_inverse_of_their_blocks_of_the_precision(gaussian):
-    with pymc3_vi.fast_build(), pm.Model() as model:
+    with pymc3_vi.fast_build(), pm.Model():
         a, b = pm.Flat("a", shape=2), pm.Flat("b", shape=2)
         away = tt.concatenate([a, b]) - gaussian.mean
         pm.Potential("target", -0.5 * tt.dot(away, tt.dot(gaussian.precision, away)))
