@@ -7,7 +7,7 @@ PYTEST := $(PY) -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv test test-fast test-slow demo references parity bench accuracy ingredients development-set docs clean
+.PHONY: help venv lint test test-fast test-slow coverage demo references parity bench accuracy ingredients development-set docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -15,13 +15,21 @@ help:  ## this list
 venv:  ## find a Python 3.8-3.11, make .venv and install the pinned requirements
 	@scripts/make_venv.sh $(VENV)
 
-test: test-fast test-slow  ## both tiers, the fast one first (what CI runs)
+lint: venv  ## ruff (rules and format) and mypy
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy
+
+test: lint test-fast test-slow  ## linters and both tiers, the fast one first (what CI runs)
 
 test-fast: venv  ## tests not marked slow
 	$(PYTEST) -m "not slow" $(ARGS)
 
 test-slow: venv  ## tests marked slow
 	$(PYTEST) -m slow $(ARGS)
+
+coverage: venv  ## lines of the package that the fast tier does not run
+	$(PYTEST) -m "not slow" --cov --cov-report=term-missing $(ARGS)
 
 demo: venv  ## fit the radon model by ADVI, compare with a stored NUTS run, write two PNG files to demo_output/
 	$(PY) -m examples.demo
@@ -47,9 +55,8 @@ development-set: venv  ## repeat the NUTS runs and the family optima behind test
 	$(PY) -m benchmarks.development_optima
 
 docs: venv  ## HTML documentation into docs/_build/html
-	$(PY) -m pip --disable-pip-version-check install --quiet --no-build-isolation -c requirements/$$($(PY) -c 'import sys; print("py%d%d" % sys.version_info[:2])').txt -e '.[docs]'
 	$(PY) -m sphinx -W -b html docs docs/_build/html
 
 clean:  ## remove what builds, tests and the demo leave behind (not .venv)
-	rm -rf build dist *.egg-info .pytest_cache .theano .bench docs/_build demo_output
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .theano .bench docs/_build demo_output
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

@@ -48,7 +48,7 @@ from .updates import (
     total_norm_constraint,
 )
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "approximations",

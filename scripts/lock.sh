@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Usage: scripts/lock.sh PYTHON [PYTHON ...]
-# Rewrites requirements/pyXY.txt for each interpreter given, from the ranges in setup.py (package and extra [dev]).
+# Rewrites requirements/pyXY.txt for each interpreter given, from the ranges in pyproject.toml (package and extra [dev]).
 set -euo pipefail
 [ $# -gt 0 ] || { sed -n '2,3s/^# //p' "$0"; exit 2; }
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -18,7 +18,7 @@ for python in "$@"; do
     "$env/bin/python" -m pip check
     target="$root/requirements/$tag.txt"
     {
-        echo "# Made by scripts/lock.sh with $("$python" --version). Edit setup.py and run it again instead of editing this file."
+        echo "# Made by scripts/lock.sh with $("$python" --version). Edit pyproject.toml and run it again instead of editing this file."
         "$env/bin/python" -m pip freeze --exclude pymc3_vi | grep -v ' @ '
     } > "$target"
     echo "$target: $(grep -c == "$target") packages"

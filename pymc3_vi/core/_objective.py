@@ -38,7 +38,7 @@ class ObjectiveUpdates(OrderedDict):
     loss = None
 
 
-class StepOptions(namedtuple("StepOptions", list(_OPTION_DEFAULTS))):
+class StepOptions(namedtuple("StepOptions", _OPTION_DEFAULTS)):  # type: ignore[misc]  # names, not a literal
     """Options of one step, complete and checked."""
 
     __slots__ = ()

@@ -148,7 +148,7 @@ class TakeRows(_RowsOp):
 
     def perform(self, node, inputs, output_storage):
         x, *indices = inputs
-        output_storage[0][0] = np.ascontiguousarray(x[(slice(None), *indices)])
+        output_storage[0][0] = np.ascontiguousarray(x[tuple([slice(None), *indices])])
 
     def L_op(self, inputs, outputs, output_grads):
         x, *indices = inputs
@@ -268,7 +268,7 @@ class PutRows(_RowsOp):
     def perform(self, node, inputs, output_storage):
         x, y, *indices = inputs
         result = np.array(x)
-        result[(slice(None), *indices)] = y
+        result[tuple([slice(None), *indices])] = y
         output_storage[0][0] = result
 
     def L_op(self, inputs, outputs, output_grads):
