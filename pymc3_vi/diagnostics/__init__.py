@@ -8,7 +8,7 @@ from ._diagnose import Diagnosis, diagnose
 from ._draws import DensityDraws, draws_in_memory, noise_of
 from ._expectation import Expectation, expectation
 from ._fixed_draws import KINDS, REPLICATES, FixedDrawELBO, FixedDraws
-from ._importance import ImportanceWeights, khat_threshold
+from ._importance import ImportanceWeights, khat_threshold, nearly_equal
 from ._linear_response import frequentist_se, gaussian_blocks, lrvb_cov, point_density, replicate_errors
 from ._moments import coordinate_labels
 from ._particles import ParticleCheck, check_particles, stein_discrepancy, variance_ratios
@@ -37,6 +37,7 @@ __all__ = [
     "replicate_errors",
     "ImportanceWeights",
     "khat_threshold",
+    "nearly_equal",
     "LossTrend",
     "loss_trend",
     "batch_means_error",

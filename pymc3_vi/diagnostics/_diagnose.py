@@ -4,18 +4,19 @@ import html
 
 import numpy as np
 
+from ..approximations import MeanFieldGroup
+from ..approximations.gaussian import GaussianBlocks
 from ..errors import ExplicitInferenceError
 from ..validation import check_positive_int
 from ._convergence import loss_trend
-from ._draws import DensityDraws
-from ._importance import ImportanceWeights
-from ._moments import coordinate_labels, moment_changes
+from ._judged_draws import draws_with_judgement
+from ._moments import coordinate_labels
 from ._particles import check_particles
 from ._verdict import REJECT, USE, judge_density, judge_particles
 
 __all__ = ["Diagnosis", "diagnose"]
 
-#: Draws with which k-hat is known well enough near its threshold.
+#: Draws that are worth asking for where the verdict is in doubt.
 MANY_DRAWS = 100_000
 
 
@@ -39,6 +40,13 @@ class Diagnosis:
         on.
     ess : float
         Effective number of importance-weighted draws.
+    largest_weight : float
+        Largest normalised weight of a draw.
+    harmless : bool
+        Whether weighting is shown to change nothing: nearly equal weights, and no mean or sd moves noticeably.  What
+        k-hat says then does not matter.
+    reliable : bool
+        Whether weighted averages can be relied on: k-hat is below its threshold, or the weights are harmless.
     elbo, elbo_error : float
         Evidence lower bound and its Monte Carlo error.
     log_z, log_z_error : float
@@ -56,7 +64,7 @@ class Diagnosis:
     """
 
     khat = khat_error = threshold = ess = elbo = elbo_error = log_z = log_z_error = mean_shift = sd_ratio = None
-    particles = log_weights = None
+    particles = log_weights = largest_weight = harmless = reliable = None
     undefined = 0
 
     def __init__(self, approx, draws):
@@ -65,6 +73,8 @@ class Diagnosis:
         self.d = int(approx.ddim)
         self.labels = coordinate_labels(approx)
         self.family = type(approx.groups[0]).__name__ if len(approx.groups) == 1 else None
+        #: Whether ``approx.lrvb_cov()`` mends the standard deviations that this family gets wrong.
+        self.has_linear_response = all(_is_plain_mean_field(group) for group in approx.groups)
         self.trend = loss_trend(approx.hist)
         self.ended = None if approx.report is None else approx.report.message
         self.notes = []
@@ -87,7 +97,6 @@ class Diagnosis:
     # ------------------------------------------------------------------------------------------------ printing
     def rows(self):
         """Pairs of label and value, as they are printed."""
-        rows = [("draws", f"{self.draws:,} in {self.d} dimensions")]
         if self.particles is not None:
             check = self.particles
             rows = [("particles", f"{check.n:,} in {check.d} dimensions")]
@@ -95,6 +104,7 @@ class Diagnosis:
             rows.append(("variance / posterior's", _range(check.variance_ratios)))
             rows.append(("mean offset", f"{check.offsets.max():.2f} posterior sd at most"))
         else:
+            rows = [("draws", f"{self.draws:,} in {self.d} dimensions")]
             error = f" +- {self.khat_error:.2f}" if self.khat_error else ""
             rows.append(("k-hat", f"{self.khat:.2f}{error} (usable below {self.threshold:.2f})"))
             rows.append(("effective draws", f"{self.ess:,.0f} ({100 * self.ess / self.draws:.0f} %)"))
@@ -137,13 +147,17 @@ class Diagnosis:
         )
 
 
+def _is_plain_mean_field(group):
+    return isinstance(group, MeanFieldGroup) and GaussianBlocks.fits(group)
+
+
 def _range(values):
     if len(values) == 1:
         return f"{values[0]:.2f}"
     return f"{np.mean(values):.2f} on average, {np.min(values):.2f} to {np.max(values):.2f}"
 
 
-def diagnose(approx, draws=4000, random_seed=None):
+def diagnose(approx, draws=None, random_seed=None):
     r"""Measure how well the approximation represents the posterior, and say what to do with it.
 
     For approximations with a density, draws from q are weighted by p / q; the tail of the weights (k-hat) tells
@@ -152,8 +166,10 @@ def diagnose(approx, draws=4000, random_seed=None):
 
     Parameters
     ----------
-    draws : int
-        Number of draws from q, at least 100; without use for particles.
+    draws : int, optional
+        Number of draws from q, at least 100; without use for particles.  Default: 4,000, and 40,000 where these leave
+        the verdict in doubt; fewer where the data are so many that they would take more than seconds.  A number given
+        is exceeded only where k-hat is above its limit but seems harmless: 40,000 draws then make sure.
     random_seed : int, optional
 
     Returns
@@ -167,8 +183,13 @@ def diagnose(approx, draws=4000, random_seed=None):
 
     Notes
     -----
-    k-hat is compared with min(1 - 1 / log10(S), 0.7).  It judges the joint: in many dimensions it is pessimistic about
-    single marginals (Dhaka et al. 2021), and the report says so.
+    k-hat is compared with min(1 - 1 / log10(S), 0.7).  It knows no scale: with nearly equal weights it describes noise,
+    and few draws from a good approximation often have a large one.  So a large k-hat does not count where at least 70 %
+    of the draws are effective, none has more than ten times the mean weight, and every mean and standard deviation is
+    shown to change by less than 0.1 posterior sd and 10 % under the weights.  k-hat judges the joint: in many
+    dimensions it is pessimistic about single marginals (Dhaka et al. 2021), and the report says so.
+
+    ``sample(correct='psis')`` and what else weights draws go by the last verdict on the same parameters.
 
     References
     ----------
@@ -177,7 +198,8 @@ def diagnose(approx, draws=4000, random_seed=None):
     in High-dimensional Variational Inference, NeurIPS 2021.  Ba et al.: Understanding the Variance Collapse of SVGD in
     High Dimensions, ICLR 2022.
     """
-    draws = check_positive_int(draws, "draws", "diagnose", minimum=100)
+    if draws is not None:
+        draws = check_positive_int(draws, "draws", "diagnose", minimum=100)
     report = Diagnosis(approx, draws)
     if approx.all_histograms:
         report.particles = check_particles(approx)
@@ -188,19 +210,23 @@ def diagnose(approx, draws=4000, random_seed=None):
             f"{report.approximation} mixes particles with densities, for which there is no diagnosis. "
             "Put all variables into one kind of group."
         )
-    source = DensityDraws(approx, draws, approx.generator(random_seed))
-    weights = ImportanceWeights(source.log_weights)
+    found = draws_with_judgement(approx, approx.generator(random_seed), draws)
+    source, weights = found.source, found.weights
     differences = source.logp - source.logq
+    report.draws = found.draws
     report.khat, report.khat_error, report.threshold = weights.khat, weights.khat_error, weights.threshold
-    report.ess = weights.ess
-    report.elbo, report.elbo_error = float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(draws))
+    report.ess, report.largest_weight = weights.ess, float(weights.weights.max())
+    report.harmless, report.reliable = found.harmless, found.judge().reliable
+    report.elbo, report.elbo_error = float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(found.draws))
     report.log_z, report.log_z_error = weights.log_z, weights.log_z_error
-    report.mean_shift, report.sd_ratio = moment_changes(source, weights.weights, report.labels)
+    report.mean_shift, report.sd_ratio = found.changes.mean_shift, found.changes.sd_ratio
     report.undefined = source.undefined
     report.log_weights = weights.raw
-    if draws < MANY_DRAWS and abs(report.khat - report.threshold) < 2 * report.khat_error:
+    if found.draws < MANY_DRAWS and found.doubtful:
+        close = abs(report.khat - report.threshold) < 2 * report.khat_error
+        trait = "is close to its limit for" if close else "is no sure guide with"
         report.notes.append(
-            f"k-hat is close to its limit for {draws:,} draws; approx.diagnose(draws={MANY_DRAWS:_}) tells more surely"
+            f"k-hat {trait} {found.draws:,} draws; approx.diagnose(draws={MANY_DRAWS:_}) tells more surely"
         )
     if source.streamed:
         report.notes.append("data come from a generator: log p is that of the last batch, scaled, not of all data")

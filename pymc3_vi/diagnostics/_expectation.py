@@ -8,8 +8,7 @@ from ..compiler import compile_function, without_test_values
 from ..errors import UnknownNameError
 from ..graph import substitute
 from ..validation import check_positive_int, did_you_mean, require
-from ._draws import DensityDraws
-from ._importance import ImportanceWeights
+from ._judged_draws import JudgedDraws
 from ._resample import warn_if_unreliable
 
 __all__ = ["Expectation", "expectation"]
@@ -56,7 +55,7 @@ def expectation(approx, node, draws=10_000, correct="psis", random_seed=None):
     Warns
     -----
     UnreliableWeightsWarning
-        When k-hat is above its threshold.
+        When the weights cannot be relied on: by the last ``diagnose()`` on the same parameters, else by these draws.
 
     References
     ----------
@@ -68,9 +67,9 @@ def expectation(approx, node, draws=10_000, correct="psis", random_seed=None):
     generator = approx.generator(random_seed)
     if correct is None:
         return _plain(approx, node, draws, generator)
-    source = DensityDraws(approx, draws, generator)
-    weights = ImportanceWeights(source.log_weights)
-    warn_if_unreliable(weights, "the expectation and its error", stacklevel=4)
+    found = JudgedDraws(approx, draws, generator)
+    warn_if_unreliable(found.judgement(), "the expectation and its error", stacklevel=4)
+    source, weights = found.source, found.weights
     function = _node_function(approx, node, source.replacements)
     values = (function(*eps) for eps in source.noise())
     value, error = _weighted_moments(values, weights.weights)

@@ -6,7 +6,11 @@ from scipy import special
 
 from ..errors import VariationalInferenceError
 
-__all__ = ["ImportanceWeights", "khat_threshold"]
+__all__ = ["ImportanceWeights", "khat_threshold", "nearly_equal"]
+
+#: Weights are nearly equal when at least this share of the draws is effective and none has more than that share of the
+#: weight: one draw, five standard deviations out, then moves a mean by a tenth of one at most.
+EQUAL_ESS, LARGEST_SHARE = 0.7, 0.02
 
 
 def khat_threshold(draws):
@@ -19,6 +23,13 @@ def khat_threshold(draws):
     Vehtari, Simpson, Gelman, Yao, Gabry: Pareto Smoothed Importance Sampling, JMLR 25(72), 2024, section 3.2.4.
     """
     return min(1.0 - 1.0 / np.log10(draws), 0.7)
+
+
+def nearly_equal(weights):
+    """Whether normalised `weights` (..., s) are nearly equal, so that their tail has little to say; (...)."""
+    weights = np.asarray(weights)
+    ess = 1.0 / np.sum(weights**2, axis=-1)
+    return (ess >= EQUAL_ESS * weights.shape[-1]) & (weights.max(axis=-1) <= LARGEST_SHARE)
 
 
 class ImportanceWeights:
@@ -102,8 +113,13 @@ class ImportanceWeights:
 
     @property
     def reliable(self):
-        """Whether weighted averages can be trusted."""
+        """Whether k-hat is below its threshold."""
         return self.khat < self.threshold
+
+    @property
+    def nearly_equal(self):
+        """Whether the weights are so nearly equal that their tail has little to say."""
+        return bool(nearly_equal(self.weights))
 
     def resample(self, size, generator):
         """Indices (size,) of draws picked with probability equal to their weights, in random order.

@@ -4,11 +4,32 @@ from collections import namedtuple
 
 import numpy as np
 
-__all__ = ["Extreme", "moment_changes", "coordinate_labels"]
+__all__ = ["CLOSE_MEAN", "CLOSE_SD", "Extreme", "MomentChanges", "moment_changes", "coordinate_labels"]
+
+#: Largest distance between moments of q and of the weighted draws that counts as agreement: means in posterior
+#: standard deviations, standard deviations relative.
+CLOSE_MEAN, CLOSE_SD = 0.1, 0.1
 
 
 class Extreme(namedtuple("Extreme", "name, value, error")):
     """A quantity at the coordinate where it is largest: its name, the value and its Monte Carlo error."""
+
+    __slots__ = ()
+
+
+class MomentChanges(namedtuple("MomentChanges", "mean_shift, sd_ratio, small")):
+    r"""Largest changes of moments by weighting.
+
+    Attributes
+    ----------
+    mean_shift : Extreme
+        :math:`|\bar z_w - \bar z| / s_w`: distance of the means in weighted standard deviations.
+    sd_ratio : Extreme
+        Standard deviation of the draws over that of the weighted draws.
+    small : bool
+        Whether every mean and every standard deviation is shown to agree: changes with two standard errors added are
+        below ``CLOSE_MEAN`` and ``CLOSE_SD``.
+    """
 
     __slots__ = ()
 
@@ -38,10 +59,7 @@ def moment_changes(source, weights, labels):
 
     Returns
     -------
-    mean_shift : Extreme
-        :math:`|\bar z_w - \bar z| / s_w`: distance of the means in weighted standard deviations.
-    sd_ratio : Extreme
-        Standard deviation of the draws over that of the weighted draws.
+    MomentChanges
 
     Notes
     -----
@@ -64,9 +82,11 @@ def moment_changes(source, weights, labels):
         shift_error = shift_error + np.sum(in_shift**2, axis=0)
         ratio_error = ratio_error + np.sum((ratio * (in_sd - in_weighted_sd)) ** 2, axis=0)
     shift, shift_error, ratio_error = np.abs(shift), np.sqrt(shift_error), np.sqrt(ratio_error)
-    return (
+    change = np.abs(ratio - 1)
+    return MomentChanges(
         _largest(labels, shift, shift_error, shift - 2 * shift_error),
-        _largest(labels, ratio, ratio_error, np.abs(ratio - 1) - 2 * ratio_error),
+        _largest(labels, ratio, ratio_error, change - 2 * ratio_error),
+        bool(np.all(shift + 2 * shift_error < CLOSE_MEAN) and np.all(change + 2 * ratio_error < CLOSE_SD)),
     )
 
 

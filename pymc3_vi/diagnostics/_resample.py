@@ -4,14 +4,12 @@ import warnings
 
 from ..core import CORRECTIONS
 from ..errors import AEVBInferenceError, UnreliableWeightsWarning
-from ._draws import DensityDraws
-from ._importance import ImportanceWeights
+from ._judged_draws import DRAWS, draws_with_judgement
 
 __all__ = ["psis_noise", "psis_resample", "warn_if_unreliable"]
 
-#: Draws from q for each corrected draw, and at least: with fewer, the same few draws would be picked again and again.
+#: Draws from q for each corrected draw: with fewer, the same few draws would be picked again and again.
 PROPOSALS = 10
-MIN_PROPOSALS = 10_000
 
 
 def psis_noise(approx, draws, generator):
@@ -30,7 +28,7 @@ def psis_noise(approx, draws, generator):
     Warns
     -----
     UnreliableWeightsWarning
-        When k-hat is above its threshold.
+        When the weights cannot be relied on: by the last ``diagnose()`` on the same parameters, else by these draws.
     """
     return psis_resample(approx, draws, generator, stacklevel=6)[0]
 
@@ -42,17 +40,25 @@ def psis_resample(approx, draws, generator, stacklevel=5):
             "sample(correct='psis') is not defined for amortised (local) groups, whose draws belong to one minibatch. "
             "Use expectation(node), which reads the whole data."
         )
-    proposals = DensityDraws(approx, max(PROPOSALS * draws, MIN_PROPOSALS), generator)
-    weights = ImportanceWeights(proposals.log_weights)
-    warn_if_unreliable(weights, "the corrected draws", stacklevel)
-    return proposals.pick_noise(weights.resample(draws, generator)), weights
+    proposals = draws_with_judgement(approx, generator, at_least=max(PROPOSALS * draws, DRAWS))
+    warn_if_unreliable(proposals.judgement(), "the corrected draws", stacklevel)
+    picked = proposals.weights.resample(draws, generator)
+    return proposals.source.pick_noise(picked), proposals.weights
 
 
-def warn_if_unreliable(weights, what, stacklevel=5):
-    """Warn with an UnreliableWeightsWarning when k-hat of `weights` is too large."""
-    if not weights.reliable:
+def warn_if_unreliable(judgement, what, stacklevel=5):
+    """Warn with an UnreliableWeightsWarning when weights cannot be relied on.
+
+    Parameters
+    ----------
+    judgement : Judgement or Diagnosis
+    what : str
+        What is then not reliable.
+    stacklevel : int
+    """
+    if not judgement.reliable:
         warnings.warn(
-            f"k-hat is {weights.khat:.2f}, above {weights.threshold:.2f}: {what} are not reliable. "
+            f"k-hat is {judgement.khat:.2f}, above {judgement.threshold:.2f}: {what} are not reliable. "
             "approx.diagnose() says what to try.",
             UnreliableWeightsWarning,
             stacklevel=stacklevel,

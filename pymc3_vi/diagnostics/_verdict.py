@@ -2,16 +2,14 @@
 
 from collections import namedtuple
 
+from ._moments import CLOSE_MEAN, CLOSE_SD
+
 __all__ = ["USE", "CORRECT", "REJECT", "Verdict", "judge_density", "judge_particles"]
 
 USE, CORRECT, REJECT = "use", "correct", "reject"
 
 #: k-hat below which q itself is close enough to p, if its moments agree: the weights then have a finite variance.
 CLOSE_KHAT = 0.5
-
-#: Largest distance between moments of q and of the weighted draws that counts as agreement: means in posterior
-#: standard deviations, standard deviations relative.
-CLOSE_MEAN, CLOSE_SD = 0.1, 0.1
 
 #: Effective draws below which weighted averages are too noisy to be of use.
 MIN_ESS = 100
@@ -30,6 +28,9 @@ _RICHER = {
     "FullRankGroup": "a richer family: method='nfvi=planar*8'",
     "NormalizingFlowGroup": "a longer flow",
 }
+
+#: For mean fields, whose means are often right where their standard deviations are not.
+LINEAR_RESPONSE = "for covariances and standard deviations that mean field cannot hold: approx.lrvb_cov()"
 
 
 class Verdict(namedtuple("Verdict", "name, sentence, reasons, advice")):
@@ -57,15 +58,14 @@ def judge_density(facts):
         With its weights and moments measured.
     """
     reasons, advice = [], []
-    poor = facts.khat >= facts.threshold
     if facts.trend is not None and facts.trend.falling:
         advice.append(f"more steps: the loss was still falling at step {facts.trend.steps}")
     if facts.trend is not None and facts.trend.rising:
         advice.append(f"a smaller learning rate: the loss was rising at step {facts.trend.steps}")
-    reasons.append(_khat_reason(facts, poor))
+    reasons.append(_khat_reason(facts))
     if facts.undefined:
         reasons.append(f"log p is not a number at {facts.undefined} of {facts.draws} draws")
-    if poor:
+    if not facts.reliable:
         return Verdict(
             REJECT,
             "Do not use it: the approximation misses part of the posterior.",
@@ -73,7 +73,7 @@ def judge_density(facts):
             advice + _repairs(facts, reasons),
         )
     agreement = _agreement(facts)
-    if facts.khat < CLOSE_KHAT and not agreement:
+    if facts.harmless or facts.khat < CLOSE_KHAT and not agreement:
         return Verdict(USE, "Use it as it is.", reasons, advice)
     reasons.extend(agreement)
     if facts.ess < MIN_ESS:
@@ -83,13 +83,25 @@ def judge_density(facts):
         CORRECT,
         "Use the importance-corrected draws: approx.sample(correct='psis').",
         reasons,
-        advice + [_RICHER[facts.family] + ", if no correction is wanted"] if facts.family in _RICHER else advice,
+        advice + _without_weights(facts),
     )
 
 
-def _khat_reason(facts, poor):
-    relation = "above" if poor else "below"
-    return f"k-hat is {facts.khat:.2f}, {relation} the {facts.threshold:.2f} up to which importance weights work"
+def _without_weights(facts):
+    """Advice for who wants no correction of single draws."""
+    advice = [_RICHER[facts.family] + ", if no correction is wanted"] if facts.family in _RICHER else []
+    return advice + ([LINEAR_RESPONSE] if facts.has_linear_response else [])
+
+
+def _khat_reason(facts):
+    relation = "above" if facts.khat >= facts.threshold else "below"
+    reason = f"k-hat is {facts.khat:.2f}, {relation} the {facts.threshold:.2f} up to which importance weights work"
+    if facts.reliable and facts.harmless and facts.khat >= CLOSE_KHAT:
+        reason += (
+            f"; but the weights are nearly equal (the largest is {facts.largest_weight:.1%}) and change no mean by "
+            f"{CLOSE_MEAN:g} posterior sd and no sd by {100 * CLOSE_SD:.0f} %, so their tail does not matter"
+        )
+    return reason
 
 
 def _agreement(facts):
@@ -114,6 +126,8 @@ def _repairs(facts, reasons):
     repairs = [
         "reparameterise: non-centred hierarchies, standardised predictors, other scales for what is far from Gaussian"
     ]
+    if facts.has_linear_response:
+        repairs.append(LINEAR_RESPONSE)
     if facts.family in _RICHER:
         repairs.append(_RICHER[facts.family])
     return repairs + ["NUTS: pm.sample()"]

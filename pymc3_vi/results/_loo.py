@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from ..core import Approximation
-from ..diagnostics import ImportanceWeights, khat_threshold
+from ..diagnostics import ImportanceWeights, khat_threshold, nearly_equal
 from ..errors import UnknownNameError, UnreliableWeightsWarning, VariationalInferenceError
 from ..validation import did_you_mean, require
 from ._inference_data import to_inference_data
@@ -16,6 +16,9 @@ __all__ = ["loo"]
 
 #: Factor of the log score on each of ArviZ's scales.
 SCALES = {"log": 1, "negative_log": -1, "deviance": -2}
+
+#: Error of a score, in nats, up to which nearly equal weights are taken as they are.
+CLOSE_SCORE = 0.1
 
 
 def loo(data, draws=4000, var_name=None, scale=None, random_seed=None):
@@ -55,7 +58,7 @@ def loo(data, draws=4000, var_name=None, scale=None, random_seed=None):
     Warns
     -----
     UnreliableWeightsWarning
-        When k-hat of some observation is above its threshold.
+        When k-hat of some observation is above its threshold and its weights are not nearly equal.
 
     References
     ----------
@@ -72,9 +75,23 @@ def loo(data, draws=4000, var_name=None, scale=None, random_seed=None):
     log_weights = _log_weights(data)
     smoothed, khat = az.psislw(log_weights - likelihood)
     scores = logsumexp(smoothed.values + likelihood.values, axis=-1)
+    unreliable = ~(khat.values <= khat_threshold(likelihood.shape[-1])) & ~_harmless(smoothed.values, likelihood.values)
     whole = np.log(ImportanceWeights(log_weights).weights)
     in_sample = logsumexp(whole + likelihood.values, axis=-1)
-    return _as_elpd(data, likelihood.name, scale, scores, in_sample, khat)
+    return _as_elpd(data, likelihood.name, scale, scores, in_sample, khat, int(np.sum(unreliable)))
+
+
+def _harmless(log_weights, likelihood):
+    r"""Where the weights (..., s) of an observation are so nearly equal that their tail cannot move its score.
+
+    k-hat knows no scale, so it says nothing of weights that hardly differ.  The error of a score,
+    :math:`\sqrt{\sum_s w_s^2 (p_s / \bar p - 1)^2}` with p the likelihoods and :math:`\bar p` their weighted mean,
+    must then be small as well.
+    """
+    weights = np.exp(log_weights)
+    share = np.exp(likelihood - logsumexp(log_weights + likelihood, axis=-1)[..., None])
+    error = np.sqrt(np.sum((weights * (share - 1)) ** 2, axis=-1))
+    return nearly_equal(weights) & (2 * error < CLOSE_SCORE)
 
 
 def _log_likelihood(data, var_name):
@@ -117,14 +134,13 @@ def _log_weights(data):
     return np.where(np.isnan(log_weights), -np.inf, log_weights)
 
 
-def _as_elpd(data, name, scale, scores, in_sample, khat):
+def _as_elpd(data, name, scale, scores, in_sample, khat, bad):
     """ArviZ's own result for these data with our numbers in it, so that it prints and compares as ever."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = az.loo(data, pointwise=True, var_name=name, scale=scale)
-    threshold = khat_threshold(int(result["n_samples"]))
-    bad = int(np.sum(~(khat.values <= threshold)))
     if bad:
+        threshold = khat_threshold(int(result["n_samples"]))
         warnings.warn(
             f"k-hat of {bad} of {khat.size} observations is above {threshold:.2f}: their cross-validation is not "
             "reliable. approx.diagnose() says how well the approximation itself can be corrected.",

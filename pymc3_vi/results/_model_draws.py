@@ -6,7 +6,7 @@ from collections import OrderedDict
 import numpy as np
 
 from ..compiler import compile_function, without_test_values
-from ..diagnostics import ImportanceWeights, draws_in_memory, noise_of, psis_resample, warn_if_unreliable
+from ..diagnostics import ImportanceWeights, draws_in_memory, noise_of, psis_resample
 from ..errors import ExplicitInferenceError, VariationalInferenceError
 from ..graph import substitute
 from ..model import full_data, is_streamed, pointwise_logp
@@ -70,7 +70,7 @@ class ModelDraws:
         return float("nan") if self.weights is None else self.weights.khat
 
     def require_weights(self, caller):
-        """The importance weights; raises where there are none, warns where they are not reliable."""
+        """The importance weights; raises where there are none."""
         if self.logq is None:
             raise ExplicitInferenceError(
                 f"{caller}(correct='psis') needs importance weights, which need log q, but {self.title} does not "
@@ -81,7 +81,6 @@ class ModelDraws:
                 f"{caller}(correct='psis') found no draw with finite log p: {self.title} lies where the model has no "
                 "density. Fit again from another start."
             )
-        warn_if_unreliable(self.weights, "the corrected results", stacklevel=4)
         return self.weights
 
     @property

@@ -7,7 +7,7 @@ import arviz as az
 import numpy as np
 import pandas as pd
 
-from ..diagnostics import CORRECT, diagnose
+from ..diagnostics import CORRECT, diagnose, warn_if_unreliable
 from ..errors import UnknownNameError, VariationalInferenceError
 from ..model import model_coords, variable_dims
 from ..validation import check_number, check_positive_int, did_you_mean, require
@@ -79,7 +79,7 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
     Warns
     -----
     UnreliableWeightsWarning
-        With ``correct='psis'``, when k-hat is above its threshold.
+        With ``correct='psis'``, when the weights cannot be relied on.
     """
     draws = check_positive_int(draws, "draws", "summary", minimum=100)
     hdi_prob = check_number(hdi_prob, "hdi_prob", "summary", low=0, high=1, low_open=True)
@@ -88,10 +88,13 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
         round_to = check_positive_int(round_to, "round_to", "summary", minimum=0)
     found = ModelDraws(approx, draws, "summary", random_seed=random_seed)
     names = _names(found, var_names)
-    diagnosis, note = _verdict(approx, draws, correct, random_seed)
+    diagnosis, note = _verdict(approx, correct, random_seed)
     weights, index = np.full(draws, 1.0 / draws), slice(None)
     if correct is not None:
-        weights = found.require_weights("summary").weights
+        found.require_weights("summary")
+        if diagnosis is not None:
+            warn_if_unreliable(diagnosis, "the corrected results", stacklevel=3)
+        weights = found.weights.weights
         index = found.weights.resample(draws, found.generator)
     columns = ["mean", "sd"] + [f"hdi_{100 * p:g}%" for p in ((1 - hdi_prob) / 2, (1 + hdi_prob) / 2)]
     columns += ["mcse_mean", "mcse_sd"]
@@ -125,10 +128,10 @@ def _labels(view, name, shape):
     return [f"{name}[{', '.join(map(str, entry))}]" for entry in itertools.product(*axes)]
 
 
-def _verdict(approx, draws, correct, random_seed):
+def _verdict(approx, correct, random_seed):
     """Diagnosis and the note that is printed below the table."""
     try:
-        report = diagnose(approx, draws, random_seed)
+        report = diagnose(approx, random_seed=random_seed)
     except VariationalInferenceError as error:
         return None, f"No diagnosis: {error}"
     khat = "" if report.khat is None else f"k-hat {report.khat:.2f} (usable below {report.threshold:.2f}). "

@@ -5,9 +5,10 @@ from pymc3_vi.errors import UnknownNameError, UnreliableWeightsWarning, Variatio
 
 import arviz as az
 import numpy as np
+import pymc3 as pm
 import pytest
 import theano
-from scipy import stats
+from scipy import special, stats
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +65,24 @@ def test_scales(biased, scale, factor):
         other["p_loo"] == pytest.approx(log["p_loo"])
         and other["loo_scale" if "loo_scale" in other else "scale"] == scale
     )
+
+
+def test_nearly_equal_weights_are_not_counted(recwarn):
+    """Mean and sd of fifty normal values: k-hat is above 1 for some, where nine draws in ten are effective."""
+    y = np.random.RandomState(0).normal(2, 1, 50)
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu", 0, 10), pm.HalfNormal("s", 5), observed=y)
+    approx = pymc3_vi.fit(5000, model=model, random_seed=1, progressbar=False)
+    found = [pymc3_vi.loo(approx, random_seed=seed) for seed in range(3)]
+    assert max(float(f["pareto_k"].max()) for f in found) > 0.7 and not any(f["warning"] for f in found)
+    assert not [w for w in recwarn if issubclass(w.category, UnreliableWeightsWarning)]
+    # numerical integration over mu and log s, without the i-th value
+    mu, log_s = np.meshgrid(np.linspace(1, 3.5, 300), np.linspace(-0.6, 0.8, 300))
+    each = stats.norm.logpdf(y[:, None, None], mu, np.exp(log_s))
+    prior = stats.norm.logpdf(mu, 0, 10) + stats.halfnorm.logpdf(np.exp(log_s), 0, 5) + log_s
+    rest = prior + each.sum(0) - each
+    exact = special.logsumexp(rest + each, axis=(1, 2)) - special.logsumexp(rest, axis=(1, 2))
+    np.testing.assert_allclose(found[0]["loo_i"].values, exact, atol=0.06)
 
 
 def test_bad_observations_are_counted(conjugate):

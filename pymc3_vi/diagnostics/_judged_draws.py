@@ -1,0 +1,136 @@
+"""Draws from q with their importance weights, and one judgement on what the weights are worth."""
+
+import hashlib
+from collections import namedtuple
+
+import numpy as np
+
+from ..model import data_size
+from ._draws import DensityDraws
+from ._importance import ImportanceWeights
+from ._moments import coordinate_labels, moment_changes
+
+__all__ = ["DRAWS", "Judgement", "JudgedDraws", "draws_with_judgement"]
+
+#: Draws with which a judgement begins, and those on which it rests where the first ones leave it in doubt.
+DRAWS, MORE_DRAWS = 4_000, 40_000
+
+#: Fewest draws of a judgement, and numbers that its draws may read (values of data, entries of covariances): seconds.
+FEWEST_DRAWS, BUDGET = 1_000, 10**10
+
+#: Share of effective draws below which the first draws leave no doubt that a k-hat above its threshold tells the truth.
+HOPELESS = 0.25
+
+#: Multiple of the mean weight up to which a large k-hat can be noise.
+LARGEST_RATIO = 10
+
+
+class Judgement(namedtuple("Judgement", "reliable, khat, threshold, draws")):
+    """Whether importance weights can be relied on, and what that rests on."""
+
+    __slots__ = ()
+
+
+class JudgedDraws:
+    """Draws with densities, weights and what weighting does to moments.
+
+    Attributes
+    ----------
+    source : DensityDraws
+    weights : ImportanceWeights
+    mean_shift, sd_ratio : Extreme
+        As :func:`moment_changes` gives them.
+    """
+
+    def __init__(self, approx, draws, generator):
+        self.approx = approx
+        self.draws = draws
+        self.labels = coordinate_labels(approx)
+        self.source = DensityDraws(approx, draws, generator)
+        self.weights = ImportanceWeights(self.source.log_weights)
+        self._changes = None
+
+    @property
+    def changes(self):
+        """:class:`MomentChanges`, measured when first asked for."""
+        if self._changes is None:
+            self._changes = moment_changes(self.source, self.weights.weights, self.labels)
+        return self._changes
+
+    @property
+    def harmless(self):
+        """Whether weighting is shown to change nothing: nearly equal weights under which no moment moves."""
+        return self.weights.nearly_equal and self.changes.small
+
+    @property
+    def overruled(self):
+        """Whether k-hat is above its threshold, but seems harmless."""
+        return not self.weights.reliable and self.harmless
+
+    @property
+    def reliable(self):
+        """Whether weighted averages, and q itself where weighting changes nothing, can be relied on.
+
+        k-hat knows no scale: of weights that hardly differ it describes noise.  A draw that weighs many times more
+        than it should is no noise.
+        """
+        even = self.weights.weights.max() * self.draws <= LARGEST_RATIO
+        return self.weights.reliable or (self.harmless and even)
+
+    @property
+    def doubtful(self):
+        """Whether more draws may well judge otherwise."""
+        weights = self.weights
+        margin = 2 * weights.khat_error
+        if weights.khat + margin < weights.threshold:
+            return False
+        return weights.khat - margin < weights.threshold or weights.ess > HOPELESS * self.draws
+
+    def judge(self):
+        """The :class:`Judgement` by these draws, which stands until the parameters change."""
+        weights = self.weights
+        judgement = Judgement(self.reliable, weights.khat, weights.threshold, self.draws)
+        _cache(self.approx)["judgement"] = (_state(self.approx), judgement)
+        return judgement
+
+    def judgement(self):
+        """The :class:`Judgement` that stands on these parameters, else the one by these draws.
+
+        So that a fit is not called good by one function and bad by the next, whose draws are others.
+        """
+        state, standing = _cache(self.approx).get("judgement", (None, None))
+        return standing if standing is not None and state == _state(self.approx) else self.judge()
+
+
+def draws_with_judgement(approx, generator, draws=None, at_least=0):
+    """:class:`JudgedDraws` in a number that a judgement needs.
+
+    Parameters
+    ----------
+    approx : Approximation
+    generator : numpy.random.Generator
+    draws : int, optional
+        Number of draws; more are taken only to make sure that a large k-hat is harmless.  Default: as many as data of
+        this size allow in seconds, and ten times as many where the first leave the judgement in doubt.
+    at_least : int
+        Draws that are needed for something else.
+    """
+    affordable = max(BUDGET // (data_size(approx.view) + int(approx.ddim) ** 2 + 1), FEWEST_DRAWS)
+    first = draws if draws is not None else max(at_least, min(DRAWS, affordable))
+    found = JudgedDraws(approx, first, generator)
+    if first < MORE_DRAWS <= affordable and (found.overruled if draws is not None else found.doubtful):
+        found = JudgedDraws(approx, MORE_DRAWS, generator)
+    return found
+
+
+def _cache(approx):
+    return approx.__dict__.setdefault("_cache", {})
+
+
+def _state(approx):
+    """Digest of all parameters."""
+    digest = hashlib.sha256()
+    for group in approx.groups:
+        for param in group.params:
+            digest.update(np.ascontiguousarray(param.get_value(borrow=True)).tobytes())
+    return digest.digest()
