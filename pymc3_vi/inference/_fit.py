@@ -91,7 +91,7 @@ def fit(
     elif starts != 1:
         raise TypeError("fit got method as an instance together with starts. Pass the class instead.")
     else:
-        _configure(inference, options)
+        _configure(inference, options, model)
     allowed = accepted_keywords(type(inference).fit, Inference.fit)
     reject_unknown_keywords(kwargs, [a for a in allowed if a != "n"], "fit")
     try:
@@ -149,8 +149,15 @@ def _create(method, options):
     return cls(**options)
 
 
-def _configure(inference, options):
+def _configure(inference, options, model):
     """Options given beside an instance: a seed is used, anything else would be lost and is refused."""
+    made_for = inference.approx.view.model
+    if model is not None and model is not made_for:
+        raise TypeError(
+            f"fit got method={type(inference).__name__} as an instance, which was made for the model of "
+            f"{', '.join(inference.approx.view.names)}, together with model={_brief(model)}. Pass the class, or leave "
+            "out 'model'."
+        )
     seed = options.pop("random_seed", None)
     if seed is not None:
         inference.approx.reseed(seed)
@@ -159,3 +166,9 @@ def _configure(inference, options):
             f"fit got method={type(inference).__name__} as an instance together with {sorted(options)}. "
             "Pass these when making the instance, or pass the class."
         )
+
+
+def _brief(model):
+    """A model by its variables."""
+    names = [v.name for v in getattr(model, "free_RVs", [])]
+    return f"a model of {', '.join(names)}" if names else repr(model)

@@ -5,76 +5,56 @@ import numpy as np
 __all__ = ["History", "LossView"]
 
 
-class LossView(np.ndarray):
-    """Array of the losses so far that formats, compares and converts as its last element.
+class _Latest(np.ndarray):
+    """Array that as a truth value is its last element; operations on it that give booleans are such arrays again."""
 
-    ``f"{losses:.2f}"``, ``float(losses)`` and ``losses < 100`` speak of the latest loss; indexing, slicing,
-    arithmetic and NumPy functions see the whole array.
+    def _latest(self):
+        if self.ndim == 0:
+            return np.asarray(self)[()]
+        return np.asarray(self)[-1] if self.size else np.asarray(np.nan, dtype="float64")[()]
+
+    def __bool__(self):
+        return bool(self._latest()) if self.size else False
+
+    __hash__ = None
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        plain = [np.asarray(x) if isinstance(x, _Latest) else x for x in inputs]
+        if "out" in kwargs:
+            kwargs["out"] = tuple(np.asarray(x) if isinstance(x, _Latest) else x for x in kwargs["out"])
+        result = getattr(ufunc, method)(*plain, **kwargs)
+        entrywise = method == "__call__" and isinstance(result, np.ndarray) and result.dtype == bool
+        return result.view(_Latest) if entrywise and result.shape == self.shape else result
+
+    def __getitem__(self, index):
+        return np.asarray(self)[np.asarray(index) if isinstance(index, _Latest) else index]
+
+
+class LossView(_Latest):
+    """Array of the losses so far that formats and converts as its last element.
+
+    ``f"{losses:.2f}"`` and ``float(losses)`` speak of the latest loss; indexing, slicing, arithmetic, comparisons and
+    NumPy functions see the whole array.  ``losses < 100`` has an entry for every loss and as a truth value, as in
+    ``if losses < 100:``, speaks of the latest one.
     """
 
     def __new__(cls, array):
         return np.asarray(array, dtype="float64").view(cls)
 
-    def _latest(self):
-        if self.ndim == 0:
-            return float(np.asarray(self))
-        return float(np.asarray(self)[-1]) if self.size else float("nan")
-
     def __format__(self, spec):
-        return format(self._latest(), spec)
+        return format(float(self), spec)
 
     def __float__(self):
-        return self._latest()
+        return float(self._latest())
 
     def __int__(self):
         return int(self._latest())
-
-    def __bool__(self):
-        return bool(self._latest())
-
-    def _compare(self, other, operation):
-        if np.ndim(other) == 0:
-            return operation(self._latest(), float(other) if other is not None else other)
-        return operation(np.asarray(self), np.asarray(other))
-
-    def __lt__(self, other):
-        return self._compare(other, lambda a, b: a < b)
-
-    def __le__(self, other):
-        return self._compare(other, lambda a, b: a <= b)
-
-    def __gt__(self, other):
-        return self._compare(other, lambda a, b: a > b)
-
-    def __ge__(self, other):
-        return self._compare(other, lambda a, b: a >= b)
-
-    def __eq__(self, other):
-        return self._compare(other, lambda a, b: a == b)
-
-    def __ne__(self, other):
-        return self._compare(other, lambda a, b: a != b)
-
-    __hash__ = None
-
-    def __array_finalize__(self, obj):
-        pass
-
-    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
-        # Results of arithmetic are plain arrays: only the losses themselves stand for their last element.
-        plain = [np.asarray(x) if isinstance(x, LossView) else x for x in inputs]
-        if "out" in kwargs:
-            kwargs["out"] = tuple(np.asarray(x) if isinstance(x, LossView) else x for x in kwargs["out"])
-        return getattr(ufunc, method)(*plain, **kwargs)
-
-    def __getitem__(self, index):
-        return np.asarray(self)[index]
 
     def __repr__(self):
         return f"LossView({np.asarray(self)!r})"
 
     def __str__(self):
-        return str(self._latest())
+        return str(float(self))
 
 
 class History:

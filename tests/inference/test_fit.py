@@ -44,6 +44,21 @@ def _quick(model, n=20, **kwargs):
     return pymc3_vi.fit(n, model=model, progressbar=False, **kwargs)
 
 
+def test_an_instance_keeps_its_model(conjugate):
+    inference = pymc3_vi.ADVI(model=conjugate)
+    with pymc3_vi.fast_build(), pm.Model() as other:
+        pm.Normal("nu", 0.0, 1.0)
+    with pytest.raises(TypeError, match="made for the model of mu, together with model=a model of nu"):
+        pymc3_vi.fit(5, method=inference, model=other, progressbar=False)
+    with pytest.raises(TypeError, match="made for the model of mu"):
+        pymc3_vi.fit(5, inference, other, progressbar=False)
+    with pytest.raises(TypeError, match="together with .'n_particles'"):
+        pymc3_vi.fit(5, method=inference, inf_kwargs={"n_particles": 3}, progressbar=False)
+    assert len(pymc3_vi.fit(5, method=inference, model=conjugate, obj_optimizer=SGD, progressbar=False).hist) == 5
+    with other:  # the surrounding context is nobody's wish
+        assert len(pymc3_vi.fit(5, method=inference, obj_optimizer=SGD, progressbar=False).hist) == 10
+
+
 def test_loss_is_the_negative_elbo(conjugate):
     frozen = pymc3_vi.sgd(learning_rate=1e-30)
     approx = _quick(conjugate, n=4000, random_seed=3, obj_optimizer=frozen)
