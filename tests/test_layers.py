@@ -132,3 +132,8 @@ def test_what_runs_before_theano_imports_nothing_of_the_rest():
         found += [node.names[0].name for node in tree.body if isinstance(node, ast.Import)]
     assert "_before_theano.py" in early
     assert {name.split(".")[0] for name in found} <= {"importlib", "os", "sys", "types", "warnings"}
+
+
+def test_flags_are_changed_for_one_thread():
+    """``theano.config.change_flags`` would change them for all; ``compiler.flags`` and ``building`` do not."""
+    assert [str(path) for path in _modules() if "change_flags(" in path.read_text(encoding="utf-8")] == []

@@ -3,6 +3,7 @@
 from ._building import building, without_test_values
 from ._config import clear_cache, show_config
 from ._cxx_modules import compile_count
+from ._flags import flags, process_value
 from ._function import ENGINES, calls_done, compile_function, release_memory, run_steps
 from ._linear_algebra import with_linear_algebra_in_c
 from ._pattern import with_pattern
@@ -17,6 +18,8 @@ __all__ = [
     "compile_function",
     "compute_test_value",
     "fast_build",
+    "flags",
+    "process_value",
     "release_memory",
     "run_steps",
     "show_config",

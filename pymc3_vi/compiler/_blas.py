@@ -4,14 +4,15 @@ import ctypes
 import glob
 import os
 import sys
+import threading
 
 import numpy as np
 import scipy
 import scipy.linalg.cython_blas  # noqa: F401  (loads the library whose threads are counted)
-import theano
 from theano.tensor import blas_c
 from theano.tensor.blas_headers import blas_header_text
 
+from ._flags import flags
 from .ops._capsules import ROUTINES, declarations, initialisation
 
 __all__ = ["BLAS_FLAG", "blas_libraries", "blas_threads", "capsule_flags", "replace_blas", "single_blas_thread"]
@@ -27,7 +28,7 @@ class capsule_flags:
     """Context in which Theano rewrites and generates code for a BLAS that is called through SciPy's capsules."""
 
     def __enter__(self):
-        self._flags = theano.config.change_flags(blas__ldflags=BLAS_FLAG)
+        self._flags = flags(blas__ldflags=BLAS_FLAG)
         self._flags.__enter__()
         self._force = blas_c.check_force_gemv_init._force_init_beta
         # Otherwise Theano compiles and runs a program against the library to learn whether beta = 0 is honoured.
@@ -135,17 +136,31 @@ def blas_threads():
     return [(path, get()) for path, get, _ in _thread_functions()]
 
 
+_single = {"lock": threading.Lock(), "inside": 0, "before": []}
+
+
 class single_blas_thread:
-    """Context with one BLAS thread: at the sizes of a step, waking the others costs more than they bring."""
+    """Context with one BLAS thread: at the sizes of a step, waking the others costs more than they bring.
+
+    The number belongs to the process: the first thread that enters sets it, the last that leaves puts it back.
+    """
 
     def __enter__(self):
-        self._restore = []
-        for _, get, set_ in _thread_functions():
-            count = get()
-            if count > 1:
-                set_(1)
-                self._restore.append((set_, count))
+        with _single["lock"]:
+            _single["inside"] += 1
+            if _single["inside"] > 1:
+                return
+            for _, get, set_ in _thread_functions():
+                count = get()
+                if count > 1:
+                    _single["before"].append((set_, count))
+                    set_(1)
 
     def __exit__(self, *exc_info):
-        for set_, count in self._restore:
-            set_(count)
+        with _single["lock"]:
+            _single["inside"] -= 1
+            if _single["inside"]:
+                return
+            while _single["before"]:
+                set_, count = _single["before"].pop()
+                set_(count)

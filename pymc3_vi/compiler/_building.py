@@ -10,6 +10,8 @@ import theano
 import theano.graph.toolbox
 from theano.tensor.elemwise import DimShuffle
 
+from ._flags import alone, flags
+
 __all__ = ["building", "without_test_values"]
 
 # Where an inplace rewrite is refused, Theano asks for the name of the function that tried.  With `inspect`'s defaults
@@ -38,26 +40,27 @@ DimShuffle.load_c_code = _read_once(DimShuffle.load_c_code)
 
 
 @contextlib.contextmanager
-def building(**flags):
+def building(**further):
     """Context for building graphs and rewriting them.
 
     Test values are off: ``with pm.Model()`` leaves ``compute_test_value='raise'`` on, under which building a graph on
     placeholders fails.  Variables do not note the lines of source that made them, and garbage is collected afterwards;
-    both would take a tenth of the time or more.
+    both would take a tenth of the time or more.  One thread at a time builds.
 
     Parameters
     ----------
-    **flags
+    **further
         Further flags of Theano.
     """
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        with theano.config.change_flags(compute_test_value="off", traceback__limit=0, **flags):
-            yield
-    finally:
-        if collecting:
-            gc.enable()
+    with alone():
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            with flags(compute_test_value="off", traceback__limit=0, **further):
+                yield
+        finally:
+            if collecting:
+                gc.enable()
 
 
 def without_test_values(function):

@@ -25,6 +25,8 @@ import numpy as np
 from theano.configdefaults import config, gcc_version_str
 from theano.link.c import cmodule
 
+from ._flags import flags, process_value
+
 __all__ = [
     "CompileError",
     "active_cxx",
@@ -33,7 +35,6 @@ __all__ = [
     "compile_count",
     "compile_module",
     "compiler_version",
-    "remembered_cxx",
 ]
 
 logger = logging.getLogger("pymc3_vi")
@@ -45,7 +46,7 @@ _lock = threading.Lock()
 _modules = {}
 _versions = {config.cxx: gcc_version_str} if config.cxx else {}
 _temporary = []
-_state = {"calls": 0, "cxx": None}
+_state = {"calls": 0}
 
 
 class CompileError(Exception):
@@ -62,20 +63,7 @@ def active_cxx():
 
     Theano's flag `cxx` rules, except inside `fast_build`, which clears the flag only for PyMC3's test values.
     """
-    return config.cxx or _state["cxx"] or ""
-
-
-class remembered_cxx:
-    """Context in which the compiler stays known to the engine although Theano's flag `cxx` is empty."""
-
-    def __init__(self, cxx):
-        self.cxx = cxx
-
-    def __enter__(self):
-        self.before, _state["cxx"] = _state["cxx"], self.cxx or _state["cxx"]
-
-    def __exit__(self, *exc_info):
-        _state["cxx"] = self.before
+    return process_value("cxx") or ""
 
 
 def cache_dir():
@@ -142,20 +130,28 @@ def _command(cxx, arguments, include_dirs, lib_dirs, libs, exact):
     contracted depends on the level, so `exact` takes Theano's.  There functions may set errno, or else those that one
     node declares to have vector forms would be called in these forms by the loops of others, with other last digits.
     """
-    with config.change_flags(cxx=cxx):
+    with flags(cxx=cxx):
         general = cmodule.GCC_compiler.compile_args(march_flags=exact)
     given = [flag for flag in arguments if not flag.startswith("-O")]
     if exact:
-        flags = ["-O3", "-w", "-fvisibility=hidden", *general]
+        options = ["-O3", "-w", "-fvisibility=hidden", *general]
         given = [flag for flag in given if flag != "-fno-math-errno"]
     else:
-        flags = ["-O1", "-fexpensive-optimizations", "-g0", "-DNDEBUG", "-w", "-fno-math-errno", "-fvisibility=hidden"]
-        flags += [*_native_flags(), *(flag for flag in general if not flag.startswith("-O"))]
-    flags += [flag for flag in given if flag not in flags]
+        options = [
+            "-O1",
+            "-fexpensive-optimizations",
+            "-g0",
+            "-DNDEBUG",
+            "-w",
+            "-fno-math-errno",
+            "-fvisibility=hidden",
+        ]
+        options += [*_native_flags(), *(flag for flag in general if not flag.startswith("-O"))]
+    options += [flag for flag in given if flag not in options]
     include_dirs = [d for d in [*include_dirs, *cmodule.std_include_dirs()] if d]
     lib_dirs = [d for d in [*lib_dirs, *cmodule.std_lib_dirs()] if d]
     return (
-        [cxx, cmodule.get_gcc_shared_library_arg(), *flags, *(f"-I{d}" for d in include_dirs)],
+        [cxx, cmodule.get_gcc_shared_library_arg(), *options, *(f"-I{d}" for d in include_dirs)],
         [*(f"-L{d}" for d in lib_dirs), *(f"-l{name}" for name in [*libs, *cmodule.std_libs()])],
     )
 

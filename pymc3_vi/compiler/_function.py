@@ -12,6 +12,7 @@ from ..registry import Registry
 from ._blas import capsule_flags
 from ._building import building
 from ._cxx_modules import active_cxx
+from ._flags import alone, flags
 from ._island_linker import IslandLinker, IslandsUnavailable, IslandVM
 from ._rewrites import EXACT_REWRITES, FAST_REWRITES
 
@@ -44,7 +45,7 @@ def default_mode_query(has_compiler=True):
 
 def _stock_function(inputs, outputs, **kwargs):
     """`theano.function` as it is, but for the test values that an open model context demands."""
-    with theano.config.change_flags(compute_test_value="off"):
+    with alone(), flags(compute_test_value="off"):
         return theano.function(inputs, outputs, **kwargs)
 
 
@@ -88,7 +89,7 @@ def _with_islands(inputs, outputs, choices, exact, kwargs):
                 reason = error
         logger.debug("Theano's stock linker is used: %s", reason)
         try:
-            with theano.config.change_flags(cxx=cxx):
+            with flags(cxx=cxx):
                 return _stock_function(inputs, outputs, **kwargs)
         except Exception as error:  # Theano has no exception of its own for a compiler that does not work
             logger.debug("Python thunks are used, because Theano's stock linker failed: %s", error)
@@ -97,7 +98,7 @@ def _with_islands(inputs, outputs, choices, exact, kwargs):
 
 def _python_function(inputs, outputs, **kwargs):
     """A function that needs no compiler."""
-    with theano.config.change_flags(compute_test_value="off", cxx=""):
+    with alone(), flags(compute_test_value="off", cxx=""):
         mode = Mode(VMLinker(use_cloop=False, c_thunks=False), default_mode_query(False))
         return theano.function(inputs, outputs, mode=mode, **kwargs)
 
@@ -152,7 +153,7 @@ def compile_function(
     compile_with = ENGINES.get(engine)
     arguments = dict(updates=updates, givens=givens, on_unused_input=on_unused_input, name=name, **fn_kwargs)
     if mode is not None or fn_kwargs.get("profile"):
-        with theano.config.change_flags(cxx=active_cxx()):  # `fast_build` hides the compiler from Theano
+        with flags(cxx=active_cxx()):  # `fast_build` hides the compiler from Theano
             return _stock_function(inputs, outputs, mode=mode, **arguments)
     return compile_with(inputs, outputs, **arguments)
 

@@ -15,6 +15,7 @@ from theano.scan.op import Scan
 from ._blas import blas_libraries, capsule_flags, replace_blas, single_blas_thread
 from ._cxx_modules import MODULE_NAME, CompileError, compile_module
 from ._driver_source import DRIVER, DRIVER_METHODS, PRELUDE
+from ._flags import flags
 from ._island_code import Island, Naming, generate_node
 from ._node_islands import NodeIsland
 from ._schedule import partition
@@ -114,7 +115,7 @@ class IslandLinker(VMLinker):
             fgraph, order, input_storage, output_storage, storage_map
         )
         compute_map = {v: [v.owner is None] for v in storage_map}
-        with theano.config.change_flags(cxx=self.cxx, compute_test_value="off"), capsule_flags():
+        with flags(cxx=self.cxx, compute_test_value="off"), capsule_flags():
             naming = Naming()
             codes = {node: generate_node(node, f"pv_node_{i}", naming) for i, node in enumerate(order)}
             runs = partition(fgraph, order, lambda node: codes[node] is not None)

@@ -2,11 +2,10 @@
 
 import contextlib
 
-from theano import config
 from theano.graph.op import compute_test_value as _compute_test_value
 from theano.graph.utils import MethodNotDefined
 
-from ._cxx_modules import active_cxx, remembered_cxx
+from ._flags import flags
 
 __all__ = ["compute_test_value", "fast_build"]
 
@@ -27,7 +26,7 @@ def fast_build():
     >>> with pymc3_vi.fast_build(), pm.Model() as model:
     ...     x = pm.Normal("x", 0, 1)
     """
-    with remembered_cxx(active_cxx()), config.change_flags(cxx=""):
+    with flags(cxx=""):
         yield
 
 

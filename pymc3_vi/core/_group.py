@@ -4,6 +4,7 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
+from ..compiler import flags
 from ..errors import BatchedGroupError, GroupError, LocalGroupError, ParametrizationError, StartError
 from ..graph import (
     FlatBijection,
@@ -156,7 +157,7 @@ class Group(PlaceholderAPI, Memoised):
         if doubled:
             raise GroupError(f"Found duplicates inside one group: {', '.join(doubled)}. Name each variable once.")
         self.view.check_continuous(variables)
-        with theano.config.change_flags(compute_test_value="off"):
+        with flags(compute_test_value="off"):
             self.__init_group__(variables)
 
     def __init_group__(self, group):

@@ -3,7 +3,7 @@
 import numpy as np
 import theano
 
-from ..compiler import compile_function, without_test_values
+from ..compiler import building, compile_function, without_test_values
 from ..core import draws_at_once
 from ..errors import ExplicitInferenceError
 from ..graph import floatx, substitute
@@ -23,7 +23,7 @@ def noise_of(approx, size, generator, replacements):
     arrays = []
     for group in approx.groups:
         if group.local:
-            with theano.config.change_flags(compute_test_value="off"):
+            with building():
                 rows = int(substitute(group.bdim, replacements).eval())
             arrays.append(floatx(generator.standard_normal((size, rows, group.ddim))))
         else:

@@ -1,6 +1,7 @@
 """The only part of the package that reads a ``pymc3.Model``."""
 
 from . import _vectorize_rules  # noqa: F401  (it registers them)
+from ._contexts import repair_contexts
 from ._data import (
     constant_arrays,
     data_size,
@@ -40,4 +41,5 @@ __all__ = [
     "model_fingerprint",
 ]
 
+repair_contexts()
 repair_minibatch()

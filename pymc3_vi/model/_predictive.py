@@ -1,11 +1,11 @@
 """Draws of the observed variables given draws of the unobserved ones."""
 
-import numpy as np
 import pymc3 as pm
 
 from ..compiler import fast_build
 from ..errors import ParametrizationError
 from ._data import full_data, is_streamed
+from ._random_state import kept_random_state
 from ._trace import trace_from_arrays
 
 __all__ = ["predictive_draws"]
@@ -37,12 +37,8 @@ def predictive_draws(view, arrays, random_seed):
             "Posterior predictive draws need a model whose data are whole, but these are minibatches. Build the model "
             "with all data and take the draws there: pm.sample_posterior_predictive(approx.sample(), model=model)."
         )
-    state = np.random.get_state()
-    try:
-        # PyMC3 compiles small functions for the distributions' parameters, which are not worth a compiler.
-        with fast_build():
-            return pm.sample_posterior_predictive(
-                trace_from_arrays(view, arrays), model=view.model, random_seed=int(random_seed), progressbar=False
-            )
-    finally:
-        np.random.set_state(state)
+    # PyMC3 compiles small functions for the distributions' parameters, which are not worth a compiler.
+    with kept_random_state(), fast_build():
+        return pm.sample_posterior_predictive(
+            trace_from_arrays(view, arrays), model=view.model, random_seed=int(random_seed), progressbar=False
+        )

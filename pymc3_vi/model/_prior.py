@@ -5,6 +5,7 @@ import pymc3 as pm
 
 from ..compiler import fast_build
 from ..errors import StartError
+from ._random_state import kept_random_state
 
 __all__ = ["prior_points"]
 
@@ -30,15 +31,12 @@ def prior_points(view, count, random_seed):
         If PyMC3 cannot draw from a prior, e.g. from a flat one.
     """
     names = [view.untransformed_name(name) for name in view.names]
-    state = np.random.get_state()
     try:
-        with fast_build():
+        with kept_random_state(), fast_build():
             draws = pm.sample_prior_predictive(count, model=view.model, var_names=names, random_seed=int(random_seed))
     except (ValueError, NotImplementedError, AttributeError, TypeError) as error:
         raise StartError(
             f"Start points cannot be drawn from the prior: {error} Pass start='map' or start={{'name': value}} instead."
         ) from None
-    finally:
-        np.random.set_state(state)
     for k in range(count):
         yield view.start({name: np.asarray(draws[name])[k] for name in names})

@@ -4,6 +4,7 @@ import numpy as np
 import theano
 from theano.graph.fg import MissingInputError
 
+from ..compiler import building
 from ..errors import StartError
 
 __all__ = ["check_finite_start"]
@@ -44,7 +45,7 @@ def _values(view, point):
         known = _test_values(view)
         if known is not None:
             return known
-    with theano.config.change_flags(cxx="", compute_test_value="off"):
+    with building(cxx=""):
         terms = view.logp_terms()
         try:
             function = theano.function(

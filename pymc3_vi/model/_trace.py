@@ -1,10 +1,10 @@
 """Arrays of draws as a PyMC3 trace."""
 
 import numpy as np
-import theano
 from pymc3.backends.base import MultiTrace
 from pymc3.backends.ndarray import NDArray
 
+from ..compiler import building
 from ..errors import ParametrizationError
 
 __all__ = ["trace_from_arrays", "draws_from_trace"]
@@ -93,7 +93,7 @@ def _draws_of(view, trace, name):
             "Sample with all variables kept, or with include_transformed=True."
         )
     transform = view.model.named_vars[plain].transformation
-    with theano.config.change_flags(cxx="", compute_test_value="off"):
+    with building(cxx=""):
         return np.stack([np.asarray(transform.forward_val(value, point={})) for value in values])
 
 

@@ -8,7 +8,7 @@ import theano
 import theano.tensor as tt
 from pymc3.util import get_default_varnames, get_transformed, get_untransformed_name, is_transformed_name
 
-from ..compiler import without_test_values
+from ..compiler import building, without_test_values
 from ..errors import GroupError, ParametrizationError, StartError
 from ..graph import FlatLayout
 from ..validation import did_you_mean
@@ -172,7 +172,7 @@ class ModelView:
             return user[var.name]
         if is_transformed_name(var.name) and get_untransformed_name(var.name) in user:
             name = get_untransformed_name(var.name)
-            with theano.config.change_flags(cxx="", compute_test_value="off"):
+            with building(cxx=""):
                 return self.model.named_vars[name].transformation.forward_val(user[name], point=user)
         return None
 

@@ -2,11 +2,11 @@
 
 import html
 import time
-import warnings
 from contextlib import contextmanager
 
 from ..errors import NonFiniteError
 from ._options import describe
+from ._seen_warnings import seen_warnings
 from ._versions import package_versions
 
 __all__ = ["FitRun", "FitReport"]
@@ -82,9 +82,7 @@ class FitReport:
         """Context of one run: collects its warnings (which are shown as ever), and what ended it if it fails."""
         run = FitRun(asked)
         self.runs.append(run)
-        # Inside of it Python forgets what it has warned of, so a second run has its warnings too.
-        with warnings.catch_warnings():
-            warnings.showwarning = self._collecting(run, warnings.showwarning)
+        with seen_warnings(run.warnings):
             try:
                 yield run
             except BaseException as error:
@@ -93,14 +91,6 @@ class FitReport:
                 run.reason = next((r for kind, r in reasons.items() if isinstance(error, kind)), "failed")
                 run.message = f"{type(error).__name__}: {first}"
                 raise
-
-    @staticmethod
-    def _collecting(run, show):
-        def collect(message, category, *args, **kwargs):
-            run.warnings.append(f"{category.__name__}: {message}")
-            show(message, category, *args, **kwargs)
-
-        return collect
 
     def compiled(self, begin):
         """Note that the step was made between the time `begin` (of ``perf_counter``) and now."""

@@ -10,7 +10,7 @@ from theano.graph.basic import Constant, graph_inputs, io_toposort
 from theano.tensor.elemwise import Elemwise
 
 from ...validation import check_positive_int, require
-from .._building import without_test_values
+from .._building import building, without_test_values
 from ._rules import is_tensor
 
 __all__ = ["BATCH_BUDGET_BYTES", "bytes_per_row", "rows_per_slice"]
@@ -81,7 +81,7 @@ def bytes_per_row(outputs, point):
     own = sum(np.asarray(value).nbytes for value in point.values())
     if not kept:
         return _WITH_GRADIENT * own
-    with theano.config.change_flags(cxx=""):
+    with building(cxx=""):
         sizes = theano.function(
             list(known),
             tt.stack([tt.cast(tt.prod(v.shape, dtype="int64"), "int64") * np.dtype(v.dtype).itemsize for v in kept]),

@@ -11,7 +11,7 @@ from theano.tensor.basic import ShapeError
 from theano.tensor.elemwise import DimShuffle
 
 from ...validation import check_positive_int
-from .._building import without_test_values
+from .._building import building, without_test_values
 from .._pattern import with_pattern
 from ._graph import vectorize_graph
 
@@ -60,7 +60,7 @@ class SlicedGraph(Op):
         if self._function is None:
             # The results are copied into the joined ones at once, so that they need no copy of their own.
             outputs = [theano.Out(output, borrow=True) for output in self.outputs]
-            with theano.config.change_flags(compute_test_value="off"):
+            with building():
                 self._function = self.compile_function(self.batched + self.shared, outputs)
             self._function.trust_input = True
 

@@ -1,0 +1,108 @@
+"""Fits in several threads at once: the results of one thread, and nothing global left changed."""
+
+import threading
+import traceback
+import warnings
+
+import pymc3_vi
+from pymc3_vi.compiler import process_value
+
+import numpy as np
+import pymc3 as pm
+import pytest
+
+FLAGS = ("cxx", "compute_test_value", "blas__ldflags", "traceback__limit", "floatX", "mode")
+METHODS = {
+    "adam": dict(method="advi", obj_optimizer=pymc3_vi.adam()),
+    "default": dict(method="fullrank_advi"),
+    "svgd": dict(method="svgd", inf_kwargs={"n_particles": 5}),
+    "dadvi": dict(method="dadvi"),
+}
+
+
+def model(seed):
+    y = np.random.RandomState(seed).normal(seed, 1.0, 20)
+    with pymc3_vi.fast_build(), pm.Model() as built:
+        mu = pm.Normal("mu", 0.0, 10.0)
+        pm.Normal("y", mu, pm.HalfNormal("s", 5.0), observed=y)
+    return built
+
+
+def fit(name, built, noisy=False):
+    def careful(approx, losses, i):
+        if i == 1:
+            warnings.warn(f"from {name}", stacklevel=1)
+
+    callbacks = [careful] if noisy else None
+    return pymc3_vi.fit(60, model=built, random_seed=1, progressbar=False, callbacks=callbacks, **METHODS[name])
+
+
+def run_all(works):
+    errors = []
+
+    def guarded(work):
+        try:
+            work()
+        except BaseException:
+            errors.append(traceback.format_exc())
+
+    threads = [threading.Thread(target=guarded, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+
+
+def global_state():
+    kind, keys, *rest = np.random.get_state()
+    return [process_value(name) for name in FLAGS], warnings.filters[:], warnings.showwarning, keys.tolist(), rest
+
+
+@pytest.mark.filterwarnings("always")
+def test_fits_in_threads_are_those_of_one_thread():
+    alone = {name: fit(name, model(3)) for name in METHODS}
+    together = {}
+
+    def work(name):
+        together[name] = fit(name, model(3), noisy=True)
+        together[name].sample(20)
+        together[name].sample_node(together[name].model["mu"], size=3)
+
+    before = global_state()
+    run_all([lambda name=name: work(name) for name in METHODS])
+    assert global_state() == before
+    for name in METHODS:
+        np.testing.assert_array_equal(together[name].hist, alone[name].hist)
+        noted = [w for w in together[name].report.warnings if "from" in w]
+        assert noted and set(noted) == {f"UserWarning: from {name}"}  # each thread notes its own
+
+
+@pytest.mark.filterwarnings("always")
+def test_a_fit_that_fails_leaves_the_others_alone():
+    def fails():
+        built = model(2)
+
+        def stop(approx, losses, i):
+            raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            pymc3_vi.fit(30, model=built, progressbar=False, random_seed=1, callbacks=[stop])
+
+    def prior():
+        pymc3_vi.fit(5, model=model(4), start="prior", random_seed=2, progressbar=False)
+
+    before = global_state()
+    run_all([fails, prior, fails, lambda: fit("adam", model(3))])
+    assert global_state() == before
+
+
+def test_models_are_built_and_fitted_in_their_contexts():
+    def work(seed):
+        for _ in range(3):
+            with model(seed):
+                pymc3_vi.fit(5, progressbar=False, random_seed=1, obj_optimizer=pymc3_vi.sgd(learning_rate=1e-4))
+
+    before = global_state()
+    run_all([lambda seed=seed: work(seed) for seed in range(3)])
+    assert global_state() == before
