@@ -1,21 +1,25 @@
-"""Ctrl-C during a fit: it ends the loop once, and never the bookkeeping around it."""
+"""Ctrl-C during a fit: it ends the loop, and never the bookkeeping around it."""
 
 import signal
+import sys
 import threading
 
 __all__ = ["Interrupts"]
 
 
 class Interrupts:
-    """Context in which Ctrl-C raises KeyboardInterrupt only between :meth:`start` and the first one or :meth:`stop`.
+    """Context in which Ctrl-C raises KeyboardInterrupt only between :meth:`start` and :meth:`stop`.
 
-    One that comes before waits for :meth:`start`; those that come after have nothing left to end.  Outside of the main
+    One that comes before waits for :meth:`start`.  One that comes while code deals with the one before (``except``,
+    ``finally``) is not raised: it has nothing left to end.  Code that swallows the exception (``__del__``, the hooks of
+    a display) does not hold up the end: :meth:`check` raises again, and so does the next Ctrl-C.  Outside of the main
     thread, and where the program has a handler of its own, nothing is changed.
     """
 
     def __init__(self):
         self._open = False
-        self._waiting = False
+        self._asked = False
+        self._raised = None
         self._before = None
 
     def __enter__(self):
@@ -29,16 +33,30 @@ class Interrupts:
             signal.signal(signal.SIGINT, self._before)
 
     def _handle(self, number, frame):
-        if self._open:
-            self._open = False
-            raise KeyboardInterrupt
-        self._waiting = True
+        self._asked = True
+        if self._open and not self._is_dealt_with():
+            self._raise()
+
+    def _raise(self):
+        self._raised = KeyboardInterrupt()
+        raise self._raised
+
+    def _is_dealt_with(self):
+        """Whether this is called from code that handles the exception that was raised."""
+        error = sys.exc_info()[1]
+        while error is not None and error is not self._raised:
+            error = error.__context__
+        return error is not None
 
     def start(self):
         """From now on Ctrl-C raises."""
-        if self._waiting:
-            raise KeyboardInterrupt
         self._open = True
+        self.check()
+
+    def check(self):
+        """Raise if there was a Ctrl-C that has not ended the loop."""
+        if self._asked:
+            self._raise()
 
     def stop(self):
         """From now on it does not."""

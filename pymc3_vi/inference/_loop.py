@@ -54,6 +54,7 @@ def run_loop(approx, step, n, history, first, callbacks, progressbar, interrupts
     try:
         interrupts.start()
         while done < n:
+            interrupts.check()
             size = min(chunk, n - done)
             for callback in callbacks:
                 size = min(size, max(callback.due - (first + done), 1))
@@ -70,10 +71,12 @@ def run_loop(approx, step, n, history, first, callbacks, progressbar, interrupts
                 view = None if losses is None else LossView(history.array)
                 for callback in callbacks:
                     callback.call(approx, view, first + done)
+        interrupts.check()
         interrupts.stop()
     except StopIteration as stop:
         reason, message = "stopped", stop_message(stop, first + step.steps_done - begin)
     except KeyboardInterrupt:
+        interrupts.stop()
         reason, message = "interrupted", "interrupted by the user"
     finally:
         interrupts.stop()

@@ -228,7 +228,7 @@ class DADVI(KLqp):
                 if not self._started:
                     self._find_start(density)
                 solver = Solver(density, self.blocks, *self._settings)
-                self.solution = solver.run(n, _Accepted(self, solver, first, callbacks, progress))
+                self.solution = solver.run(n, _Accepted(self, solver, first, callbacks, progress, interrupts))
                 interrupts.stop()
                 self.report.ended("done", self._verdict(solver))
             except StopIteration as stop:
@@ -236,6 +236,7 @@ class DADVI(KLqp):
                 logger.info("After %d iterations %s", solver.iterations, message)
                 self.report.ended("stopped", message)
             except KeyboardInterrupt:
+                interrupts.stop()
                 logger.info("Interrupted: everything so far is kept.")
                 self.report.ended("interrupted", "interrupted by the user")
             finally:
@@ -321,14 +322,15 @@ class DADVI(KLqp):
 class _Accepted:
     """What happens after an iteration: its loss is kept, the bar moves, callbacks are called."""
 
-    def __init__(self, inference, solver, first, callbacks, progress):
+    def __init__(self, inference, solver, first, callbacks, progress, interrupts):
         self.inference, self.solver = inference, solver
-        self.first, self.progress = first, progress
+        self.first, self.progress, self.interrupts = first, progress, interrupts
         self.callbacks = [Scheduled(callback, first) for callback in callbacks]
 
     def __call__(self, loss):
         history, approx = self.inference.history, self.inference.approx
         history.extend(loss)
+        self.interrupts.check()
         self.progress.update(self.solver.iterations, f"Loss = {loss:,.5g}, {self.solver.draws.count:,} draws")
         if not self.callbacks:
             return
