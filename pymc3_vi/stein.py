@@ -1,5 +1,6 @@
 """The Stein variational gradient."""
 
+import numpy as np
 import theano.tensor as tt
 
 from .graph import Memoised, floatx, node_property
@@ -28,6 +29,11 @@ class Stein(Memoised):
         T above; larger spreads the particles more.
     terms : Terms, optional
         Evaluated log densities; by default those on the approximation's placeholders.
+
+    Notes
+    -----
+    Draws whose score is not finite attract no others: they are left out of the sum over j, as long as there are finite
+    ones.
 
     References
     ----------
@@ -76,6 +82,23 @@ class Stein(Memoised):
         return grads[0] if len(grads) == 1 else tt.concatenate(grads, axis=-1)
 
     @node_property
+    def _is_finite(self):
+        """Whether the score of a draw is finite, (n, 1); a finite sum has finite summands."""
+        sums = tt.sum(self.dlogp, axis=1, keepdims=True)
+        return tt.lt(tt.abs_(sums), np.inf)
+
+    @node_property
+    def left_out(self):
+        """Number of draws whose score is not finite."""
+        return self.dlogp.shape[0] - tt.sum(self._is_finite)
+
+    @node_property
+    def scores(self):
+        """Gradients of log p as the sum over draws uses them, (n, d): zero where they are not finite."""
+        used = tt.or_(self._is_finite, tt.eq(tt.sum(self._is_finite), 0))
+        return tt.switch(used, self.dlogp, tt.zeros_like(self.dlogp))
+
+    @node_property
     def _kernel(self):
         return self._kernel_function(self.input_joint_matrix)
 
@@ -85,7 +108,7 @@ class Stein(Memoised):
     @node_property
     def density_part_grad(self):
         """Attraction to high density, (n, d)."""
-        return tt.dot(self.Kxy, self.dlogp)
+        return tt.dot(self.Kxy, self.scores)
 
     @node_property
     def repulsive_part_grad(self):
@@ -97,7 +120,7 @@ class Stein(Memoised):
     def grad(self):
         """The direction phi, (n, d)."""
         constant = self.terms.normalizing_constant
-        scores = self.dlogp if constant is None else self.dlogp * constant
+        scores = self.scores if constant is None else self.scores * constant
         if self.temperature != 1:
             scores = scores / floatx(self.temperature)
         X = self.input_joint_matrix

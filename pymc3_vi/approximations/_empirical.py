@@ -87,7 +87,7 @@ class EmpiricalGroup(Group):
     def draw_noise(self, noise, n_mc=None, more_replacements=None):
         """Particles picked at random by block noise, (d,) or (n_mc, d)."""
         stream = self.seeds.generator("noise:" + self._stream)
-        return self.histogram[self._indices(noise.add(() if n_mc is None else (n_mc,), stream, "uniform"))]
+        return self.histogram[self._indices(noise.add(() if n_mc is None else (n_mc,), stream, "uniform", n_mc or 1))]
 
     def noise_array(self, size, generator):
         """`size` particles picked at random, (size, d)."""

@@ -3,6 +3,7 @@
 import warnings
 from collections import OrderedDict, namedtuple
 
+import numpy as np
 import theano
 import theano.tensor as tt
 
@@ -140,7 +141,10 @@ class ObjectiveFunction:
         terms, gradient_terms = self.draw_terms(noise, options.obj_n_mc, schedules, options.more_replacements)
         loss, grads = self.loss_and_gradients(terms, gradient_terms, params, options.more_replacements)
         updates.update(self._apply_optimizer(options.obj_optimizer, grads, params, options, schedules))
+        trained = set(_once(self.test_params + options.more_tf_params + params))
+        state = [v for v in updates if v not in trained]
         updates.update(options.more_updates)
+        left_out = self._counted(terms, updates)
         if not (score and self.op.returns_loss):
             loss = None
         rows = noise.allocate()
@@ -148,7 +152,19 @@ class ObjectiveFunction:
         nodes = substitute([updates[k] for k in keys] + ([] if loss is None else [loss]), rows)
         updates = OrderedDict(zip(keys, nodes))
         loss = None if loss is None else nodes[-1]
-        return StepGraph(loss, updates, params, noise, schedules)
+        return StepGraph(loss, updates, params, noise, schedules, state, left_out)
+
+    def _counted(self, terms, updates):
+        """Shared counter of the draws that steps leave out by themselves, added to `updates`; None where none are."""
+        count = self.draws_left_out(terms)
+        if count is None:
+            return None
+        counter = theano.shared(np.int64(0), "left_out")
+        updates[counter] = counter + tt.cast(count, "int64")
+        return counter
+
+    def draws_left_out(self, terms):
+        """Number of draws that :meth:`loss_and_gradients` leaves out, as a graph; None where it leaves out none."""
 
     def draw_terms(self, noise, n_mc, schedules, more_replacements=None):
         """Terms for the loss and for its gradient at fresh draws; see :meth:`Approximation.draw_terms`."""

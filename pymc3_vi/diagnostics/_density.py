@@ -122,13 +122,22 @@ class PointDensity:
         logp, grad = np.empty(len(z)), np.empty((len(z), self.d))
         with np.errstate(all="ignore"):
             for rows in self._chunks(len(z)):
-                try:
-                    value, *parts = function(*self.split(z[rows]))
-                except (np.linalg.LinAlgError, ArithmeticError):  # Cholesky factors where there are none
-                    value, parts = np.nan, [np.full(np.shape(z[rows]), np.nan)]
-                logp[rows], grad[rows] = value, self.join(parts)
+                logp[rows], grad[rows] = self._at(function, z[rows])
         self.evaluations += len(z)
         return logp, grad
+
+    def _at(self, function, z):
+        try:
+            value, *parts = function(*self.split(z))
+            return value, self.join(parts)
+        except (np.linalg.LinAlgError, ArithmeticError):  # Cholesky factors where there are none
+            half = len(z) // 2
+            if not half:
+                return np.nan, np.nan
+            parts = [self._at(function, z[:half]), self._at(function, z[half:])]
+            logp = [np.broadcast_to(value, size) for (value, _), size in zip(parts, (half, len(z) - half))]
+            grad = [np.broadcast_to(g, (size, self.d)) for (_, g), size in zip(parts, (half, len(z) - half))]
+            return np.concatenate(logp), np.concatenate(grad)
 
     def hessian_products(self, z, v):
         """Products (s, d) of the Hessian of log p at each point of `z` with the vector in the same row of `v`."""

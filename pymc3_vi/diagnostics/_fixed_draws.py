@@ -59,20 +59,41 @@ class FixedDrawELBO:
     mu, scale : ndarray
         Reference of the chart, where densities are finite.
 
+    Attributes
+    ----------
+    left_out : int
+        Draws without a finite log density or gradient at the reference.
+
     Raises
     ------
     HessianError
         By the methods that solve, where the Hessian is not positive definite.
     """
 
+    left_out = 0
+
     def __init__(self, density, blocks, draws, mu, scale):
         self.density, self.blocks = density, blocks
         self.eps, self.matched = draws.rows(blocks.d), draws.kind != "independent"
         self._at = None
-        _, grad = density.slopes(mu + blocks.stretch(self.eps, scale))
+        grad = self._finite_slopes(mu, scale)
         curvature = _curvature(blocks, scale, self.eps, grad)
         self.chart = Chart(blocks, mu, scale, curvature, curvature.tamed(scale).root())
         self.size = self.chart.size
+
+    def _finite_slopes(self, mu, scale):
+        """Gradients at the reference; draws without a finite density there are left out, others count twice instead."""
+        logp, grad = self.density.slopes(mu + self.blocks.stretch(self.eps, scale))
+        fine = np.isfinite(logp) & np.isfinite(grad).all(axis=1)
+        pairs = fine.reshape(-1, 2).all(axis=1) if self.matched else fine
+        if fine.all() or 2 * pairs.sum() < len(pairs):
+            return grad
+        self.left_out = int(len(fine) - fine.sum())
+        chosen = np.arange(len(pairs))
+        chosen[~pairs] = np.resize(np.flatnonzero(pairs), int((~pairs).sum()))
+        chosen = (2 * chosen[:, None] + [0, 1]).ravel() if self.matched else chosen
+        self.eps = self.eps[chosen]
+        return grad[chosen]
 
     # ---------------------------------------------------------------- values and derivatives
     def _evaluate(self, x):

@@ -77,15 +77,24 @@ class NoiseBlock:
         row = self.shared[counter]
         return tt.patternbroadcast(row, (False,) * row.ndim)
 
+    def draw(self, rows):
+        """Further noise for `rows` steps, (rows, ...); the block stays as it is."""
+        value = np.empty((rows,) + self.shape, dtype=self.shared.dtype)
+        self._fill(value)
+        return value
+
+    def _fill(self, value):
+        if self.kind == "normal":
+            self.generator.standard_normal(out=value, dtype=value.dtype)
+        else:
+            self.generator.random(out=value, dtype=value.dtype)
+
     def refill(self):
         """Draw new noise for all rows."""
         value = self.shared.get_value(borrow=True)
-        if self.kind == "normal":
-            self.generator.standard_normal(out=value, dtype=value.dtype)
-            if self.balanced:
-                balance(value)
-        else:
-            self.generator.random(out=value, dtype=value.dtype)
+        self._fill(value)
+        if self.kind == "normal" and self.balanced:
+            balance(value)
         self.shared.set_value(value, borrow=True)
 
 
@@ -135,10 +144,20 @@ class StepNoise:
         self._max_rows = max_rows
         self._budget = budget
         self.rows = None
-        self._placeholders = []
+        self._placeholders, self._draws = [], []
 
-    def add(self, shape, generator, kind="normal"):
-        """Placeholder for noise of `shape`; :meth:`allocate` gives its replacement."""
+    @property
+    def draws(self):
+        """Number of draws in a row; 1 too where blocks differ in it."""
+        numbers = set(self._draws)
+        return numbers.pop() if len(numbers) == 1 else 1
+
+    def add(self, shape, generator, kind="normal", draws=1):
+        """Placeholder for noise of `shape`; :meth:`allocate` gives its replacement.
+
+        With more than one of `draws` they are the first axis.
+        """
+        self._draws.append(draws)
         block = NoiseBlock(shape, generator, kind, self.balanced)
         placeholder = tt.TensorType(theano.config.floatX, (False,) * len(block.shape))("eps")
         self.blocks.append(block)

@@ -18,6 +18,7 @@ from ._annealing import AnnealedAdam, TailAveraged
 from ._files import FitState, NotFittedError, SavedInference
 from ._history import History
 from ._interrupts import Interrupts
+from ._left_out import warn_of_left_out
 from ._loop import run_loop
 from ._non_finite import non_finite_error
 from ._pre_flight import check_draws
@@ -161,8 +162,9 @@ class Inference(SavedInference):
         StartError
             When the log density is not finite at the start, or at none of 20 draws of q before the first step.
         NonFiniteError
-            When the loss or a parameter becomes NaN or infinite; the approximation keeps the last finite parameters
-            and the history.
+            When the loss or a parameter becomes NaN or infinite whatever the draw, or with more than half of the draws;
+            the approximation keeps the last finite parameters and the history.  Single draws without a finite log
+            density or gradient are left out of their step; ``approx.report`` tells how many.
         TypeError
             For an unknown keyword, with the close match.
         """
@@ -285,6 +287,7 @@ class Inference(SavedInference):
     def _run(self, step, n, callbacks, score, progressbar, resume=False):
         with Interrupts() as interrupts:
             first, before = self.state.i if self.state is not None else 0, step.steps_done
+            left_out = step.left_out.count
             if not first:
                 check_draws(self.approx, step, n, self.options.get("more_replacements"))
             self.state, self.planned = FitState(first, step, callbacks, score), first + n
@@ -301,6 +304,7 @@ class Inference(SavedInference):
                 self.report.ended(end.reason, end.message)
                 if rule is not None:
                     rule.finish()
+                warn_of_left_out(self.approx, step, before)
             except StepDiverged as stop:
                 raise non_finite_error(self.approx, step, stop, first + step.steps_done - before + 1) from None
             finally:
@@ -308,6 +312,7 @@ class Inference(SavedInference):
                 self.approx.hist = np.array(self.history.array)
                 self.state = FitState(first + done, step, callbacks, score)
                 self.report.stepped(done)
+                self.report.left_out(step.left_out.count - left_out)
                 step.release()
 
 

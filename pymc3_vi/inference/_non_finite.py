@@ -7,8 +7,9 @@ import theano.tensor as tt
 from ..compiler import compile_function, without_test_values
 from ..errors import NonFiniteError
 from ..graph import substitute
+from ..steps import UNDEFINED
 
-__all__ = ["TermsAtDraws", "culprits", "draws_of_rows", "non_finite_error"]
+__all__ = ["TermsAtDraws", "culprits", "draws_of_rows", "non_finite_error", "undefined"]
 
 _ADVICE = (
     "The parameters are those before that step, and the history is kept. Things that help: a smaller learning rate, "
@@ -71,7 +72,9 @@ def non_finite_error(approx, step, stop, index):
         1-based index of the step that broke.
     """
     what = "A parameter became non-finite" if stop.loss is None else f"The loss became {stop.loss}"
-    lines = [f"{what} at step {index}. NaN or infinity occurred in the optimization."]
+    left_out = step.left_out.count
+    often = f" {left_out:,} draws had been left out by then." if left_out > 1 else ""
+    lines = [f"{what} at step {index}. NaN or infinity occurred in the optimization.{often}"]
     try:
         names, details = culprits(approx, _failing_draws(approx, step))
     except Exception as error:  # explaining must never hide the failure itself
@@ -99,7 +102,10 @@ def culprits(approx, draws):
     look = TermsAtDraws(approx) if draws else None
     names, details = [], []
     for draw in draws:
-        at_terms, at_slopes, at_free = look(draw)
+        try:
+            at_terms, at_slopes, at_free = look(draw)
+        except UNDEFINED as error:
+            return [v.name for v in look.free], [undefined(error) + "."]
         for term, value in zip(look.terms, at_terms):
             if not np.isfinite(value):
                 names.append(term.name)
@@ -115,6 +121,11 @@ def culprits(approx, draws):
         if names:
             break
     return list(dict.fromkeys(names)), details
+
+
+def undefined(error):
+    """What an Op said that has no value at a draw, without Theano's account of it."""
+    return f"the log density is undefined ({str(error).splitlines()[0]})"
 
 
 def draws_of_rows(blocks, approx):

@@ -7,7 +7,8 @@ from theano.graph.basic import ancestors
 
 from ..algorithms.newton import NewtonStep
 from ..errors import NonFiniteDrawsWarning, StartError
-from ._non_finite import TermsAtDraws, draws_of_rows
+from ..steps import UNDEFINED
+from ._non_finite import TermsAtDraws, draws_of_rows, undefined
 
 __all__ = ["check_draws", "DRAWS"]
 
@@ -63,7 +64,7 @@ def check_draws(approx, step, n, replacements=None):
     if found.bad == len(draws):
         raise StartError(f"None of {len(draws)} draws of q has a finite log density and gradient: {found}. {_ADVICE}")
     if found.bad:
-        then = "A step that meets such a draw ends the fit." if step.has_loss else "Nothing pulls such a draw back."
+        then = "They are left out of their steps."
         warnings.warn(
             f"{found.bad} of {len(draws)} draws of q before the first step have no finite log density or gradient: "
             f"{found}. {then} {_ADVICE}",
@@ -118,8 +119,8 @@ class _Findings:
         """Keys of what is not finite at a draw; the first of each kind is kept as an example."""
         try:
             terms, slopes, point = self.look(draw)
-        except (np.linalg.LinAlgError, ArithmeticError) as error:
-            self.examples.setdefault("the log density", f"undefined ({error})")
+        except UNDEFINED as error:
+            self.examples.setdefault("the log density", undefined(error)[len("the log density is ") :])
             return ["the log density"]
         names = []
         for term, value in zip(self.look.terms, terms):

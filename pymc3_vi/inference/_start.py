@@ -14,6 +14,7 @@ from ..core import STARTS, Start
 from ..errors import StartError
 from ..graph import SeedStream, substitute
 from ..model import full_data, prior_points
+from ..steps import UNDEFINED
 
 __all__ = [
     "FlatDensity",
@@ -56,7 +57,7 @@ class FlatDensity:
         z = np.atleast_2d(np.asarray(z, dtype=theano.config.floatX))
         try:
             logp, grad = self._function(z)
-        except (np.linalg.LinAlgError, ArithmeticError):
+        except UNDEFINED:
             if len(z) > 1:
                 parts = [self(row) for row in z]
                 return np.concatenate([p[0] for p in parts]), np.concatenate([p[1] for p in parts])

@@ -21,6 +21,7 @@ class KSDObjective(ObjectiveFunction):
                 f"The 'op' parameter of KSDObjective must be a KSD operator. Got {op!r} instead."
             )
         super().__init__(op, tf)
+        self._last = None, None
 
     def draw_terms(self, noise, n_mc, schedules, more_replacements=None):
         """All particles at once for an empirical approximation, else `n_mc` random draws."""
@@ -34,8 +35,18 @@ class KSDObjective(ObjectiveFunction):
         """No loss, and the direction carried back from the draws to `params`."""
         return None, substitute(self._carry_back(self.op.with_terms(terms), params, sign), more_replacements)
 
+    def draws_left_out(self, terms):
+        """Number of draws whose score is not finite."""
+        return self._stein(self.op.with_terms(terms)).left_out
+
+    def _stein(self, op):
+        """The Stein gradient of the operator's terms, the last one again for the same terms."""
+        if self._last[0] is not op.terms:
+            self._last = op.terms, op.stein(self.tf)
+        return self._last[1]
+
     def _carry_back(self, op, params, sign):
-        stein = op.stein(self.tf)
+        stein = self._stein(op)
         direction = -stein.grad if sign > 0 else stein.grad
         return tt.grad(None, params, known_grads={stein.input_joint_matrix: direction}, disconnected_inputs="ignore")
 

@@ -28,6 +28,8 @@ class FitRun:
     options : dict
         Options that differ from the defaults, as they can be printed.
     warnings : list of str
+    left_out : int
+        Draws that no step used, since their log density or gradient was not finite.
     """
 
     def __init__(self, asked):
@@ -37,6 +39,7 @@ class FitRun:
         self.compile_seconds = self.step_seconds = 0.0
         self.options = {}
         self.warnings = []
+        self.left_out = 0
 
     def to_json(self):
         """JSON-able form."""
@@ -52,6 +55,7 @@ class FitRun:
         if run.reason == "running":
             run.reason, run.message = "saved", f"saved at step {run.steps:,} of {run.asked:,}"
         run.warnings = [str(w) for w in values["warnings"]]
+        run.left_out = int(values.get("left_out", 0))
         return run
 
 
@@ -117,6 +121,10 @@ class FitReport:
         self.runs[-1].step_seconds = time.perf_counter() - self._begin
         self.runs[-1].steps = steps
 
+    def left_out(self, count):
+        """Note that the current run left out `count` draws."""
+        self.runs[-1].left_out = int(count)
+
     def ended(self, reason, message):
         """Note why the current run ended."""
         self.runs[-1].reason, self.runs[-1].message = reason, message
@@ -170,6 +178,9 @@ class FitReport:
             ("time", f"{_seconds(self.compile_seconds)} to compile, {_seconds(self.step_seconds)} in steps"),
             ("ended", self.message),
         ]
+        left_out = sum(run.left_out for run in self.runs)
+        if left_out:
+            rows.append(("left out", f"{left_out:,} draws without a finite log density or gradient"))
         rows += [(name, str(value)) for name, value in self.options.items()]
         rows += [("warning", text) for text in dict.fromkeys(self.warnings)]
         return rows + [("versions", ", ".join(f"{name} {version}" for name, version in self.versions.items()))]

@@ -6,13 +6,19 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..compiler import calls_done, compile_function, release_memory, run_steps, without_test_values
+from ..compiler import calls_done, compile_function, release_memory, without_test_values
+from ._left_out import UNDEFINED, LeftOut, redraw, run_defined
 from ._snapshot import Snapshot, put_snapshot, take_snapshot
 
 __all__ = ["StepGraph", "Step", "StepDiverged"]
 
+#: Rows of fresh draws that are tried for one step.
+LARGEST_TRIES = 100
 
-class StepGraph(namedtuple("StepGraph", "loss, updates, params, noise, schedules")):
+
+class StepGraph(
+    namedtuple("StepGraph", "loss, updates, params, noise, schedules, state, left_out", defaults=((), None))
+):
     """One optimization step as data.
 
     Parameters
@@ -27,13 +33,17 @@ class StepGraph(namedtuple("StepGraph", "loss, updates, params, noise, schedules
         Step counter and base noise; placeholders are already replaced.
     schedules : list of (shared scalar, callable)
         Values that must be set to ``callable(i)`` before step i (0-based); empty in the common case.
+    state : list of shared variables
+        The optimizer's own; those of floats must stay finite too.
+    left_out : shared integer, optional
+        Where steps themselves count draws that they leave out.
     """
 
     __slots__ = ()
 
 
 class StepDiverged(Exception):
-    """A loss or parameter is not finite.  The parameters are those before the step that broke.
+    """No draw gives a finite loss and finite parameters.  The parameters are those before the step that broke.
 
     Attributes
     ----------
@@ -48,6 +58,10 @@ class StepDiverged(Exception):
 
 class Step:
     """Runs compiled steps in chunks, with their losses, and can go back.
+
+    A draw at which the loss, a parameter or the optimizer's state would not be finite, or an Op has no value, is left
+    out of its step: another one takes its place, and :attr:`left_out` counts it.  This costs nothing where there is no
+    such draw.
 
     Parameters
     ----------
@@ -75,10 +89,17 @@ class Step:
         )
         #: Function that returns the losses of all steps so far; schedules that watch the loss read it.
         self.recorded_losses = lambda: None
+        #: Draws that were left out.
+        self.left_out = LeftOut()
         self._recent = []
         self._safe = None
+        #: Steps in one go (fewer after one that broke), fresh draws in a row at this step, whether an Op raised.
+        self._at_once, self._tries, self._raised = noise.rows, 0, False
         self.go_to(noise.rows, 0)  # an exhausted block: the first run fills it
         self._state = [v for v in self._updated() if v is not self._losses and v is not noise.counter]
+        self._streams = [v for v in self._state if v not in graph.updates]
+        floats = [v for v in graph.state if str(getattr(v, "dtype", "")).startswith("float")]
+        self._finite_ones = list(graph.params) + floats
 
     def _updated(self):
         """Shared variables that the function changes, those of random streams and minibatches included."""
@@ -119,7 +140,8 @@ class Step:
         Raises
         ------
         StepDiverged
-            When a loss or parameter is not finite; parameters and optimizer state are then those before that step.
+            When a loss or parameter is not finite whatever the draw, or with more than half of the draws; parameters
+            and optimizer state are then those before that step.
         """
         self._recent = []
         begin = self.steps_done
@@ -136,7 +158,8 @@ class Step:
                 self._keep_losses(begin)
             raise
         finally:
-            self._safe = None
+            self._safe, self._raised = None, False
+        self._count_inside()
         return self.recent_losses()
 
     def trial(self, noise):
@@ -153,6 +176,7 @@ class Step:
         """
         position, done, saved = self._position, self.steps_done, self.state()
         blocks = [block.shared for block in self.graph.noise.blocks]
+        loss = None if self._losses is None else self._losses.get_value(borrow=True)[0]
         rows = [block.get_value(borrow=True)[0].copy() for block in blocks]
         fine = []
         try:
@@ -161,14 +185,16 @@ class Step:
                 self.go_to(0, done)
                 try:
                     self._execute(1)
-                    loss = 0.0 if self._losses is None else self._losses.get_value(borrow=True)[0]
-                    fine.append(bool(np.isfinite(loss)) and self._params_finite())
-                except (np.linalg.LinAlgError, ArithmeticError):  # an Op that has no value there
+                    seen = 0.0 if self._losses is None else self._losses.get_value(borrow=True)[0]
+                    fine.append(bool(np.isfinite(seen)) and self._params_finite())
+                except UNDEFINED:  # an Op that has no value there
                     fine.append(False)
                 self._set_state(saved)
         finally:
             self._set_state(saved)
             self._put_first_row(blocks, rows)
+            if loss is not None:
+                self._losses.get_value(borrow=True)[0] = loss
             self.go_to(position, done)
         return fine
 
@@ -176,6 +202,13 @@ class Step:
     def _put_first_row(blocks, rows):
         for block, row in zip(blocks, rows):
             block.get_value(borrow=True)[0] = row
+
+    def _count_inside(self):
+        """Take over what the steps themselves have counted."""
+        counter = self.graph.left_out
+        if counter is not None and int(counter.get_value()):
+            self.left_out.note(self.steps_done, int(counter.get_value()), None)
+            counter.set_value(np.int64(0))
 
     def recent_losses(self):
         """Losses of the steps of the last :meth:`run`, those before an exception included; None without losses."""
@@ -188,7 +221,7 @@ class Step:
         if self._position >= self.graph.noise.rows:
             self.graph.noise.refill()
             self._position = 0
-        count = min(k, self.graph.noise.rows - self._position)
+        count = min(k, self.graph.noise.rows - self._position, self._at_once)
         for _, schedule in self.graph.schedules:
             every = getattr(schedule, "check_every", None) or 1
             count = min(count, every - self.steps_done % every)
@@ -218,23 +251,75 @@ class Step:
             losses = (self._all_losses(),) if hasattr(schedule, "check_every") else ()
             shared.set_value(np.asarray(schedule(self.steps_done, *losses), dtype=shared.dtype))
         self._safe = self._position, self.state()
-        self._execute(count)
+        try:
+            self._execute(count)
+        except UNDEFINED:
+            self._raised = True
+            self._catch_up()
         self._take_back_broken()
 
     def _take_back_broken(self):
-        """Raise StepDiverged if a step since the last safe state broke; it and those after it are then undone."""
+        """Take back the first step since the last safe state that broke and those after it, and leave its draw out."""
         begin, saved = self._safe
+        count = self._position - begin
         chunk = None if self._losses is None else self._recorded(begin)
-        broken = self._first_broken(chunk, self._position - begin)
-        self._safe = None
-        if broken is None:
-            return
+        broken = self._first_broken(chunk, count)
+        if broken is None and not self._raised:
+            self._tries, self._at_once = 0, min(2 * self._at_once, self.graph.noise.rows)
+        else:
+            loss = None if broken is None or chunk is None or np.isfinite(chunk[broken]) else float(chunk[broken])
+            good = self._rewind(saved, begin, count if broken is None else broken)
+            self._tries = 0 if good else self._tries
+            self._safe, self._at_once = (self._position, self.state()), max(good, 4)
+            self._leave_out(loss)
+        self._safe, self._raised = None, False
+
+    def _rewind(self, saved, begin, last):
+        """Go to the state before the first step since `saved` that broke, number `last` at most; returns its number."""
+        for count in (last, last - 1):
+            self._go_back(saved, begin)
+            if count <= 0 or self._stays_finite(count):
+                return max(count, 0)
+        # Neither losses nor parameters at the end of the segment tell: step by step.
         self._go_back(saved, begin)
-        if broken:
-            self._execute(broken)
-            if not self._params_finite():  # not repeatable (a callback changed something): keep the safe state
-                self._go_back(saved, begin)
-        raise StepDiverged(None if chunk is None or np.isfinite(chunk[broken]) else float(chunk[broken]))
+        for count in range(last):
+            before = self.state()
+            if not self._stays_finite(1):
+                self._go_back(before, begin + count)
+                return count
+        return last
+
+    def _stays_finite(self, count):
+        try:
+            self._execute(count)
+        except UNDEFINED:
+            self._catch_up()
+            return False
+        fine = self._losses is None or np.isfinite(self._recorded(self._position - count)).all()
+        return bool(fine and self._params_finite())
+
+    def _leave_out(self, loss):
+        """Put other draws in place of those of the coming step, which breaks with them."""
+        steps, draws = self.steps_done, self.graph.noise.draws
+        self._tries += 1
+        alone = not self.graph.noise.blocks and not self._streams
+        if alone or self._tries > LARGEST_TRIES or self.left_out.exceed(steps, draws):
+            raise StepDiverged(loss)
+        self._skip_streams()
+        self.left_out.note(steps, *redraw(self))
+
+    def _skip_streams(self):
+        """Let random streams and minibatches go on, which gave the coming step what broke it."""
+        if not self._streams:
+            return
+        before, position = self.state(), self._position
+        try:
+            self._stays_finite(1)
+        finally:
+            after = [v.get_value(borrow=False) for v in self._streams]
+            self._go_back(before, position)
+            for variable, value in zip(self._streams, after):
+                variable.set_value(value, borrow=False)
 
     def _all_losses(self):
         recorded = self.recorded_losses()
@@ -244,8 +329,7 @@ class Step:
     def _execute(self, count):
         begin, before = self._position, calls_done(self.function, 0)
         try:
-            # Large temporaries that are freed go back to the system, and asking for them again is slow.
-            run_steps(self.function, count, keep_memory=True)
+            run_defined(self.function, count)
         except BaseException:
             after = calls_done(self.function)
             if after is not None:  # an Op that fails may come after its own step was counted in place
@@ -263,7 +347,7 @@ class Step:
         return np.array(self._losses.get_value(borrow=True)[begin : self._position])
 
     def _params_finite(self):
-        return all(np.isfinite(p.get_value(borrow=True)).all() for p in self.graph.params)
+        return all(np.isfinite(p.get_value(borrow=True)).all() for p in self._finite_ones)
 
     def _first_broken(self, chunk, count):
         """Index of the first of the last `count` steps to take back, or None."""
@@ -271,12 +355,7 @@ class Step:
             return int(np.flatnonzero(~np.isfinite(chunk))[0])
         if self._params_finite():
             return None
-        # With a loss, every earlier non-finite parameter would have shown in it.
-        return count - 1 if chunk is not None else self._search_broken(count)
-
-    def _search_broken(self, count):
-        """Without losses the first bad step is not known: restart the segment from its beginning."""
-        return 0
+        return count - 1  # at the latest
 
     # ---------------------------------------------------------------- state
     @property

@@ -235,12 +235,15 @@ def test_a_fit_that_broke_goes_on_after_a_change():
         x = pm.Normal("x", 0.0, 1.0)
         pm.Potential("wall", tt.log(x + 3.0))
     inference = pymc3_vi.ADVI(model=model, random_seed=1)
-    with pytest.raises(pymc3_vi.errors.NonFiniteError) as caught:
-        inference.fit(20000, obj_n_mc=20, **OPTIONS)
-    done = inference.state.i
-    assert caught.value.step == done + 1 and len(inference.approx.hist) == done
-    assert np.isfinite(inference.approx.hist).all()
     group = inference.approx.groups[0]
+    inference.fit(35, obj_n_mc=20, **OPTIONS)
+    group.params_dict["mu"].set_value(np.full(1, -10.0, dtype=theano.config.floatX))
+    with pytest.raises(pymc3_vi.errors.NonFiniteError) as caught:
+        inference.refine(20000, progressbar=False)
+    done = inference.state.i
+    assert done == 35 and caught.value.step == done + 1 and len(inference.approx.hist) == done
+    assert np.isfinite(inference.approx.hist).all()
+    group.params_dict["mu"].set_value(np.zeros(1, dtype=theano.config.floatX))
     group.params_dict["rho"].set_value(np.full(1, -6.0, dtype=theano.config.floatX))
     inference.refine(50, progressbar=False)
     assert len(inference.approx.hist) == inference.state.i == done + 50

@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 
 from ...approximations.gaussian import Draws, matched_pairs
-from ...steps import StepDiverged
+from ...steps import LeftOut, StepDiverged
 from ._state import restore_step, step_snapshot
 from ._warm_start import NoFiniteStart, WarmStart, settling_draws
 
@@ -41,7 +41,8 @@ class NewtonStep:
     r"""Steps of :math:`x_{k+1} = x_k - \gamma_k H \hat g_k(x_k)` with one batch of fresh draws each.
 
     One step of a fit is one row of draws and one loss, as with any optimizer; the parameters change after each batch
-    of rows.  Coordinates, H and the control variate of :math:`\hat g` come from a :class:`WarmStart`, which runs
+    of rows.  Draws without a finite log density or gradient are left out, with their mirrored partners; the loss of
+    their row is then that of the row before.  Coordinates, H and the control variate of :math:`\hat g` come from a :class:`WarmStart`, which runs
     before the first step.  The result is a weighted average of the iterates.
 
     Parameters
@@ -64,6 +65,8 @@ class NewtonStep:
         self.score, self.jitter, self.seed = score, jitter, int(seed)
         self.draws = Draws(self.blocks.d, self.seed + 1)
         self.recorded_losses = lambda: None
+        #: Draws without a finite log density or gradient, which no step uses.
+        self.left_out = LeftOut()
         self.steps_done = 0
         self.budget = self.reach = 0
         self.batch = SMALLEST_BATCH
@@ -200,20 +203,42 @@ class NewtonStep:
         return np.concatenate(self._recent + [np.empty(0)]) if self.score else None
 
     def _account(self):
-        """Note the rows that the target has run; those from the first non-finite one on do not count."""
-        chunk = self.target.losses(self.position, self.target.position)
-        good = int(np.argmin(np.append(np.isfinite(chunk), False)))
-        vars(self).update(position=self.position + good, steps_done=self.steps_done + good)
+        """Note the rows that the target has run."""
+        position = self.target.position
+        vars(self).update(position=position, steps_done=self.steps_done + position - self.position)
         missing = self.steps_done - self._begin - sum(map(len, self._recent))
-        self._recent.append(self.target.losses(self.position - missing, self.position))
-        if good < len(chunk):
-            self._fail(self.position, float(chunk[good]))
+        chunk = self.target.losses(self.position - missing, self.position)
+        bad = ~np.isfinite(chunk)
+        if bad.any():
+            chunk = self._filled(chunk, bad)
+        self._recent.append(chunk)
+
+    def _filled(self, chunk, bad):
+        """`chunk` with the last finite loss before in place of those that are not."""
+        recorded = self.recorded_losses()
+        before = [np.array([-self.arrival.elbo])] + ([] if recorded is None else [recorded[-1:]]) + self._recent
+        last = np.concatenate(before)[-1:]
+        places = np.maximum.accumulate(np.where(bad, 0, np.arange(1, len(chunk) + 1)))
+        return np.append(last, chunk)[places]
 
     def _fail(self, row, loss=None):
         """Raise StepDiverged for a row; a run after this one begins with new draws."""
         self.position = self.rows = row
         self.updated = True
         raise StepDiverged(loss)
+
+    def _good_draws(self, grad):
+        """Draws of the batch with finite loss and gradient, as a mask; those that are not are counted."""
+        losses = self.target.losses(0, self.rows)
+        bad = ~np.isfinite(grad).all(axis=1) | np.repeat(~np.isfinite(losses), self.target.n_mc)
+        if not bad.any():
+            return slice(None)
+        if 2 * bad.sum() > len(bad) or self.left_out.exceed(self.steps_done, self.target.n_mc):
+            row = int(np.flatnonzero(bad)[0]) // self.target.n_mc
+            self._fail(row, None if np.isfinite(losses[row]) else float(losses[row]))
+        noise = [self._eps[bad][:, part] for part in self.blocks.slices]
+        self.left_out.note(self.steps_done - self.rows, int(bad.sum()), noise)
+        return ~bad.reshape(-1, 2).any(axis=1).repeat(2)
 
     def _warm_start(self):
         before = self.target.evaluations
@@ -262,10 +287,9 @@ class NewtonStep:
         self.reload()
         chart, inverse = self.arrival.chart, self.arrival.inverse
         grad = self.target.gradients()
-        broken = np.flatnonzero(~np.isfinite(grad).all(axis=1))
-        if len(broken):
-            self._fail(int(broken[0]) // self.target.n_mc)
-        step = -((1.0 + self.batches_done) ** -DECAY) * inverse.times(chart.slope(self.x, self._eps, grad))
+        good = self._good_draws(grad)
+        slope = chart.slope(self.x, self._eps[good], grad[good])
+        step = -((1.0 + self.batches_done) ** -DECAY) * inverse.times(slope)
         x = self.x + step * min(1.0, LONGEST_STEP / max(_size(step), 1e-300))
         (before, scale), (after, _) = chart.place(self.x), chart.place(x)
         move = _size((after - before) / self.blocks.std(scale))

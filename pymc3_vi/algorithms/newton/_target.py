@@ -6,9 +6,10 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ...compiler import compile_function, release_memory, run_steps, without_test_values
+from ...compiler import calls_done, compile_function, release_memory, without_test_values
 from ...core import Terms
 from ...graph import floatx, shared_inputs, substitute
+from ...steps import UNDEFINED, run_defined
 
 __all__ = ["DrawTarget", "Evaluation"]
 
@@ -38,11 +39,6 @@ class Evaluation:
         self.elbo, self.grad, self.losses = elbo, grad, losses
         with np.errstate(invalid="ignore"):
             self.finite = bool(np.isfinite(elbo) and np.all(np.abs(grad) < LARGEST_GRADIENT))
-
-    @classmethod
-    def failed(cls, eps):
-        """What stands for values that could not be computed."""
-        return cls(np.nan, np.full(np.shape(eps), np.nan), np.full(1, np.nan))
 
 
 class DrawTarget:
@@ -129,11 +125,22 @@ class DrawTarget:
         return int(self.counter.get_value())
 
     def advance(self, count):
-        """Run `count` rows."""
-        try:
-            run_steps(self.function, count, keep_memory=True)
-        finally:
-            self.evaluations += count * self.n_mc
+        """Run `count` rows; one at which an Op has no value gets NaN for its loss and gradients."""
+        self.evaluations += count * self.n_mc
+        end = self.position + count
+        while self.position < end:
+            begin, before = self.position, calls_done(self.function, 0)
+            try:
+                run_defined(self.function, end - begin)
+            except UNDEFINED:
+                self._undefined(begin + calls_done(self.function, before) - before)
+
+    def _undefined(self, row):
+        for shared in [self._losses] + self._slopes:
+            value = shared.get_value(borrow=True)
+            value[row] = np.nan
+            shared.set_value(value, borrow=True)
+        self.counter.set_value(np.int64(row + 1))
 
     def release(self):
         """Free the memory that runs keep for each other."""
@@ -154,10 +161,7 @@ class DrawTarget:
 
     # ---------------------------------------------------------------- any place, any noise
     def evaluate(self, mu, scale, eps):
-        """:class:`Evaluation` of q = N(mu, S S^T) at the noise `eps` (m, d); m is rounded up to whole rows.
-
-        An Op that raises where it has no value, as Cholesky factors do, makes the evaluation a non-finite one.
-        """
+        """:class:`Evaluation` of q = N(mu, S S^T) at the noise `eps` (m, d); m is rounded up to whole rows."""
         extra = -len(eps) % self.n_mc
         padded = np.resize(eps, (len(eps) + extra, self.blocks.d)) if extra else eps  # repeats from the beginning
         self.blocks.write(mu, scale)
@@ -166,10 +170,7 @@ class DrawTarget:
         for begin in range(0, len(padded), rows):
             part = padded[begin : begin + rows]
             self.load(part)
-            try:
-                self.advance(len(part) // self.n_mc)
-            except (np.linalg.LinAlgError, ArithmeticError):
-                return Evaluation.failed(eps)
+            self.advance(len(part) // self.n_mc)
             losses.append(self.losses(0, len(part) // self.n_mc))
             grads.append(self.gradients())
         losses, grad = np.concatenate(losses), np.concatenate(grads)[: len(eps)]

@@ -246,6 +246,7 @@ class DADVI(KLqp):
                     if solver.place is not None:
                         self.blocks.write(*solver.place)
                     self.approx.fixed_draws = solver.draws
+                    self.report.left_out(solver.left_out)
                     self._settings = self._settings._replace(draws=solver.draws)
                 progress.close(done)
                 self.approx.hist = np.array(self.history.array)

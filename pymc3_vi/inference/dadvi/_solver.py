@@ -80,6 +80,8 @@ class Solver:
         #: Last accepted (mu, scale), for whoever interrupts while it is written; None before the first.
         self.place = None
         self.standing = "not begun"
+        #: Fixed draws that have no finite log density where the last stage began.
+        self.left_out = 0
 
     def run(self, n, accepted):
         """Do at most `n` iterations; ``accepted(loss)`` is called after each.
@@ -109,6 +111,7 @@ class Solver:
     def _stage(self, n, accepted):
         for _ in range(ROUNDS):
             elbo = FixedDrawELBO(self.density, self.blocks, self.draws, *self.blocks.read())
+            self.left_out = elbo.left_out
             x, solved = self._minimise(elbo, min(n - self.iterations, ITERATIONS_PER_ROUND), accepted)
             self._put(elbo, x)
             if solved or self.iterations >= n:

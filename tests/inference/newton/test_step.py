@@ -3,12 +3,13 @@
 import pymc3_vi
 from pymc3_vi.algorithms.newton import NewtonStep
 from pymc3_vi.compiler import compile_count
-from pymc3_vi.errors import NonFiniteError
+from pymc3_vi.errors import NonFiniteDrawsWarning, NonFiniteError
 
 import numpy as np
 import pymc3 as pm
 import pytest
 import theano.tensor as tt
+from scipy import stats
 
 D = 4
 
@@ -151,15 +152,31 @@ def test_an_interrupt_in_the_warm_start_ends_cleanly(skewed, interrupted_evaluat
     assert abs(inference.approx.mean.get_value()[0] - skewed.mu) < 0.02
 
 
-def test_a_density_that_is_nan_beyond_a_cliff_is_named():
+@pytest.mark.parametrize("n_mc", [1, 4])
+def test_draws_beyond_a_cliff_are_left_out_and_named(n_mc):
+    """0.7 % of the draws of q, at x > 1.5."""
     with pymc3_vi.fast_build(), pm.Model() as model:
         wild = pm.Normal("wild", 0.0, 1.0)
         pm.Potential("cliff", tt.sqrt(1.5 - wild))
     inference = pymc3_vi.ADVI(model=model, random_seed=1)
-    with pytest.raises(NonFiniteError, match="cliff") as caught:
-        inference.fit(5000, progressbar=False)
-    assert len(inference.hist) == caught.value.step - 1 and np.isfinite(inference.hist).all()
-    assert np.isfinite(inference.approx.mean.get_value()).all()
+    with pytest.warns(NonFiniteDrawsWarning, match="in the last 40% .* potential term of variable 'cliff' is nan"):
+        inference.fit(5000, progressbar=False, obj_n_mc=n_mc)
+    assert len(inference.hist) == 5000 and np.isfinite(inference.hist).all()
+    mean, std = inference.approx.mean.get_value()[0], inference.approx.std.eval()[0]
+    expected = 5000 * n_mc * stats.norm.sf(1.5, mean, std)
+    assert 0.5 * expected < inference.report.runs[0].left_out < 6 * expected  # the first iterates are wider
+    assert -0.6 < mean < -0.3 and 0.7 < std < 0.9
+
+
+def test_more_than_half_of_the_draws_end_a_fit():
+    """Nothing but the draws beyond keeps q's scale down, once they are left out."""
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        x = pm.Flat("x")
+        pm.Potential("box", tt.switch(abs(x) < 1, 0.0, -np.inf))
+    with pytest.raises(NonFiniteError, match="box"):
+        pymc3_vi.ADVI(model=model, random_seed=1).fit(
+            5000, progressbar=False, obj_optimizer=pymc3_vi.sgd(learning_rate=0.1)
+        )
 
 
 def test_what_the_rule_does_not_cover_goes_to_another(skewed):

@@ -1,0 +1,51 @@
+"""What is said at the end of a fit about draws that had no finite log density or gradient."""
+
+import warnings
+
+import numpy as np
+
+from ..errors import NonFiniteDrawsWarning
+from ._non_finite import culprits
+
+__all__ = ["warn_of_left_out"]
+
+#: Draws left out in this last part of a fit belong to its result, not to its way there.
+TAIL = 0.4
+#: Fresh draws among which an example is looked for.
+EXAMPLES = 200
+
+
+def warn_of_left_out(approx, step, begin):
+    """Warn where draws were left out in the last part of the steps of `step` since number `begin`.
+
+    Warns
+    -----
+    NonFiniteDrawsWarning
+        Names the terms that are not finite at the last such draw.
+    """
+    done = step.steps_done - begin
+    count = step.left_out.since(step.steps_done - int(np.ceil(TAIL * done)))
+    if not done or not count:
+        return
+    details = _example(approx, step.left_out.last)
+    where = f" For example: {details}" if details else ""
+    warnings.warn(
+        f"{count:,} draws of q in the last {TAIL:.0%} of the steps have no finite log density or gradient and were left "
+        f"out.{where} If q gives such points any probability the ELBO is not finite, and neither a smaller learning rate "
+        "nor another start changes that: bound the variables by their distributions, so that the unconstrained scale "
+        "has no forbidden region, or write the term so that it is finite everywhere.",
+        NonFiniteDrawsWarning,
+        stacklevel=5,
+    )
+
+
+def _example(approx, noise):
+    """What is not finite at such a draw, in words; '' where none is found."""
+    if approx.has_local:
+        return ""
+    generator = approx.groups[0].seeds.generator("draws that were left out")
+    fresh = zip(*[group.noise_array(EXAMPLES, generator) for group in approx.groups])
+    try:  # the parameters have moved since, and all may be well at the draws that were left out
+        return " ".join(culprits(approx, ([] if noise is None else list(zip(*noise))) + list(fresh))[1])
+    except Exception:  # looking must never be what ends a fit
+        return ""
