@@ -30,10 +30,10 @@ def warn_of_left_out(approx, step, begin):
     details = _example(approx, step.left_out.last)
     where = f" For example: {details}" if details else ""
     warnings.warn(
-        f"{count:,} draws of q in the last {TAIL:.0%} of the steps have no finite log density or gradient and were left "
-        f"out.{where} If q gives such points any probability the ELBO is not finite, and neither a smaller learning rate "
-        "nor another start changes that: bound the variables by their distributions, so that the unconstrained scale "
-        "has no forbidden region, or write the term so that it is finite everywhere.",
+        f"{count:,} draws of q in the last {TAIL:.0%} of the steps have no finite log density or gradient and were "
+        f"left out.{where} If q gives such points any probability the ELBO is not finite, and neither a smaller "
+        "learning rate nor another start changes that: bound the variables by their distributions, so that the "
+        "unconstrained scale has no forbidden region, or write the term so that it is finite everywhere.",
         NonFiniteDrawsWarning,
         stacklevel=5,
     )

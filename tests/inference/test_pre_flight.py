@@ -123,9 +123,7 @@ def test_gradients_are_looked_at_too(slippery):
     with pytest.warns(
         NonFiniteDrawsWarning, match=rf"^{count} of 20.*the gradient of variable 'x' is nan at x=.*in {count}"
     ):
-        with pytest.raises(
-            NonFiniteError, match=r"A parameter became non-finite at step \d+.* draws had been left out"
-        ):
+        with pytest.raises(NonFiniteError, match=r"A parameter became non-finite at step \d+.* draws had been"):
             pymc3_vi.ADVI(model=slippery, random_seed=1).fit(200, **PLAIN)
 
 

@@ -91,7 +91,7 @@ def test_functions_that_stop_are_named(inference):
 def test_non_finite_steps(inference):
     with theano.config.change_flags(cxx=""), pm.Model() as model:
         x = pm.Normal("x", 0.0, 1.0)
-        pm.Potential("p", tt.log(x + 3.0))
+        pm.Potential("p", tt.log(x + 3.0) - 20.0 * x)
     broken = pymc3_vi.ADVI(model=model, random_seed=1)
     with pytest.raises(NonFiniteError):
         _fit(broken, 1000, obj_n_mc=20, obj_optimizer=pymc3_vi.sgd(learning_rate=0.1))

@@ -14,7 +14,7 @@ LIMIT = 1.0
 
 
 def _step(loss_of, draws=1, scored=True):
-    """Steps of w := w - 0.1 * mean(eps) with the loss mean(loss_of(eps)), whose gradient goes into another parameter."""
+    """Steps of w := w - 0.1 * mean(eps) and of another parameter along the gradient of mean(loss_of(eps))."""
     noise = StepNoise(max_rows=64)
     w, v = theano.shared(0.0, "w"), theano.shared(0.0, "v")
     eps = noise.add((draws, 1), SeedStream(3).generator("noise"), draws=draws)

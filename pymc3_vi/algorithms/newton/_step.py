@@ -42,8 +42,8 @@ class NewtonStep:
 
     One step of a fit is one row of draws and one loss, as with any optimizer; the parameters change after each batch
     of rows.  Draws without a finite log density or gradient are left out, with their mirrored partners; the loss of
-    their row is then that of the row before.  Coordinates, H and the control variate of :math:`\hat g` come from a :class:`WarmStart`, which runs
-    before the first step.  The result is a weighted average of the iterates.
+    their row is then that of the row before.  Coordinates, H and the control variate of :math:`\hat g` come from a
+    :class:`WarmStart`, which runs before the first step.  The result is a weighted average of the iterates.
 
     Parameters
     ----------
