@@ -9,6 +9,8 @@ from theano.graph.utils import MethodNotDefined
 from theano.link.c.interface import CLinkerType
 from theano.tensor.type import TensorType
 
+from ._csrc import c_source
+
 __all__ = ["NodeCode", "Naming", "generate_node", "Island"]
 
 #: C code of one Apply node, generated before it is known which island it goes to
@@ -188,62 +190,21 @@ class Island:
             cleanup.append(code.struct_cleanup)
         name = f"pv_island_{self.index}"
         newline = "\n"
-        return f"""
-namespace {{
-struct {name} : pv_island {{
-    PyObject *__inputs, *__outputs, *__constants;
-{newline.join(filter(None, members))}
-    int init() {{
-{newline.join(filter(None, init))}
-        return 0;
-    }}
-    void dispose() {{
-{newline.join(filter(None, cleanup))}
-{newline.join(free)}
-        Py_XDECREF(__inputs);
-        Py_XDECREF(__outputs);
-        Py_XDECREF(__constants);
-    }}
-    void forget() {{
-{newline.join(release)}
-    }}
-{newline.join(methods)}
-    int execute() {{
-        int __failure = 0;
-{newline.join(reset)}
-{newline.join(begin)}
-{newline.join(calls)}
-    __done:
-{newline.join(end)}
-        return __failure;
-    }}
-    static int run_(pv_island* self) {{ return (({name}*)self)->execute(); }}
-    static void release_(pv_island* self) {{ (({name}*)self)->forget(); }}
-    static void destroy_(pv_island* self) {{ (({name}*)self)->dispose(); PyMem_Free(self); }}
-}};
-}}
-
-// make_island_{self.index}(input cells, output cells, constants)
-static PyObject* make_{name}(PyObject* self, PyObject* args) {{
-    PyObject *inputs, *outputs, *constants;
-    if (!PyArg_ParseTuple(args, "O!O!O!", &PyList_Type, &inputs, &PyList_Type, &outputs, &PyList_Type, &constants))
-        return NULL;
-    void* memory = PyMem_Malloc(sizeof({name}));
-    if (!memory) return PyErr_NoMemory();
-    memset(memory, 0, sizeof({name}));
-    {name}* island = ({name}*)memory;
-    island->run = &{name}::run_;
-    island->release = &{name}::release_;
-    island->destroy = &{name}::destroy_;
-    Py_INCREF(inputs); island->__inputs = inputs;
-    Py_INCREF(outputs); island->__outputs = outputs;
-    Py_INCREF(constants); island->__constants = constants;
-    PyObject* capsule = PyCapsule_New(island, "pymc3_vi.island", pv_island_capsule_destructor);
-    if (!capsule) {{ island->destroy(island); return NULL; }}
-    if (island->init()) {{ Py_DECREF(capsule); return NULL; }}
-    return capsule;
-}}
-"""
+        return c_source(
+            "island.c",
+            name=name,
+            members=newline.join(filter(None, members)),
+            init=newline.join(filter(None, init)),
+            cleanup=newline.join(filter(None, cleanup)),
+            free=newline.join(free),
+            release=newline.join(release),
+            methods=newline.join(methods),
+            reset=newline.join(reset),
+            begin=newline.join(begin),
+            calls=newline.join(calls),
+            end=newline.join(end),
+            index=self.index,
+        )
 
     def method_entry(self):
         """Line of the module's method table."""

@@ -13,8 +13,8 @@ from theano.link.vm import VM, VMLinker
 from theano.scan.op import Scan
 
 from ._blas import blas_libraries, capsule_flags, replace_blas, single_blas_thread
+from ._csrc import c_source
 from ._cxx_modules import MODULE_NAME, CompileError, compile_module
-from ._driver_source import DRIVER, DRIVER_METHODS, PRELUDE
 from ._flags import flags
 from ._island_code import Island, Naming, generate_node
 from ._node_islands import NodeIsland
@@ -251,22 +251,17 @@ def module_source(islands):
     if "std::" in body or "cout" in body or "cerr" in body:
         headers.insert(0, "<iostream>")
     includes = "\n".join(f"#include {h}" if h[0] in '<"' else f'#include "{h}"' for h in headers)
-    methods = "\n".join([island.method_entry() for island in islands] + DRIVER_METHODS)
-    source = f"""{includes}
-{PRELUDE}
-{body}
-{DRIVER}
-static PyMethodDef pv_methods[] = {{
-{methods}
-{{NULL, NULL, 0, NULL}}
-}};
-static struct PyModuleDef pv_module = {{PyModuleDef_HEAD_INIT, "{MODULE_NAME}", NULL, -1, pv_methods}};
-PyMODINIT_FUNC PyInit_{MODULE_NAME}(void) {{
-if (_import_array() < 0) return NULL;
-{chr(10).join(_unique(blas_init + init))}
-return PyModule_Create(&pv_module);
-}}
-"""
+    methods = "\n".join(island.method_entry() for island in islands)
+    source = c_source(
+        "module.c",
+        includes=includes,
+        prelude=c_source("island.h"),
+        body=body,
+        driver=c_source("program.h"),
+        methods=methods,
+        module_name=MODULE_NAME,
+        init=chr(10).join(_unique(blas_init + init)),
+    )
     unwanted = set(_ask(objects, "c_no_compile_args", c_compiler=compiler))
     arguments = [a for a in _ask(objects, "c_compile_args", c_compiler=compiler) if a not in unwanted]
     return (

@@ -178,7 +178,7 @@ def test_a_compiler_that_fails_leads_to_python_thunks(command, empty_cache, capl
 
 @needs_compiler
 def test_source_that_does_not_compile_leads_to_the_stock_linker(monkeypatch, empty_cache, caplog):
-    monkeypatch.setattr("pymc3_vi.compiler._island_linker.PRELUDE", "this is not C++")
+    monkeypatch.setattr("pymc3_vi.compiler._island_linker.c_source", lambda *args, **values: "this is not C++")
     x = tt.dvector("x")
     with caplog.at_level("DEBUG", logger="pymc3_vi"):
         function = compile_function([x], x + 1)

@@ -4,6 +4,8 @@
 from there needs no BLAS to link against and no system package, and runs on the same library as NumPy code does.
 """
 
+from .._csrc import c_source
+
 __all__ = ["declarations", "initialisation", "ROUTINES"]
 
 _INT, _CHAR, _IN, _OUT = "int*", "char*", "{T}*", "{T}*"
@@ -23,22 +25,6 @@ ROUTINES = {
     "potrf": ("lapack", "void", [_CHAR, _INT, _OUT, _INT, _INT]),
 }
 
-_FETCH = """
-static void* pv_fetch(const char* module_name, const char* routine) {
-    PyObject* module = PyImport_ImportModule(module_name);
-    if (!module) return NULL;
-    PyObject* table = PyObject_GetAttrString(module, "__pyx_capi__");
-    Py_DECREF(module);
-    if (!table) return NULL;
-    PyObject* capsule = PyMapping_GetItemString(table, routine);
-    Py_DECREF(table);
-    if (!capsule) return NULL;
-    void* pointer = PyCapsule_GetPointer(capsule, PyCapsule_GetName(capsule));
-    Py_DECREF(capsule);  // the module keeps the routine alive
-    return pointer;
-}
-"""
-
 
 def _each(routines):
     for routine in routines:
@@ -55,7 +41,7 @@ def declarations(routines):
     list of str
         Pieces that are equal for equal routines, so that linkers which drop duplicates emit each of them once.
     """
-    pieces = [_FETCH]
+    pieces = [c_source("capsules.h")]
     for name, _, result, arguments in _each(routines):
         pieces.append(f"static {result} (*pv_{name})({', '.join(arguments)}) = NULL;")
     return pieces

@@ -5,6 +5,8 @@ import theano.tensor as tt
 from theano.graph.basic import Apply
 from theano.graph.op import COp
 
+from .._csrc import c_source
+
 __all__ = ["Diagonal", "DiagonalMatrix"]
 
 
@@ -45,16 +47,7 @@ class Diagonal(COp):
     def c_code(self, node, name, inputs, outputs, sub):
         (x,), (z,), fail = inputs, outputs, sub["fail"]
         ndim = node.inputs[0].type.ndim
-        return f"""
-        {{
-            PyArrayObject* view = (PyArrayObject*)PyArray_Diagonal({x}, 0, {ndim - 2}, {ndim - 1});
-            if (!view) {fail}
-            Py_XDECREF({z});
-            {z} = (PyArrayObject*)PyArray_NewCopy(view, NPY_CORDER);
-            Py_DECREF(view);
-            if (!{z}) {fail}
-        }}
-        """
+        return c_source("diagonal.c", x=x, before_last=ndim - 2, last=ndim - 1, fail=fail, z=z)
 
 
 class DiagonalMatrix(COp):
@@ -96,24 +89,6 @@ class DiagonalMatrix(COp):
         (x,), (z,), fail = inputs, outputs, sub["fail"]
         ndim = node.inputs[0].type.ndim
         dims = ", ".join(f"PyArray_DIM({x}, {min(i, ndim - 1)})" for i in range(ndim + 1))
-        return f"""
-        {{
-            npy_intp dims[] = {{{dims}}};
-            Py_XDECREF({z});
-            {z} = (PyArrayObject*)PyArray_ZEROS({ndim + 1}, dims, PyArray_TYPE({x}), 0);
-            if (!{z}) {fail}
-            // a writable view of the diagonals
-            npy_intp strides[NPY_MAXDIMS];
-            for (int i = 0; i < {ndim - 1}; ++i) strides[i] = PyArray_STRIDE({z}, i);
-            strides[{ndim - 1}] = PyArray_STRIDE({z}, {ndim - 1}) + PyArray_STRIDE({z}, {ndim});
-            PyArray_Descr* descr = PyArray_DESCR({z});
-            Py_INCREF(descr);
-            PyArrayObject* view = (PyArrayObject*)PyArray_NewFromDescr(&PyArray_Type, descr, {ndim}, dims, strides,
-                                                                       PyArray_DATA({z}), NPY_ARRAY_WRITEABLE, NULL);
-            if (!view) {fail}
-            PyArray_UpdateFlags(view, NPY_ARRAY_UPDATE_ALL);
-            const int failed = PyArray_CopyInto(view, {x});
-            Py_DECREF(view);
-            if (failed) {fail}
-        }}
-        """
+        return c_source(
+            "diagonal_matrix.c", dims=dims, z=z, out_ndim=ndim + 1, x=x, fail=fail, last=ndim - 1, ndim=ndim
+        )

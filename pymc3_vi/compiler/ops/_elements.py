@@ -8,24 +8,10 @@ import theano.tensor as tt
 from theano.graph.basic import Apply
 from theano.graph.op import COp
 
+from .._csrc import c_source
 from ._kernels import CTYPES, VECTOR_KERNELS, check_floats
 
 __all__ = ["CumulativeSum", "PutElements", "TakeElements"]
-
-_SUPPORT = """
-static __attribute__((noinline, cold)) void pv_no_such_element(npy_intp i, npy_intp n) {
-    PyErr_Format(PyExc_IndexError, "index %zd is out of bounds for a vector of %zd elements", (Py_ssize_t)i,
-                 (Py_ssize_t)n);
-}
-
-// The place that an index means, which counts from the end where it is negative; -1 with an exception where none is.
-static inline npy_intp pv_place(npy_intp i, npy_intp n) {
-    const npy_intp place = i < 0 ? i + n : i;
-    if (place >= 0 && place < n) return place;
-    pv_no_such_element(i, n);
-    return -1;
-}
-"""
 
 
 class _VectorOp(COp):
@@ -50,7 +36,7 @@ class _VectorOp(COp):
         return ["<numpy/arrayobject.h>"]
 
     def c_support_code(self, **kwargs):
-        return [VECTOR_KERNELS, _SUPPORT]
+        return [VECTOR_KERNELS, c_source("elements.h")]
 
     def c_code_cache_version(self):
         return (1,)
@@ -75,21 +61,7 @@ class TakeElements(_VectorOp):
 
     def c_code(self, node, name, inputs, outputs, sub):
         (x, index), (z,), fail = inputs, outputs, sub["fail"]
-        return f"""
-        {{
-            typedef {CTYPES[node.outputs[0].type.dtype]} T;
-            const npy_intp n = PyArray_DIM({x}, 0), sx = PyArray_STRIDE({x}, 0), si = PyArray_STRIDE({index}, 0);
-            npy_intp k = PyArray_DIM({index}, 0);
-            if (!pv_allocate(&{z}, 1, &k, PyArray_TYPE({x}))) {fail}
-            const char *from = (const char*)PyArray_DATA({x}), *at = (const char*)PyArray_DATA({index});
-            T* to = (T*)PyArray_DATA({z});
-            for (npy_intp j = 0; j < k; ++j) {{
-                const npy_intp place = pv_place(*(const npy_int64*)(at + j * si), n);
-                if (place < 0) {fail}
-                to[j] = *(const T*)(from + place * sx);
-            }}
-        }}
-        """
+        return c_source("take_elements.c", T=CTYPES[node.outputs[0].type.dtype], x=x, index=index, z=z, fail=fail)
 
 
 class PutElements(_VectorOp):
@@ -136,27 +108,17 @@ class PutElements(_VectorOp):
             for (npy_intp j = 0; j < n; ++j)
                 ((T*)PyArray_DATA({z}))[j] = *(const T*)((const char*)PyArray_DATA({x}) + j * PyArray_STRIDE({x}, 0));
         """
-        return f"""
-        {{
-            typedef {CTYPES[node.outputs[0].type.dtype]} T;
-            const npy_intp n = PyArray_DIM({x}, 0), k = PyArray_DIM({index}, 0), m = PyArray_DIM({y}, 0);
-            if (m != k && m != 1) {{
-                PyErr_Format(PyExc_ValueError, "%zd numbers cannot be put in %zd places.", (Py_ssize_t)m,
-                             (Py_ssize_t)k);
-                {fail}
-            }}
-            {keep if self.inplace else copy}
-            const npy_intp si = PyArray_STRIDE({index}, 0), sy = m == 1 ? 0 : PyArray_STRIDE({y}, 0);
-            const npy_intp sz = PyArray_STRIDE({z}, 0);
-            const char *from = (const char*)PyArray_DATA({y}), *at = (const char*)PyArray_DATA({index});
-            char* to = (char*)PyArray_DATA({z});
-            for (npy_intp j = 0; j < k; ++j) {{
-                const npy_intp place = pv_place(*(const npy_int64*)(at + j * si), n);
-                if (place < 0) {fail}
-                *(T*)(to + place * sz) {assign} *(const T*)(from + j * sy);
-            }}
-        }}
-        """
+        return c_source(
+            "put_elements.c",
+            T=CTYPES[node.outputs[0].type.dtype],
+            x=x,
+            index=index,
+            y=y,
+            fail=fail,
+            prepare=keep if self.inplace else copy,
+            z=z,
+            assign=assign,
+        )
 
 
 class CumulativeSum(_VectorOp):
@@ -177,16 +139,4 @@ class CumulativeSum(_VectorOp):
 
     def c_code(self, node, name, inputs, outputs, sub):
         (x,), (z,), fail = inputs, outputs, sub["fail"]
-        return f"""
-        {{
-            typedef {CTYPES[node.outputs[0].type.dtype]} T;
-            npy_intp n = PyArray_DIM({x}, 0);
-            if (!pv_allocate(&{z}, 1, &n, PyArray_TYPE({x}))) {fail}
-            T sum = 0;
-            for (npy_intp j = 0; j < n; ++j) {{
-                const T value = *(const T*)((const char*)PyArray_DATA({x}) + j * PyArray_STRIDE({x}, 0));
-                sum = j ? sum + value : value;
-                ((T*)PyArray_DATA({z}))[j] = sum;
-            }}
-        }}
-        """
+        return c_source("cumulative_sum.c", T=CTYPES[node.outputs[0].type.dtype], x=x, z=z, fail=fail)

@@ -8,6 +8,7 @@ from theano.graph.basic import Apply
 from theano.graph.op import COp
 from theano.tensor.elemwise import Elemwise
 
+from .._csrc import c_source
 from ._kernels import VECTOR_KERNELS
 from ._loop_code import Literal, LoopKernel, is_total
 from ._scalar_code import vector_math_declarations, vector_math_libraries
@@ -140,11 +141,7 @@ def _apply_scalar(op, arguments):
     return cell[0]
 
 
-LOOP_SUPPORT = """
-static __attribute__((noinline, cold)) void pv_loop_mismatch(npy_intp a, npy_intp b) {
-    PyErr_Format(PyExc_ValueError, "Input dimension mis-match: %zd and %zd.", (Py_ssize_t)a, (Py_ssize_t)b);
-}
-"""
+LOOP_SUPPORT = c_source("loop.h")
 
 
 def _any_axis(axes):

@@ -4,6 +4,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from .._csrc import c_source
 from ._scalar_code import has_vector_form, literal, scalar_expression
 
 __all__ = ["Literal", "LoopKernel", "is_total", "nanoseconds"]
@@ -125,14 +126,7 @@ class LoopKernel:
         )
         for axis in range(self.inner - 1, -1, -1):
             loop = f"for (npy_intp i{axis} = 0; i{axis} < n[{axis}]; ++i{axis}) {{\n{loop}\n}}"
-        return f"""
-#pragma GCC push_options
-#pragma GCC optimize ("O2", "tree-vectorize", "no-trapping-math", "no-signed-zeros")
-static void {self.name}_loop(const npy_intp* n, void* const* p, const npy_intp (*s)[{op.ndim}]) {{
-{loop}
-}}
-#pragma GCC pop_options
-"""
+        return c_source("loop_kernel.c", name=self.name, ndim=op.ndim, loop=loop)
 
     def parts(self):
         """Source of a function that runs the loop part by part along one axis, and of what it needs.
@@ -160,42 +154,22 @@ static void {self.name}_loop(const npy_intp* n, void* const* p, const npy_intp (
             else:
                 moves.append(f"p[{slot}] = (npy_{dtype}*)r.p[{slot}] + ({inner}begin * r.s[{slot}][axis]);")
         newline, slots, cost = "\n", len(varying), nanoseconds(op, self.dtypes)
-        place = f"totals[part * {len(totals)}"
-        added = [f"        *(npy_float64*)p[{slot}] += {place} + {i}];" for i, slot in enumerate(totals)]
         points = " * ".join(f"n[{a}]" for a in range(op.ndim))
-        return f"""
-struct {self.name}_range {{
-    const npy_intp* n;
-    void* const* p;
-    const npy_intp (*s)[{op.ndim}];
-    npy_intp axis, size;
-    npy_float64* totals;
-}};
-static void {self.name}_part(void* range, npy_intp part) {{
-    const {self.name}_range& r = *(const {self.name}_range*)range;
-    const npy_intp axis = r.axis, begin = part * r.size, left = r.n[axis] - begin;
-    npy_intp n[{op.ndim}];
-    void* p[{slots}];
-    memcpy(n, r.n, sizeof(n));
-    n[axis] = left < r.size ? left : r.size;
-{newline.join(moves)}
-    {self.name}_loop(n, p, r.s);
-}}
-static void {self.name}_parts(const npy_intp* n, void* const* p, const npy_intp (*s)[{op.ndim}]) {{
-    {self.name}_range r = {{n, p, s, {axis}}};
-    const npy_intp parts = pv_parts((double)({points}) * {cost:.2f}, n[r.axis], &r.size);
-    if (parts == 1) {{
-        {self.name}_loop(n, p, s);
-        return;
-    }}
-    npy_float64 totals[PV_MOST_PARTS * {max(1, len(totals))}] = {{0}};
-    r.totals = totals;
-    pv_parallel({self.name}_part, &r, parts);
-    for (npy_intp part = 0; part < parts; ++part) {{
-{newline.join(added)}
-    }}
-}}
-"""
+        return c_source(
+            "loop_parts.c",
+            name=self.name,
+            ndim=op.ndim,
+            slots=slots,
+            moves=newline.join(moves),
+            axis=axis,
+            points=points,
+            cost=f"{cost:.2f}",
+            n_totals=max(1, len(totals)),
+            add_totals=newline.join(
+                f"        *(npy_float64*)p[{slot}] += totals[part * {len(totals)} + {i}];"
+                for i, slot in enumerate(totals)
+            ),
+        )
 
 
 def _ctype(dtype):

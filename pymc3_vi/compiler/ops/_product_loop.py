@@ -7,10 +7,10 @@ import theano.tensor as tt
 from theano.graph.basic import Apply
 from theano.graph.op import COp
 
+from .._csrc import c_source
 from ._fused_loop import LOOP_SUPPORT
 from ._kernels import CTYPES, VECTOR_KERNELS, check_floats
 from ._loop_code import LoopKernel, is_total, nanoseconds
-from ._product_code import PRODUCT_KERNELS
 from ._scalar_code import vector_math_declarations, vector_math_libraries
 from ._threads import PARALLEL
 
@@ -121,7 +121,14 @@ class ProductLoop(COp):
         return vector_math_libraries()
 
     def c_support_code(self, **kwargs):
-        return [VECTOR_KERNELS, vector_math_declarations(), PARALLEL, LOOP_SUPPORT, PRODUCT_KERNELS, _SUPPORT]
+        return [
+            VECTOR_KERNELS,
+            vector_math_declarations(),
+            PARALLEL,
+            LOOP_SUPPORT,
+            c_source("products.h"),
+            c_source("product_loop.h"),
+        ]
 
     def c_code_cache_version(self):
         return (1,)
@@ -184,27 +191,16 @@ class _RowsCode:
             place = f"c.g{i} + chunk * c.m{matrix}.columns"
             after.append(f"c.m{matrix}.add_transposed(i, m, ({self._type(slot)}*)p[{slot}], {place});")
         newline = "\n"
-        return f"""{kernel}
-struct {self.name}_rows {{
-    npy_intp n, chunk, block;
-    void* p[{self.slots}];
-    npy_float64* totals;
-{newline.join(members)}
-}};
-static void {self.name}_chunk(void* rows, npy_intp chunk) {{
-    const {self.name}_rows& c = *(const {self.name}_rows*)rows;
-    const npy_intp s[{self.slots}][1] = {{}};
-    const npy_intp begin = chunk * c.chunk, end = begin + c.chunk < c.n ? begin + c.chunk : c.n;
-    void* p[{self.slots}];
-{newline.join(before)}
-    for (npy_intp i = begin; i < end; i += c.block) {{
-        const npy_intp m = end - i < c.block ? end - i : c.block;
-{newline.join(products + pointers)}
-        {self.name}_loop(&m, p, s);
-{newline.join(after)}
-    }}
-}}
-"""
+        return c_source(
+            "rows_of_products.c",
+            kernel=kernel,
+            name=self.name,
+            slots=self.slots,
+            members=newline.join(members),
+            before=newline.join(before),
+            pointers=newline.join(products + pointers),
+            after=newline.join(after),
+        )
 
     def call(self, inputs, outputs, fail):
         """C code of the node: check shapes, allocate outputs, run the chunks and add their sums."""
@@ -277,35 +273,3 @@ static void {self.name}_chunk(void* rows, npy_intp chunk) {{
             ctype = CTYPES[self.matrices[matrix]]
             code.append(f"pv_add_chunks<{ctype}>(chunks, c.m{matrix}.columns, c.g{i}, ({ctype}*)PyArray_DATA({z}));")
         return "\n".join(code)
-
-
-_SUPPORT = """
-#define PV_ROWS 1024  // the most rows of a block
-
-struct pv_zeros {
-    void* data;
-    explicit pv_zeros(size_t size) : data(calloc(size + 1, 1)) {}
-    ~pv_zeros() { free(data); }
-private:
-    pv_zeros(const pv_zeros&);
-    void operator=(const pv_zeros&);
-};
-
-// Sizes of blocks, which fit the first cache, and of chunks of blocks, which have sums of their own; returns the number
-// of chunks.  A block of a matrix that lies column by column is read in pieces as long as the block, hence many rows.
-static npy_intp pv_plan(npy_intp n, npy_intp row_size, bool by_row, npy_intp* block, npy_intp* chunk) {
-    const npy_intp least = by_row ? 16 : 128, size = row_size > 0 ? row_size : 1;
-    npy_intp rows = (24 * 1024 / size) & ~(npy_intp)7;
-    *block = rows < least ? least : rows > PV_ROWS ? PV_ROWS : rows;
-    rows = 256 * 1024 / size;
-    if (rows < (n + 63) / 64) rows = (n + 63) / 64;
-    *chunk = (rows / *block + 1) * *block;
-    return n > 0 ? (n + *chunk - 1) / *chunk : 1;
-}
-
-// to[j] = sum over chunks of from[chunk, j]
-template <typename T> static void pv_add_chunks(npy_intp chunks, npy_intp size, const T* from, T* to) {
-    if (to != from) memcpy(to, from, size * sizeof(T));
-    for (npy_intp chunk = 1; chunk < chunks; ++chunk) pv_axpy<T>(size, 1, from + chunk * size, to);
-}
-"""

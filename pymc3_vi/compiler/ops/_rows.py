@@ -6,80 +6,10 @@ from theano.gradient import DisconnectedType
 from theano.graph.basic import Apply
 from theano.graph.op import COp
 
+from .._csrc import c_source
 from ._kernels import CTYPES, VECTOR_KERNELS
 
 __all__ = ["TakeRows", "SumRows", "PutRows"]
-
-_ROWS = """
-// Position of each row among all of them, from one index vector per axis; negative indices count from the end.
-static int pv_positions(int n_axes, PyArrayObject** indices, const npy_intp* sizes, std::vector<npy_intp>& out) {
-    const npy_intp k = PyArray_DIM(indices[0], 0);
-    out.assign(k, 0);
-    for (int a = 0; a < n_axes; ++a) {
-        if (PyArray_DIM(indices[a], 0) != k) {
-            PyErr_Format(PyExc_ValueError, "The index vectors have different lengths: %zd and %zd.", (Py_ssize_t)k,
-                         (Py_ssize_t)PyArray_DIM(indices[a], 0));
-            return 0;
-        }
-        const char* data = (const char*)PyArray_DATA(indices[a]);
-        const npy_intp stride = PyArray_STRIDE(indices[a], 0), n = sizes[a];
-        for (npy_intp j = 0; j < k; ++j) {
-            npy_intp i = *(const npy_int64*)(data + j * stride);
-            if (i < -n || i >= n) {
-                PyErr_Format(PyExc_IndexError, "index %zd is out of bounds for an axis of size %zd", (Py_ssize_t)i,
-                             (Py_ssize_t)n);
-                return 0;
-            }
-            out[j] = out[j] * n + (i < 0 ? i + n : i);
-        }
-    }
-    return 1;
-}
-
-// `a` if the axes after its first one have no gaps, else a copy; a new reference, with the step of the first axis.
-static PyArrayObject* pv_without_gaps(PyArrayObject* a, npy_intp* step) {
-    npy_intp expected = PyArray_ITEMSIZE(a);
-    int fits = PyArray_ISALIGNED(a) && PyArray_STRIDE(a, 0) % expected == 0;
-    for (int i = PyArray_NDIM(a) - 1; i >= 1; --i) {
-        if (PyArray_DIM(a, i) != 1 && PyArray_STRIDE(a, i) != expected) fits = 0;
-        expected *= PyArray_DIM(a, i);
-    }
-    if (fits) Py_INCREF(a);
-    else if (!(a = (PyArrayObject*)PyArray_NewCopy(a, NPY_CORDER))) return NULL;
-    *step = PyArray_STRIDE(a, 0) / PyArray_ITEMSIZE(a);
-    return a;
-}
-
-template <typename T> static void pv_take_rows(npy_intp S, npy_intp step, npy_intp k, npy_intp m, const npy_intp* at,
-                                               const T* x, T* z) {
-    for (npy_intp s = 0; s < S; ++s, x += step, z += k * m) {
-        if (m == 1) for (npy_intp j = 0; j < k; ++j) z[j] = x[at[j]];
-        else for (npy_intp j = 0; j < k; ++j) memcpy(z + j * m, x + at[j] * m, m * sizeof(T));
-    }
-}
-
-template <typename T> static void pv_sum_rows(npy_intp S, npy_intp step, npy_intp n, npy_intp k, npy_intp m,
-                                              const npy_intp* at, const T* g, T* z) {
-    npy_intp s = 0;
-    // Four elements of the batch at a time: sums into the same place wait for each other.
-    for (; m == 1 && s + 4 <= S; s += 4, g += 4 * step, z += 4 * n)
-        for (npy_intp j = 0; j < k; ++j) {
-            T* to = z + at[j];
-            to[0] += g[j];
-            to[n] += g[step + j];
-            to[2 * n] += g[2 * step + j];
-            to[3 * n] += g[3 * step + j];
-        }
-    for (; s < S; ++s, g += step, z += n * m)
-        for (npy_intp j = 0; j < k; ++j) for (npy_intp c = 0; c < m; ++c) z[at[j] * m + c] += g[j * m + c];
-}
-
-template <typename T> static void pv_put_rows(npy_intp S, npy_intp step, npy_intp n, npy_intp k, npy_intp m,
-                                              const npy_intp* at, const T* y, T* z) {
-    for (npy_intp s = 0; s < S; ++s, y += step, z += n * m)
-        for (npy_intp j = 0; j < k; ++j) memcpy(z + at[j] * m, y + j * m, m * sizeof(T));
-}
-"""
 
 
 class _RowsOp(COp):
@@ -110,7 +40,7 @@ class _RowsOp(COp):
         return ["<numpy/arrayobject.h>", "<vector>", "<string.h>"]
 
     def c_support_code(self, **kwargs):
-        return [VECTOR_KERNELS, _ROWS]
+        return [VECTOR_KERNELS, c_source("rows.h")]
 
     def c_code_cache_version(self):
         return (1,)
@@ -118,15 +48,9 @@ class _RowsOp(COp):
     def _positions_code(self, indices, source, fail):
         """Declares `sizes`, `at`, n and k; `source` is a C expression of the size of axis a."""
         sizes = ", ".join(source(axis) for axis in range(self.n_axes))
-        return f"""
-            npy_intp sizes[] = {{{sizes}}};
-            PyArrayObject* indices[] = {{{", ".join(indices)}}};
-            std::vector<npy_intp> at;
-            if (!pv_positions({self.n_axes}, indices, sizes, at)) {fail}
-            const npy_intp k = PyArray_DIM({indices[0]}, 0);
-            npy_intp n = 1;
-            for (int a = 0; a < {self.n_axes}; ++a) n *= sizes[a];
-        """
+        return c_source(
+            "positions.c", sizes=sizes, indices=", ".join(indices), n_axes=self.n_axes, fail=fail, first=indices[0]
+        )
 
 
 class TakeRows(_RowsOp):
@@ -165,21 +89,16 @@ class TakeRows(_RowsOp):
         (x, *indices), (z,), fail = inputs, outputs, sub["fail"]
         rest = range(1 + self.n_axes, node.inputs[0].type.ndim)
         dims = ", ".join([f"PyArray_DIM({x}, 0)", "k"] + [f"PyArray_DIM({x}, {axis})" for axis in rest])
-        return f"""
-        {{
-            typedef {CTYPES[node.outputs[0].type.dtype]} T;
-            {self._positions_code(indices, lambda a: f"PyArray_DIM({x}, {1 + a})", fail)}
-            npy_intp dims[] = {{{dims}}};
-            npy_intp m = 1;
-            for (int a = 2; a < {2 + len(rest)}; ++a) m *= dims[a];
-            if (!pv_allocate(&{z}, {2 + len(rest)}, dims, PyArray_TYPE({x}))) {fail}
-            npy_intp step;
-            PyArrayObject* whole = pv_without_gaps({x}, &step);
-            if (!whole) {fail}
-            pv_take_rows<T>(dims[0], step, k, m, at.data(), (const T*)PyArray_DATA(whole), (T*)PyArray_DATA({z}));
-            Py_DECREF(whole);
-        }}
-        """
+        return c_source(
+            "take_rows.c",
+            T=CTYPES[node.outputs[0].type.dtype],
+            positions=self._positions_code(indices, lambda a: f"PyArray_DIM({x}, {1 + a})", fail),
+            dims=dims,
+            ndim=2 + len(rest),
+            z=z,
+            x=x,
+            fail=fail,
+        )
 
 
 class SumRows(_RowsOp):
@@ -227,27 +146,17 @@ class SumRows(_RowsOp):
             + [f"sizes[{a}]" for a in range(self.n_axes)]
             + [f"PyArray_DIM({g}, {axis})" for axis in rest]
         )
-        return f"""
-        {{
-            typedef {CTYPES[node.outputs[0].type.dtype]} T;
-            {self._positions_code(indices, lambda a: f"*(npy_int64*)PyArray_DATA({sizes[a]})", fail)}
-            npy_intp dims[] = {{{dims}}};
-            npy_intp m = 1;
-            for (int a = {1 + self.n_axes}; a < {1 + self.n_axes + len(rest)}; ++a) m *= dims[a];
-            if (PyArray_DIM({g}, 1) != k) {{
-                PyErr_Format(PyExc_ValueError, "SumRows: %zd rows and %zd indices.", (Py_ssize_t)PyArray_DIM({g}, 1),
-                             (Py_ssize_t)k);
-                {fail}
-            }}
-            if (!pv_allocate(&{z}, {1 + self.n_axes + len(rest)}, dims, PyArray_TYPE({g}))) {fail}
-            npy_intp step;
-            PyArrayObject* whole = pv_without_gaps({g}, &step);
-            if (!whole) {fail}
-            memset(PyArray_DATA({z}), 0, PyArray_NBYTES({z}));
-            pv_sum_rows<T>(dims[0], step, n, k, m, at.data(), (const T*)PyArray_DATA(whole), (T*)PyArray_DATA({z}));
-            Py_DECREF(whole);
-        }}
-        """
+        return c_source(
+            "sum_rows.c",
+            T=CTYPES[node.outputs[0].type.dtype],
+            positions=self._positions_code(indices, lambda a: f"*(npy_int64*)PyArray_DATA({sizes[a]})", fail),
+            dims=dims,
+            first_kept=1 + self.n_axes,
+            ndim=1 + self.n_axes + len(rest),
+            g=g,
+            fail=fail,
+            z=z,
+        )
 
 
 class PutRows(_RowsOp):
@@ -295,24 +204,15 @@ class PutRows(_RowsOp):
         fits = " && ".join(
             f"PyArray_DIM({y}, {d}) == " + ("k" if axis is None else f"PyArray_DIM({x}, {axis})") for d, axis in checks
         )
-        return f"""
-        {{
-            typedef {CTYPES[node.outputs[0].type.dtype]} T;
-            {self._positions_code(indices, lambda a: f"PyArray_DIM({x}, {1 + a})", fail)}
-            npy_intp m = 1;
-            for (int a = {1 + self.n_axes}; a < {ndim}; ++a) m *= PyArray_DIM({x}, a);
-            if (!({fits})) {{
-                PyErr_SetString(PyExc_ValueError, "PutRows: the shapes of the tensor, the rows and the indices do not "
-                                "match.");
-                {fail}
-            }}
-            if (!pv_allocate(&{z}, {ndim}, PyArray_DIMS({x}), PyArray_TYPE({x}))) {fail}
-            if (PyArray_CopyInto({z}, {x})) {fail}
-            npy_intp step;
-            PyArrayObject* whole = pv_without_gaps({y}, &step);
-            if (!whole) {fail}
-            pv_put_rows<T>(PyArray_DIM({x}, 0), step, n, k, m, at.data(), (const T*)PyArray_DATA(whole),
-                           (T*)PyArray_DATA({z}));
-            Py_DECREF(whole);
-        }}
-        """
+        return c_source(
+            "put_rows.c",
+            T=CTYPES[node.outputs[0].type.dtype],
+            positions=self._positions_code(indices, lambda a: f"PyArray_DIM({x}, {1 + a})", fail),
+            first_kept=1 + self.n_axes,
+            ndim=ndim,
+            x=x,
+            fits=fits,
+            fail=fail,
+            z=z,
+            y=y,
+        )

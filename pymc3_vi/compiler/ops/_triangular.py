@@ -7,11 +7,10 @@ import theano.tensor as tt
 from theano.graph.basic import Apply
 from theano.graph.op import COp
 
+from .._csrc import c_source
 from ._batch_matmul import batch_matmul
 from ._capsules import declarations, initialisation
-from ._cholesky_grad_code import CHOLESKY_GRAD_KERNELS
 from ._kernels import CTYPES, VECTOR_KERNELS, check_floats
-from ._linalg_code import LINALG_KERNELS
 
 __all__ = ["CholeskyFactor", "CholeskyGrad", "TriangularSolve", "Triangle"]
 
@@ -29,7 +28,7 @@ class _MatrixOp(COp):
         return ["<numpy/arrayobject.h>", "<math.h>"]
 
     def c_support_code(self, **kwargs):
-        return [VECTOR_KERNELS, *declarations(self.routines), LINALG_KERNELS]
+        return [VECTOR_KERNELS, *declarations(self.routines), c_source("linalg.h")]
 
     def c_init_code(self, **kwargs):
         return initialisation(self.routines)
@@ -93,18 +92,20 @@ class Triangle(_MatrixOp):
     def c_code(self, node, name, inputs, outputs, sub):
         (x,), (z,), fail = inputs, outputs, sub["fail"]
         ndim = node.inputs[0].type.ndim
-        return f"""
-        {{
-            typedef {CTYPES[node.outputs[0].type.dtype]} T;
-            if (!pv_square({x}, "Triangle")) {fail}
-            if (!pv_allocate(&{z}, {ndim}, PyArray_DIMS({x}), PyArray_TYPE({x}))) {fail}
-            const npy_intp n = PyArray_DIM({x}, {ndim - 1}), count = {f"PyArray_DIM({x}, 0)" if ndim == 3 else "1"};
-            for (npy_intp s = 0; s < count; ++s)
-                pv_copy_triangle<T>(n, (char*)PyArray_DATA({x}) + {f"s * PyArray_STRIDE({x}, 0)" if ndim == 3 else "0"},
-                                    PyArray_STRIDE({x}, {ndim - 2}), PyArray_STRIDE({x}, {ndim - 1}),
-                                    {int(self.lower)}, {self.diagonal!r}, (T*)PyArray_DATA({z}) + s * n * n);
-        }}
-        """
+        return c_source(
+            "triangle.c",
+            T=CTYPES[node.outputs[0].type.dtype],
+            x=x,
+            fail=fail,
+            z=z,
+            ndim=ndim,
+            last=ndim - 1,
+            count=f"PyArray_DIM({x}, 0)" if ndim == 3 else "1",
+            offset=f"s * PyArray_STRIDE({x}, 0)" if ndim == 3 else "0",
+            before_last=ndim - 2,
+            lower=int(self.lower),
+            diagonal=self.diagonal,
+        )
 
 
 class CholeskyFactor(_MatrixOp):
@@ -167,27 +168,22 @@ class CholeskyFactor(_MatrixOp):
             if self.on_error == "raise"
             else "for (npy_intp i = 0; i < n * n; ++i) out[i] = NAN;"
         )
-        return f"""
-        {{
-            typedef {CTYPES[node.outputs[0].type.dtype]} T;
-            if (!pv_square({x}, "CholeskyFactor")) {fail}
-            if (!pv_allocate(&{z}, {ndim}, PyArray_DIMS({x}), PyArray_TYPE({x}))) {fail}
-            int n = (int)PyArray_DIM({x}, {ndim - 1}), info = 0;
-            const npy_intp count = {f"PyArray_DIM({x}, 0)" if ndim == 3 else "1"};
-            char uplo = '{"U" if self.lower else "L"}';  // column-major: the transpose
-            for (npy_intp s = 0; s < (n ? count : 0); ++s) {{
-                T* out = (T*)PyArray_DATA({z}) + s * n * n;
-                pv_copy_triangle<T>(n, (char*)PyArray_DATA({x}) + {f"s * PyArray_STRIDE({x}, 0)" if ndim == 3 else "0"},
-                                    PyArray_STRIDE({x}, {ndim - 2}), PyArray_STRIDE({x}, {ndim - 1}),
-                                    {int(self.lower)}, 1, out);
-                pv_{letter}potrf(&uplo, &n, out, &n, &info);
-                // LAPACK may let NaN pass
-                for (int i = 0; !info && i < n; ++i)
-                    if (out[i * (npy_intp)n + i] != out[i * (npy_intp)n + i]) info = i + 1;
-                if (info) {on_error}
-            }}
-        }}
-        """
+        return c_source(
+            "cholesky_factor.c",
+            T=CTYPES[node.outputs[0].type.dtype],
+            x=x,
+            fail=fail,
+            z=z,
+            ndim=ndim,
+            last=ndim - 1,
+            count=f"PyArray_DIM({x}, 0)" if ndim == 3 else "1",
+            uplo="U" if self.lower else "L",
+            offset=f"s * PyArray_STRIDE({x}, 0)" if ndim == 3 else "0",
+            before_last=ndim - 2,
+            lower=int(self.lower),
+            letter=letter,
+            on_error=on_error,
+        )
 
 
 class CholeskyGrad(_MatrixOp):
@@ -209,7 +205,9 @@ class CholeskyGrad(_MatrixOp):
     version = 1
 
     def c_support_code(self, **kwargs):
-        return super().c_support_code(**kwargs) + CHOLESKY_GRAD_KERNELS
+        return super().c_support_code(**kwargs) + [
+            c_source("cholesky_grad.h", letter=letter, T=ctype) for letter, ctype in (("s", "float"), ("d", "double"))
+        ]
 
     def c_code_cache_version(self):
         return (2,)
@@ -252,29 +250,20 @@ class CholeskyGrad(_MatrixOp):
     def c_code(self, node, name, inputs, outputs, sub):
         (factor, g), (z,), fail = inputs, outputs, sub["fail"]
         ndim, letter = node.inputs[0].type.ndim, self._letter(node)
-        return f"""
-        {{
-            typedef {CTYPES[node.outputs[0].type.dtype]} T;
-            if (!pv_square({factor}, "CholeskyGrad")) {fail}
-            if (!PyArray_CompareLists(PyArray_DIMS({factor}), PyArray_DIMS({g}), {ndim})) {{
-                PyErr_SetString(PyExc_ValueError, "CholeskyGrad: the shapes of the factor and its gradient must be "
-                                "equal.");
-                {fail}
-            }}
-            if (!pv_allocate(&{z}, {ndim}, PyArray_DIMS({factor}), PyArray_TYPE({factor}))) {fail}
-            pv_matrices l;
-            if (!pv_as_matrices({factor}, &l)) {fail}
-            int n = (int)PyArray_DIM({factor}, {ndim - 1});
-            const npy_intp count = {f"PyArray_DIM({factor}, 0)" if ndim == 3 else "1"};
-            for (npy_intp s = 0; s < (n ? count : 0); ++s) {{
-                T* out = (T*)PyArray_DATA({z}) + s * n * n;
-                pv_copy_triangle<T>(n, (char*)PyArray_DATA({g}) + {f"s * PyArray_STRIDE({g}, 0)" if ndim == 3 else "0"},
-                                    PyArray_STRIDE({g}, {ndim - 2}), PyArray_STRIDE({g}, {ndim - 1}), 1, 1, out);
-                pv_{letter}cholesky_grad(n, (T*)(l.data + s * l.step), l.row_major, out);
-            }}
-            Py_DECREF(l.array);
-        }}
-        """
+        return c_source(
+            "cholesky_grad.c",
+            T=CTYPES[node.outputs[0].type.dtype],
+            factor=factor,
+            fail=fail,
+            g=g,
+            ndim=ndim,
+            z=z,
+            last=ndim - 1,
+            count=f"PyArray_DIM({factor}, 0)" if ndim == 3 else "1",
+            offset=f"s * PyArray_STRIDE({g}, 0)" if ndim == 3 else "0",
+            before_last=ndim - 2,
+            letter=letter,
+        )
 
 
 class TriangularSolve(_MatrixOp):
@@ -327,7 +316,7 @@ class TriangularSolve(_MatrixOp):
 
     def L_op(self, inputs, outputs, output_grads):
         # M. B. Giles (2008), An extended collection of matrix derivative results, section 2.3.1
-        (a, _), (x,), (g,) = inputs, outputs, output_grads
+        a, (x,), (g,) = inputs[0], outputs, output_grads
         b_bar = TriangularSolve(self.lower, not self.transposed)(a, g)
         left, right = (x, b_bar) if self.transposed else (b_bar, x)
         product = tt.outer(left, right) if x.ndim == 1 else _matmul(left, _transposed(right))
@@ -337,43 +326,20 @@ class TriangularSolve(_MatrixOp):
         (a, b), (z,), fail = inputs, outputs, sub["fail"]
         ndim, letter = node.inputs[0].type.ndim, self._letter(node)
         is_vector = node.inputs[1].type.ndim == 1
-        return f"""
-        {{
-            typedef {CTYPES[node.outputs[0].type.dtype]} T;
-            if (!pv_square({a}, "TriangularSolve")) {fail}
-            int n = (int)PyArray_DIM({a}, {ndim - 1}), m = {"1" if is_vector else f"(int)PyArray_DIM({b}, {ndim - 1})"};
-            const npy_intp count = {f"PyArray_DIM({a}, 0)" if ndim == 3 else "1"};
-            if (PyArray_DIM({b}, {ndim - 2}) != n || {f"PyArray_DIM({b}, 0) != count" if ndim == 3 else "0"}) {{
-                PyErr_Format(PyExc_ValueError, "TriangularSolve: the shapes do not match: %d rows and %zd.", n,
-                             (Py_ssize_t)PyArray_DIM({b}, {ndim - 2}));
-                {fail}
-            }}
-            if (!pv_allocate(&{z}, PyArray_NDIM({b}), PyArray_DIMS({b}), PyArray_TYPE({b}))) {fail}
-            if (PyArray_CopyInto({z}, {b})) {fail}
-            pv_matrices l;
-            if (!pv_as_matrices({a}, &l)) {fail}
-            // Column-major: X' A' = B', where A in row-major order is A' already.
-            char side = 'R', unit = 'N', uplo = l.row_major == {int(self.lower)} ? 'U' : 'L';
-            char trans = l.row_major == {int(not self.transposed)} ? 'N' : 'T';
-            T one = 1;
-            int broken = 0;
-            for (npy_intp s = 0; s < (n && m ? count : 0) && !broken; ++s) {{
-                T* tri = (T*)(l.data + s * l.step);
-                for (npy_intp i = 0; i < n; ++i) if (tri[i * n + i] == 0) {{ broken = (int)i + 1; break; }}
-                T* x = (T*)PyArray_DATA({z}) + s * n * m;
-                // Of small matrices, preparing a call of BLAS takes longer than the solution.
-                if (!broken && n <= 16)
-                    pv_substitute<T>(n, m, tri, l.row_major == {int(not self.transposed)} ? n : 1,
-                                     l.row_major == {int(not self.transposed)} ? 1 : n,
-                                     {int(self.lower != self.transposed)}, x);
-                else if (!broken)
-                    pv_{letter}trsm(&side, &uplo, &trans, &unit, &m, &n, &one, tri, &n, x, &m);
-            }}
-            Py_DECREF(l.array);
-            if (broken) {{
-                pv_linalg_error("TriangularSolve: the matrix is singular (diagonal element %ld is zero).",
-                                (long)broken);
-                {fail}
-            }}
-        }}
-        """
+        return c_source(
+            "triangular_solve.c",
+            T=CTYPES[node.outputs[0].type.dtype],
+            a=a,
+            fail=fail,
+            last=ndim - 1,
+            n_columns="1" if is_vector else f"(int)PyArray_DIM({b}, {ndim - 1})",
+            count=f"PyArray_DIM({a}, 0)" if ndim == 3 else "1",
+            b=b,
+            before_last=ndim - 2,
+            other_count=f"PyArray_DIM({b}, 0) != count" if ndim == 3 else "0",
+            z=z,
+            lower=int(self.lower),
+            plain=int(not self.transposed),
+            forward=int(self.lower != self.transposed),
+            letter=letter,
+        )

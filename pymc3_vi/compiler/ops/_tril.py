@@ -6,6 +6,7 @@ from theano.gradient import DisconnectedType
 from theano.graph.basic import Apply
 from theano.graph.op import COp
 
+from .._csrc import c_source
 from ._kernels import CTYPES, VECTOR_KERNELS, check_floats
 
 __all__ = ["TrilMatVec", "TrilOuter", "tril_matvec", "tril_outer"]
@@ -101,31 +102,18 @@ class TrilMatVec(_PackedTriangular):
             loop = """
             for (npy_intp r = 0; r < d; row += ++r)
                 for (npy_intp s = 0; s < n; ++s) out[s * d + r] = pv_dot<T>(r + 1, row, vec + s * d);"""
-        return f"""
-        {{
-            typedef {ctype} T;
-            const npy_intp d = PyArray_DIM({x}, {ndim - 1}), n = {f"PyArray_DIM({x}, 0)" if ndim == 2 else "1"};
-            if (PyArray_DIM({packed}, 0) != d * (d + 1) / 2) {{
-                PyErr_Format(PyExc_ValueError, "TrilMatVec: %zd packed elements do not make a triangle of "
-                             "dimension %zd, which has %zd.", (Py_ssize_t)PyArray_DIM({packed}, 0), (Py_ssize_t)d,
-                             (Py_ssize_t)(d * (d + 1) / 2));
-                {fail}
-            }}
-            if (!pv_allocate(&{z}, {ndim}, PyArray_DIMS({x}), PyArray_TYPE({x}))) {fail}
-            PyArrayObject* tri = PyArray_GETCONTIGUOUS({packed});
-            PyArrayObject* arg = PyArray_GETCONTIGUOUS({x});
-            if (tri && arg) {{
-                const T* row = (const T*)PyArray_DATA(tri);
-                const T* vec = (const T*)PyArray_DATA(arg);
-                T* out = (T*)PyArray_DATA({z});
-                {loop}
-            }}
-            const int ok = tri && arg;
-            Py_XDECREF(tri);
-            Py_XDECREF(arg);
-            if (!ok) {fail}
-        }}
-        """
+        return c_source(
+            "tril_mat_vec.c",
+            T=ctype,
+            x=x,
+            last=ndim - 1,
+            count=f"PyArray_DIM({x}, 0)" if ndim == 2 else "1",
+            packed=packed,
+            fail=fail,
+            z=z,
+            ndim=ndim,
+            loop=loop,
+        )
 
 
 class TrilOuter(_PackedTriangular):
@@ -165,34 +153,17 @@ class TrilOuter(_PackedTriangular):
         (z,) = outputs
         ctype = CTYPES[node.outputs[0].type.dtype]
         ndim, fail = node.inputs[0].type.ndim, sub["fail"]
-        return f"""
-        {{
-            typedef {ctype} T;
-            if (!PyArray_CompareLists(PyArray_DIMS({g}), PyArray_DIMS({x}), {ndim})) {{
-                PyErr_SetString(PyExc_ValueError, "TrilOuter: the shapes of the inputs must be equal.");
-                {fail}
-            }}
-            const npy_intp d = PyArray_DIM({x}, {ndim - 1}), n = {f"PyArray_DIM({x}, 0)" if ndim == 2 else "1"};
-            npy_intp size = d * (d + 1) / 2;
-            if (!pv_allocate(&{z}, 1, &size, PyArray_TYPE({x}))) {fail}
-            PyArrayObject* left = PyArray_GETCONTIGUOUS({g});
-            PyArrayObject* right = PyArray_GETCONTIGUOUS({x});
-            if (left && right) {{
-                const T* a = (const T*)PyArray_DATA(left);
-                const T* b = (const T*)PyArray_DATA(right);
-                T* row = (T*)PyArray_DATA({z});
-                if (n == 0) memset(row, 0, size * sizeof(T));
-                else for (npy_intp r = 0; r < d; row += ++r) {{
-                    pv_scaled<T>(r + 1, a[r], b, row);
-                    for (npy_intp s = 1; s < n; ++s) pv_axpy<T>(r + 1, a[s * d + r], b + s * d, row);
-                }}
-            }}
-            const int ok = left && right;
-            Py_XDECREF(left);
-            Py_XDECREF(right);
-            if (!ok) {fail}
-        }}
-        """
+        return c_source(
+            "tril_outer.c",
+            T=ctype,
+            g=g,
+            x=x,
+            ndim=ndim,
+            fail=fail,
+            last=ndim - 1,
+            count=f"PyArray_DIM({x}, 0)" if ndim == 2 else "1",
+            z=z,
+        )
 
 
 def _same_float(*variables):

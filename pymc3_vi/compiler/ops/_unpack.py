@@ -6,55 +6,12 @@ from theano.gradient import DisconnectedType, NullType
 from theano.graph.basic import Apply
 from theano.graph.op import COp
 
+from .._csrc import c_source
 from ._kernels import VECTOR_KERNELS
 
 __all__ = ["Unpack", "Pack", "unpack", "pack"]
 
 _TYPE_NUMS = {"float32": "NPY_FLOAT32", "float64": "NPY_FLOAT64"}
-
-_PART = """
-// View of `size` elements at `begin` along the last axis of z, with the core shape dims[lead:].
-static PyArrayObject* pv_part(PyArrayObject* z, npy_intp begin, int lead, int ndim, npy_intp* dims) {
-    npy_intp strides[NPY_MAXDIMS], step = PyArray_STRIDE(z, lead);
-    if (lead) { dims[0] = PyArray_DIM(z, 0); strides[0] = PyArray_STRIDE(z, 0); }
-    char* data = (char*)PyArray_DATA(z) + begin * step;
-    for (int i = ndim - 1; i >= lead; --i) { strides[i] = step; step *= dims[i]; }
-    PyArray_Descr* descr = PyArray_DESCR(z);
-    Py_INCREF(descr);
-    PyArrayObject* part = (PyArrayObject*)PyArray_NewFromDescr(
-        &PyArray_Type, descr, ndim, dims, strides, data, PyArray_FLAGS(z) & NPY_ARRAY_WRITEABLE, NULL);
-    if (!part) return NULL;
-    Py_INCREF(z);
-    if (PyArray_SetBaseObject(part, (PyObject*)z) < 0) { Py_DECREF(part); return NULL; }
-    PyArray_UpdateFlags(part, NPY_ARRAY_UPDATE_ALL);
-    return part;
-}
-"""
-
-_PUT = """
-// Copies `part` to the columns of `out` that begin at `begin`; returns 0 on failure.
-template <typename T> static int pv_put(PyArrayObject* out, int lead, npy_intp begin, npy_intp size,
-                                        PyArrayObject* part) {
-    const npy_intp rows = lead ? PyArray_DIM(out, 0) : 1, width = PyArray_DIM(out, lead);
-    if (PyArray_SIZE(part) != rows * size || (lead && PyArray_DIM(part, 0) != rows)) {
-        PyErr_Format(PyExc_ValueError, "Pack: a part of %zd elements does not hold %zd for each of %zd rows.",
-                     (Py_ssize_t)PyArray_SIZE(part), (Py_ssize_t)size, (Py_ssize_t)rows);
-        return 0;
-    }
-    T* data = (T*)PyArray_DATA(out) + begin;
-    if (size == 1 && PyArray_NDIM(part) == lead) {
-        for (npy_intp s = 0; s < rows; ++s)
-            data[s * width] = *(T*)((char*)PyArray_DATA(part) + (lead ? s * PyArray_STRIDE(part, 0) : 0));
-        return 1;
-    }
-    PyArrayObject* from = PyArray_GETCONTIGUOUS(part);
-    if (!from) return 0;
-    const T* source = (const T*)PyArray_DATA(from);
-    for (npy_intp s = 0; s < rows; ++s) memcpy(data + s * width, source + s * size, size * sizeof(T));
-    Py_DECREF(from);
-    return 1;
-}
-"""
 
 
 def _sizes(shapes):
@@ -138,7 +95,7 @@ class Unpack(COp):
         return ["<numpy/arrayobject.h>"]
 
     def c_support_code(self, **kwargs):
-        return [_PART]
+        return [c_source("unpack.h")]
 
     def c_code_cache_version(self):
         return (1,)
@@ -271,7 +228,7 @@ class Pack(COp):
         return ["<numpy/arrayobject.h>"]
 
     def c_support_code(self, **kwargs):
-        return [VECTOR_KERNELS, _PUT]
+        return [VECTOR_KERNELS, c_source("pack.h")]
 
     def c_code_cache_version(self):
         return (1,)

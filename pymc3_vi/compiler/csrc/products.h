@@ -1,8 +1,3 @@
-"""C++ of products of matrices with vectors, for a range of the matrix's rows."""
-
-__all__ = ["PRODUCT_KERNELS"]
-
-PRODUCT_KERNELS = """
 // A new reference that is given back at the end of the scope, whichever way that is left.
 struct pv_reference {
     PyArrayObject* array;
@@ -212,4 +207,3 @@ template <typename T> struct pv_matrix {
         else pv_lines_dot<T>(columns, m, data + begin, step, x, out);
     }
 };
-"""

@@ -1,9 +1,4 @@
-"""C++ that the linear algebra Ops share."""
-
-__all__ = ["LINALG_KERNELS"]
-
-# Row-major memory is column-major memory of the transpose; all BLAS calls below speak column-major.
-LINALG_KERNELS = """
+// Row-major memory is column-major memory of the transpose; all BLAS calls below speak column-major.
 static __attribute__((noinline, cold)) void pv_linalg_error(const char* format, long n) {
     PyObject* module = PyImport_ImportModule("numpy.linalg");
     if (!module) return;
@@ -72,4 +67,3 @@ template <typename T> static void pv_substitute(npy_intp n, npy_intp m, const T*
         pv_scaled<T>(m, 1 / a[i * sr + i * sc], row, row);
     }
 }
-"""
