@@ -184,7 +184,7 @@ def test_source_that_does_not_compile_leads_to_the_stock_linker(monkeypatch, emp
         function = compile_function([x], x + 1)
     assert function([1.0]) == [2.0]
     assert not isinstance(function.fn, IslandVM)
-    assert [record.getMessage().count("stock linker is used") for record in caplog.records] == [1]
+    assert sum("stock linker is used" in record.getMessage() for record in caplog.records) == 1
     assert not list(empty_cache.glob("*.tmp"))
 
 
