@@ -1,15 +1,21 @@
 """The rule of fits without an explicit optimizer: annealed Adam and the average of the last iterates."""
 
 import math
+import warnings
 
 import numpy as np
 import theano
 import theano.tensor as tt
 
+from ..errors import ConvergenceWarning
 from ..updates import adam, tail_average
 from ..validation import check_number
 
 __all__ = ["AnnealedAdam", "TailAveraged"]
+
+
+#: Part of the steps after which a change of the log density comes too late.
+LATE = 0.7
 
 
 class AnnealedAdam:
@@ -48,6 +54,8 @@ class AnnealedAdam:
         self._average_from = theano.shared(np.int64(0), "average_from")
         self.averages = {}
         self.last_iterate = {}
+        #: The last change of the log density: names of what was changed, and after how many steps.
+        self.changed = None
 
     def __call__(self, loss_or_grads, params):
         done = tt.clip(tt.cast(self._step - self._begin, "float64") / self._length, 0.0, 1.0)
@@ -67,11 +75,18 @@ class AnnealedAdam:
 
     def begin(self, n):
         """Spread the schedule over the next `n` steps."""
-        self.last_iterate = {}
+        self.last_iterate, self.changed = {}, None
         now = int(self._step.get_value())
         self._begin.set_value(np.int64(now))
         self._length.set_value(np.float64(max(n, 1)))
         self._average_from.set_value(np.int64(now + n - math.ceil(self.tail * n)))
+
+    def density_changed(self, names, i):
+        """Say that the log density is another one from step number `i` of this fit on: older iterates do not count."""
+        self.changed = names, i
+        now = self._step.get_value()
+        if now > self._average_from.get_value():
+            self._average_from.set_value(now)
 
     def reopen(self):
         """Go on with the steps of an interrupted fit: undo its :meth:`finish`, keep the schedule."""
@@ -98,7 +113,14 @@ class AnnealedAdam:
         self.last_iterate = {} if last is None else dict(zip(self.averages, last))
 
     def finish(self):
-        """Put the average of the tail into the parameters; the last iterate stays in `last_iterate`."""
+        """Put the average of the tail into the parameters; the last iterate stays in `last_iterate`.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When the log density was changed so late that the steps left were too few or too small to follow.
+        """
+        self._warn_of_late_change()
         if int(self._step.get_value()) <= int(self._average_from.get_value()):
             return  # stopped before the tail began
         for param, average in self.averages.items():
@@ -106,6 +128,19 @@ class AnnealedAdam:
             if np.isfinite(value).all():
                 self.last_iterate[param] = param.get_value()
                 param.set_value(value)
+
+    def _warn_of_late_change(self):
+        length = self._length.get_value()
+        if self.changed is None or self.changed[1] <= LATE * length:
+            return
+        names, i = self.changed
+        warnings.warn(
+            f"A callback changed {', '.join(names)}, which the log density reads, up to step {i:,} of {length:,.0f}, when "
+            "steps had become small: the result may lag behind. Make the last change in the first half of the steps, "
+            "or call fit again.",
+            ConvergenceWarning,
+            stacklevel=5,
+        )
 
     def __repr__(self):
         values = f"learning_rate={self.learning_rate}, final={self.final}, tail={self.tail}, beta2={self.beta2}"

@@ -15,6 +15,7 @@ from ..steps import Step, StepDiverged
 from ..updates import PartialOptimizer, Schedule
 from ..validation import accepted_keywords, check_callable, check_positive_int, reject_unknown_keywords
 from ._annealing import AnnealedAdam, TailAveraged
+from ._density_watch import DensityWatch
 from ._files import FitState, NotFittedError, SavedInference
 from ._history import History
 from ._interrupts import Interrupts
@@ -284,6 +285,14 @@ class Inference(SavedInference):
         step = None if self.state is None else self.state.step
         return self.state is not None and not (isinstance(step, NewtonStep) and step.arrival is None)
 
+    def _watch(self, callbacks, rule, first):
+        """What tells `rule`, which keeps something from step to step, of another log density."""
+
+        def changed(names, i):
+            rule.density_changed(names, i - first)
+
+        return DensityWatch(self.approx, callbacks, changed, self.options.get("more_replacements"))
+
     def _run(self, step, n, callbacks, score, progressbar, resume=False):
         with Interrupts() as interrupts:
             first, before = self.state.i if self.state is not None else 0, step.steps_done
@@ -299,10 +308,13 @@ class Inference(SavedInference):
             rule = self._rule
             if rule is not None:
                 rule.reopen() if resume else rule.begin(n)
+            watch = self._watch(callbacks if rule is not None else [], rule, first)
+            watching = callbacks + [watch] if watch.callbacks else callbacks
             try:
-                end = run_loop(self.approx, step, n, self.history, first, callbacks, progressbar, interrupts)
+                end = run_loop(self.approx, step, n, self.history, first, watching, progressbar, interrupts)
                 self.report.ended(end.reason, end.message)
                 if rule is not None:
+                    watch.look(first + end.steps)
                     rule.finish()
                 warn_of_left_out(self.approx, step, before)
             except StepDiverged as stop:

@@ -25,6 +25,8 @@ LATE = 2.0
 LONGEST_STEP, LONGEST_MOVE = 0.3, 1.0
 #: ELBO (nats) by which the average may lie below the warm start, at the same fresh draws, and be believed.
 LOST = 0.1
+#: Most warm starts that follow a log density that changes during a fit, and batches at the last one.
+FOLLOWING, LAST_BATCHES = 20, 12
 #: Relative change of the ELBO at fixed draws by which another log density is recognised.
 CHANGED = 1e-4
 
@@ -86,6 +88,8 @@ class NewtonStep:
         self.updated, self.taken = True, 0
         self._loaded = False
         self._begin, self._recent = 0, []
+        #: Whether the log density is another one than at the last warm start, the step of that, and least steps between.
+        self._stale, self._started_at, self._apart = False, 0, 0
         #: Parameters at the beginning of a warm start that has not ended.
         self._start = None
         params = [p for group in self.blocks.groups for p in group.params]
@@ -116,6 +120,7 @@ class NewtonStep:
         # A short fit may not spend much more on its start than on its steps; one that has not arrived may spend more.
         self.budget = max(n, min(2000 + 60 * min(d, 100), 200 * n))
         self.reach = min(OVERDRAFT * self.budget, 200 * n)
+        self._apart = max(n // FOLLOWING, 1)
         if self.arrival is not None and not (self._untouched() and self._same_target(n)):
             self.arrival = None  # start from the parameters as they are
         self._start = None
@@ -134,6 +139,8 @@ class NewtonStep:
         """Set the parameters to the average of the iterates; the last one stays in `last_iterate`."""
         if self.arrival is None:
             return
+        if self._stale:
+            self._settle_anew()
         best = self.average
         try:
             if self.batches_done > 1 and self._is_lost():
@@ -142,6 +149,18 @@ class NewtonStep:
             self.write(self.x)
             self.last_iterate = dict(zip(self.graph.params, self.written))
             self.write(best)
+
+    def density_changed(self, names, i):
+        """Say that the log density is another one from now on: the optimum is looked for again, from where q is."""
+        self._stale = True
+
+    def _settle_anew(self):
+        """The optimum of the present log density, by steps that do not count."""
+        self._warm_start()
+        for _ in range(LAST_BATCHES):
+            self._next_batch()
+            self.target.advance(self.rows)
+            self._update()
 
     def _untouched(self):
         return all(np.array_equal(a, b.get_value(borrow=True)) for a, b in zip(self.written, self.graph.params))
@@ -180,6 +199,8 @@ class NewtonStep:
         """Run `k` steps; see :meth:`pymc3_vi.steps.Step.run`."""
         self._begin, self._recent = self.steps_done, []
         try:
+            if self._stale and k > 0 and self.steps_done - self._started_at >= self._apart:
+                self.arrival = None
             if self.arrival is None and k > 0:
                 self._warm_start()
             while True:
@@ -242,7 +263,7 @@ class NewtonStep:
 
     def _warm_start(self):
         before = self.target.evaluations
-        warm = WarmStart(self.target, self.seed, self.budget, self.jitter, self.reach)
+        warm = WarmStart(self.target, self.seed, self.budget, self.jitter and not self._stale, self.reach)
         self._loaded, self.updated, self.position, self.rows = False, True, 0, 0
         self._start = [p.get_value() for p in self.graph.params]
         arrival = None
@@ -256,7 +277,7 @@ class NewtonStep:
                 self.blocks.write(*warm.best)
         self.x = self.average = arrival.x
         self.batches_done = 0
-        vars(self).update(_start=None, arrival=arrival)
+        vars(self).update(_start=None, arrival=arrival, _stale=False, _started_at=self.steps_done)
         self.write(self.x)
 
     # Ctrl-C may come at any point, on Python before 3.10 between any two bytecodes: what belongs together is set by one

@@ -20,6 +20,7 @@ from ...validation import (
     reject_unknown_keywords,
     require,
 )
+from .._density_watch import DensityWatch
 from .._files import FitState, NotFittedError
 from .._history import LossView
 from .._interrupts import Interrupts
@@ -219,7 +220,9 @@ class DADVI(KLqp):
             if isinstance(callback, Callback):
                 callback.bind(self)
         progress, solver = Progress(n, progressbar), None
-        recorded = len(self.history)
+        recorded, changes = len(self.history), []
+        watch = DensityWatch(self.approx, callbacks, lambda names, i: changes.append((names, i)))
+        watching = callbacks + [watch] if callbacks else callbacks
         with Interrupts() as interrupts, self.report.recording(n):
             try:
                 interrupts.start()
@@ -228,9 +231,9 @@ class DADVI(KLqp):
                 if not self._started:
                     self._find_start(density)
                 solver = Solver(density, self.blocks, *self._settings)
-                self.solution = solver.run(n, _Accepted(self, solver, first, callbacks, progress, interrupts))
+                self.solution = solver.run(n, _Accepted(self, solver, first, watching, progress, interrupts))
                 interrupts.stop()
-                self.report.ended("done", self._verdict(solver))
+                self.report.ended("done", self._verdict(solver, changes))
             except StopIteration as stop:
                 message = stop_message(stop, first + solver.iterations)
                 logger.info("After %d iterations %s", solver.iterations, message)
@@ -298,9 +301,19 @@ class DADVI(KLqp):
             self.blocks.write(*warm.best)
         self._started = True
 
-    def _verdict(self, solver):
+    def _verdict(self, solver, changes):
         """What happened, in words; a warning where it is not what was asked for."""
         found = self.solution
+        if changes:
+            names = ", ".join(sorted({name for changed, _ in changes for name in changed}))
+            text = f"a callback changed {names} up to iteration {changes[-1][1]:,}"
+            warnings.warn(
+                f"DADVI solves one problem with one log density, but {text}, which the log density reads: the result "
+                "belongs to none. Call refine to solve the present problem from here, or change it between fits.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+            return text
         if not found.solved:
             text = f"not converged after {solver.iterations} iterations with {found.draws.count:,} draws"
             warnings.warn(
