@@ -37,7 +37,8 @@ def to_inference_data(
         Labels of dimensions and names of the variables' dimensions, in addition to those of the model
         (``pm.Model(coords=...)`` and ``dims=``), over which they win.
     posterior_predictive : bool or dict
-        Whether to draw observed values as well, one for every draw; or such draws, {name: array (draws, ...)}.
+        Whether to draw observed values as well, one for every draw, all rows of minibatches; or such draws,
+        {name: array (draws, ...)}.
     correct : {None, 'psis'}
         With 'psis', the draws are importance-resampled, as in ``approx.sample``.
     random_seed : int, optional
@@ -59,7 +60,8 @@ def to_inference_data(
     Raises
     ------
     ParametrizationError
-        If predictive draws are asked for and the data are minibatches.
+        If predictive draws are asked for and the data come from a generator, from minibatches of different lengths, or
+        have a ``DensityDist`` without `random`.
 
     Warns
     -----

@@ -5,7 +5,7 @@ import warnings
 
 import pymc3_vi
 from pymc3_vi.diagnostics import ImportanceWeights
-from pymc3_vi.errors import ExplicitInferenceError, ParametrizationError, UnreliableWeightsWarning
+from pymc3_vi.errors import ExplicitInferenceError, UnreliableWeightsWarning
 
 import arviz as az
 import numpy as np
@@ -157,12 +157,6 @@ def test_posterior_predictive(conjugate, biased):
     np.testing.assert_array_equal(again.posterior_predictive["y"].values[0], drawn)
     own = biased.to_inference_data(500, posterior_predictive={"y": drawn}, random_seed=3)
     np.testing.assert_array_equal(own.posterior_predictive["y"].values[0], drawn)
-
-
-def test_predictive_draws_of_minibatches_are_refused():
-    problem = Conjugate(np.random.RandomState(2).normal(0.5, 1.0, (40, 1)), batch=5)
-    with pytest.raises(ParametrizationError, match="need a model whose data are whole"):
-        problem.gaussian().to_inference_data(20, posterior_predictive=True)
 
 
 def test_streamed_data_have_no_log_likelihood(model_fast):
