@@ -11,6 +11,7 @@ __all__ = [
     "check_positive_int",
     "check_number",
     "check_callable",
+    "check_choice",
     "reject_unknown_keywords",
     "accepted_keywords",
 ]
@@ -89,3 +90,12 @@ def reject_unknown_keywords(given, allowed, caller):
                 f"{caller} got an unknown keyword {name!r}.{did_you_mean(name, allowed)} "
                 f"It takes: {', '.join(sorted(allowed))}."
             )
+
+
+def check_choice(value, options, parameter, caller):
+    """Raise ValueError, with the closest match, unless `value` is one of `options`."""
+    if value not in options:
+        match = did_you_mean(value, options)
+        raise ValueError(
+            f"The {parameter!r} parameter of {caller} must be one of {list(options)}. Got {value!r} instead.{match}"
+        )

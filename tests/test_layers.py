@@ -13,6 +13,7 @@ LEVELS = {
     "compiler": 3,
     "graph": 4,
     "steps": 4.5,
+    "data": 4.6,
     "model": 5, "updates": 5, "flows": 5, "test_functions": 5, "callbacks": 5,
     "core": 6, "approximations": 7, "stein": 7,
     "operators": 8,

@@ -13,6 +13,7 @@ from ._linear_response import frequentist_se, gaussian_blocks, lrvb_cov, point_d
 from ._moments import coordinate_labels
 from ._particles import ParticleCheck, check_particles, stein_discrepancy, variance_ratios
 from ._resample import psis_noise, psis_resample, warn_if_unreliable
+from ._row_density import PassSum, RowDensity
 from ._verdict import CORRECT, REJECT, USE
 
 __all__ = [
@@ -24,7 +25,9 @@ __all__ = [
     "Expectation",
     "expectation",
     "DensityDraws",
+    "PassSum",
     "PointDensity",
+    "RowDensity",
     "FixedDraws",
     "FixedDrawELBO",
     "REPLICATES",

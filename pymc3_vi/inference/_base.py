@@ -5,6 +5,7 @@ import warnings
 
 import numpy as np
 
+from ..algorithms import passes_for
 from ..algorithms.newton import NewtonStep, newton_step
 from ..callbacks import Callback
 from ..core import StepOptions
@@ -13,7 +14,8 @@ from ..errors import ConvergenceWarning
 from ..results import FitReport, rebuilt_options, resume_step
 from ..steps import Step, StepDiverged
 from ..updates import PartialOptimizer, Schedule
-from ..validation import accepted_keywords, check_callable, check_positive_int, reject_unknown_keywords
+from ..validation import accepted_keywords, check_callable, check_choice, check_positive_int, reject_unknown_keywords
+from ._algorithm_step import AlgorithmStep
 from ._annealing import AnnealedAdam, TailAveraged
 from ._density_watch import DensityWatch
 from ._files import FitState, NotFittedError, SavedInference
@@ -109,6 +111,7 @@ class Inference(SavedInference):
         resume=False,
         tol=None,
         average=None,
+        algorithm="auto",
         **kwargs,
     ):
         """Run `n` optimization steps.
@@ -153,6 +156,10 @@ class Inference(SavedInference):
         average : float, optional
             With an `obj_optimizer`: the result is the average of this last fraction of the iterates (the default rules
             average by themselves); ``last_iterate`` has the parameters before averaging.
+        algorithm : {'auto', 'passes', 'stochastic'}
+            ``'passes'`` fits a likelihood that is a sum over the rows of minibatches in few passes over all of them,
+            with `n` times the batch size as budget of rows; ``'auto'`` takes it without an `obj_optimizer` where it can
+            be taken, see :class:`~pymc3_vi.algorithms.Passes`.  ``'stochastic'`` never does.
 
         Returns
         -------
@@ -172,6 +179,7 @@ class Inference(SavedInference):
         reject_unknown_keywords(kwargs, accepted_keywords(Inference.fit), "fit")
         n = check_positive_int(n, "n", "fit", minimum=0)
         callbacks = self._check_callbacks(callbacks)
+        check_choice(algorithm, ("auto", "passes", "stochastic"), "algorithm", "fit")
         converged = None if tol is None else Converged(tol)
         if converged is not None:
             callbacks = callbacks + [converged]
@@ -193,9 +201,13 @@ class Inference(SavedInference):
                 self._rule = options["obj_optimizer"] = self._averaging(obj_optimizer, average)
             elif obj_optimizer is None:
                 self._rule = options["obj_optimizer"] = self.default_rule
-            step = self._step(score, options, fn_kwargs)
-            if isinstance(step, NewtonStep):
+            step = self._step(score, options, fn_kwargs, algorithm)
+            if isinstance(step, (NewtonStep, AlgorithmStep)):
                 self._rule = step
+            if isinstance(step, AlgorithmStep):  # it knows itself how far it is
+                step.algorithm.aim_at(tol)
+                callbacks = [c for c in callbacks if c is not converged]
+                converged = None
             self._run(step, n, callbacks, score, progressbar, resume)
             if converged is not None and not converged.converged and self.report.reason == "done":
                 warnings.warn(converged.advice(), ConvergenceWarning, stacklevel=2)
@@ -257,14 +269,14 @@ class Inference(SavedInference):
             check_callable(callback, "callbacks", "fit", "(approx, losses, i)")
         return callbacks
 
-    def _step(self, score, options, fn_kwargs):
+    def _step(self, score, options, fn_kwargs, algorithm):
         """The compiled step for these options, the last one again when they have not changed."""
-        key = (score, options, fn_kwargs)
+        key = (score, options, fn_kwargs, algorithm)
         if self._compiled is not None and _same(self._compiled[0], key) and self._compiled[1].can_go_on:
             self._take_up(self._compiled[1])
             return self._compiled[1]
         begin = time.perf_counter()
-        step = newton_step(self.objective, options, score, fn_kwargs) if self._rule is self.default_rule else None
+        step = self._default_step(score, options, fn_kwargs, algorithm)
         if step is None:
             step = Step(self.objective.build_step(score=score, **options), fn_kwargs=fn_kwargs)
         step.recorded_losses = lambda: self.history.array
@@ -272,6 +284,18 @@ class Inference(SavedInference):
         self.report.compiled(begin)
         self._take_up(step)
         return step
+
+    def _default_step(self, score, options, fn_kwargs, algorithm):
+        """Step of a rule that needs no optimizer; None where stochastic gradients remain."""
+        demanded = algorithm == "passes"
+        if self._rule is not self.default_rule:
+            if demanded:
+                raise TypeError("fit got algorithm='passes' together with an optimizer. Leave one of them out.")
+            return None
+        found = None if algorithm == "stochastic" else passes_for(self.objective, options, demanded)
+        if found is not None and not isinstance(found, dict):
+            return AlgorithmStep(found, self.objective, score)
+        return newton_step(self.objective, options, score, fn_kwargs, whole_data=found)
 
     def _take_up(self, step):
         """Put the state of a loaded fit into the first step after loading."""
@@ -283,7 +307,7 @@ class Inference(SavedInference):
     def has_begun(self):
         """Whether a q was found from which steps can be made."""
         step = None if self.state is None else self.state.step
-        return self.state is not None and not (isinstance(step, NewtonStep) and step.arrival is None)
+        return self.state is not None and not (isinstance(step, (NewtonStep, AlgorithmStep)) and step.arrival is None)
 
     def _watch(self, callbacks, rule, first):
         """What tells `rule`, which keeps something from step to step, of another log density."""
@@ -316,7 +340,10 @@ class Inference(SavedInference):
                 if rule is not None:
                     watch.look(first + end.steps)
                     rule.finish()
-                warn_of_left_out(self.approx, step, before)
+                if isinstance(step, AlgorithmStep):
+                    self.report.found(repr(step))
+                else:
+                    warn_of_left_out(self.approx, step, before)
             except StepDiverged as stop:
                 raise non_finite_error(self.approx, step, stop, first + step.steps_done - before + 1) from None
             finally:

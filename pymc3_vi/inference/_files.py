@@ -26,8 +26,8 @@ class SavedInference:
         """Options of the last compiled step, `score` and `fn_kwargs` included; empty before the first fit."""
         if self._compiled is None:
             return {}
-        score, options, fn_kwargs = self._compiled[0]
-        options = dict(options, score=score, fn_kwargs=fn_kwargs)
+        score, options, fn_kwargs, algorithm = self._compiled[0]
+        options = dict(options, score=score, fn_kwargs=fn_kwargs, algorithm=algorithm)
         if options["obj_optimizer"] is self.default_rule:
             options["obj_optimizer"] = None
         elif self._averaged is not None and options["obj_optimizer"] is self._averaged:

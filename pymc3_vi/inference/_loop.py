@@ -65,7 +65,7 @@ def run_loop(approx, step, n, history, first, callbacks, progressbar, interrupts
             if losses is not None:
                 history.extend(losses)
             chunk = _next_chunk(chunk, size, elapsed)
-            progress.update(done, _comment(history, losses))
+            progress.update(done, step.comment or _comment(history, losses))
             if callbacks:
                 approx.hist = history.array
                 view = None if losses is None else LossView(history.array)

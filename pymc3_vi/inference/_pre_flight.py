@@ -8,6 +8,7 @@ from theano.graph.basic import ancestors
 from ..algorithms.newton import NewtonStep
 from ..errors import NonFiniteDrawsWarning, StartError
 from ..steps import UNDEFINED
+from ._algorithm_step import AlgorithmStep
 from ._non_finite import TermsAtDraws, draws_of_rows, undefined
 
 __all__ = ["check_draws", "DRAWS"]
@@ -48,7 +49,7 @@ def check_draws(approx, step, n, replacements=None):
     NonFiniteDrawsWarning
         When some have none.
     """
-    if n < 1 or isinstance(step, NewtonStep) or step.reads_stream:
+    if n < 1 or isinstance(step, (NewtonStep, AlgorithmStep)) or step.reads_stream:
         return
     generator = approx.groups[0].seeds.generator("pre-flight")
     if step.has_loss:

@@ -16,6 +16,7 @@ from ._fingerprint import model_differences, model_fingerprint
 from ._minibatch import repair_minibatch
 from ._predictive import predictive_draws
 from ._prior import prior_points
+from ._rows import NotASum, RowModel, RowPart, row_model
 from ._trace import draws_from_trace, trace_from_arrays
 from ._view import LogpTerm, ModelView, model_context, scaling_of, transformed
 
@@ -36,6 +37,10 @@ __all__ = [
     "pointwise_logp",
     "predictive_draws",
     "prior_points",
+    "NotASum",
+    "RowModel",
+    "RowPart",
+    "row_model",
     "variable_dims",
     "model_differences",
     "model_fingerprint",

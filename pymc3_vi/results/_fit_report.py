@@ -116,6 +116,11 @@ class FitReport:
         if rule is not None:
             self.runs[-1].options["obj_optimizer"] = f"{rule!r} (default)"
 
+    def found(self, words):
+        """Note what an algorithm says of its result."""
+        self.runs[-1].options.pop("obj_optimizer", None)
+        self.runs[-1].options["algorithm"] = words
+
     def stepped(self, steps):
         """Note that the current run has done `steps` steps by now."""
         self.runs[-1].step_seconds = time.perf_counter() - self._begin

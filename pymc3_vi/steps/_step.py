@@ -107,6 +107,8 @@ class Step:
 
     #: Whether it can begin with any parameters.
     can_go_on = True
+    #: What a progress bar says in place of the loss.
+    comment = None
 
     @property
     def profile(self):

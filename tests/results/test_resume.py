@@ -26,7 +26,7 @@ def minibatches():
 
 CASES = {
     "default": (pymc3_vi.ADVI, hierarchy, {}),
-    "default for minibatches": (pymc3_vi.ADVI, minibatches, {}),
+    "stochastic gradients": (pymc3_vi.ADVI, minibatches, dict(algorithm="stochastic")),
     "adam": (pymc3_vi.ADVI, hierarchy, dict(obj_optimizer=pymc3_vi.adam(learning_rate=0.01))),
     "full rank, several draws, clipped": (
         pymc3_vi.FullRankADVI,

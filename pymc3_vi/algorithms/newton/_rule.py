@@ -7,6 +7,7 @@ import theano
 
 from ...approximations.gaussian import LARGEST_FULL_DIMENSION, GaussianBlocks
 from ...errors import ConvergenceWarning
+from ...graph import substitute
 from ...operators import KL
 from ._step import NewtonStep
 from ._target import DrawTarget, changes_between_calls
@@ -17,7 +18,7 @@ __all__ = ["newton_step"]
 _UNUSED = ("test_optimizer", "more_obj_params", "more_tf_params", "more_updates", "total_grad_norm_constraint")
 
 
-def newton_step(objective, options, score=True, fn_kwargs=None):
+def newton_step(objective, options, score=True, fn_kwargs=None, whole_data=None):
     """:class:`NewtonStep` for a fit, or None when the rule does not cover it.
 
     Covered are Gaussian groups of their own parameters under the operator KL, on data that stay the same from one
@@ -30,20 +31,24 @@ def newton_step(objective, options, score=True, fn_kwargs=None):
         Options of the step, by name.
     score : bool
     fn_kwargs : dict, optional
+    whole_data : dict, optional
+        Minibatch variables and all their rows, which stand in for them.
     """
-    if not _covers(objective, options):
+    if not _covers(objective, options, whole_data):
         return None
     approx = objective.approx
     objective.check_start()
     blocks = _affordable_blocks(approx)
     if blocks is None:
         return None
-    target = DrawTarget(objective, blocks, options.get("obj_n_mc") or 1, options.get("more_replacements"), fn_kwargs)
+    target = DrawTarget(
+        objective, blocks, options.get("obj_n_mc") or 1, options.get("more_replacements"), fn_kwargs, whole_data
+    )
     seed = int(approx.groups[0].seeds.generator("draws of the default rule").integers(2**31))
     return NewtonStep(target, seed, score, jitter=_starts_at_test_point(approx, blocks))
 
 
-def _covers(objective, options):
+def _covers(objective, options, whole_data):
     approx, op = objective.approx, objective.op
     if type(op) is not KL or op.beta <= 0 or objective.test_params:
         return False
@@ -56,7 +61,7 @@ def _covers(objective, options):
     replaced = (options.get("more_replacements") or {}).values()
     nodes = [term.node for term in approx.view.logp_terms()]
     nodes += [value for value in replaced if isinstance(value, theano.graph.basic.Variable)]
-    return not changes_between_calls(nodes)
+    return not changes_between_calls(substitute(nodes, whole_data))
 
 
 def _affordable_blocks(approx):

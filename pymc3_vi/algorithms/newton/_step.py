@@ -62,6 +62,9 @@ class NewtonStep:
     Shamir, Zhang: Stochastic gradient descent for non-smooth optimization, ICML 2013, section 4.
     """
 
+    #: What a progress bar says in place of the loss.
+    comment = None
+
     def __init__(self, target, seed, score=True, jitter=True):
         self.target, self.blocks = target, target.blocks
         self.score, self.jitter, self.seed = score, jitter, int(seed)
@@ -88,7 +91,7 @@ class NewtonStep:
         self.updated, self.taken = True, 0
         self._loaded = False
         self._begin, self._recent = 0, []
-        #: Whether the log density is another one than at the last warm start, the step of that, and least steps between.
+        #: Whether the log density is another one than at the last warm start, its step, and least steps between.
         self._stale, self._started_at, self._apart = False, 0, 0
         #: Parameters at the beginning of a warm start that has not ended.
         self._start = None

@@ -56,6 +56,8 @@ class DrawTarget:
     n_mc : int
     more_replacements : dict, optional
     fn_kwargs : dict, optional
+    whole_data : dict, optional
+        Minibatch variables and all their rows.
 
     Attributes
     ----------
@@ -64,7 +66,7 @@ class DrawTarget:
     """
 
     @without_test_values
-    def __init__(self, objective, blocks, n_mc=1, more_replacements=None, fn_kwargs=None):
+    def __init__(self, objective, blocks, n_mc=1, more_replacements=None, fn_kwargs=None, whole_data=None):
         approx, op = objective.approx, objective.op
         self.blocks, self.n_mc = blocks, int(n_mc)
         self.evaluations = 0
@@ -78,7 +80,8 @@ class DrawTarget:
             rows.append(tt.patternbroadcast(block[self.counter], (False,) * (1 + len(lead))))
         # Gradients are taken with respect to placeholders of the draws; log q is a function of the noise.
         draws = [row.clone() for row in rows]
-        values = approx.evaluate([approx.view.varlogp(), approx.view.datalogp()], draws, self.n_mc > 1, n=self.n_mc)
+        logp = substitute([approx.view.varlogp(), approx.view.datalogp()], whole_data)
+        values = approx.evaluate(logp, draws, self.n_mc > 1, n=self.n_mc)
         logq = tt.add(*[g.log_density(e) for g, e in zip(approx.groups, rows)])
         terms = Terms(draws, values[0], values[1], logq, None, self.n_mc > 1)
         loss, slopes = objective.loss_and_gradients(terms, terms, draws, None)

@@ -7,7 +7,7 @@ from collections import namedtuple
 
 import numpy as np
 
-from ...algorithms.newton import NoFiniteStart, WarmStart
+from ...algorithms.newton import BatchTarget, NoFiniteStart, WarmStart
 from ...approximations import MeanField
 from ...callbacks import Callback
 from ...diagnostics import KINDS, REPLICATES, FixedDraws, coordinate_labels, gaussian_blocks, point_density
@@ -29,7 +29,7 @@ from .._loop import Scheduled, stop_message
 from .._non_finite import culprits
 from .._progress import Progress
 from ._map import find_map
-from ._solver import OPTIMIZERS, BatchTarget, Solver
+from ._solver import OPTIMIZERS, Solver
 
 __all__ = ["DADVI"]
 

@@ -6,11 +6,10 @@ import numpy as np
 import theano
 from scipy import optimize
 
-from ...algorithms.newton import Evaluation
 from ...diagnostics import FixedDrawELBO, replicate_errors
 from ...errors import HessianError
 
-__all__ = ["BatchTarget", "Solver", "Solution", "OPTIMIZERS"]
+__all__ = ["Solver", "Solution", "OPTIMIZERS"]
 
 #: scipy's minimisers that can be chosen, with the options that each takes.
 OPTIMIZERS = {
@@ -29,27 +28,6 @@ SMALL = 60
 
 #: Where a fit arrived: `draws`, largest standard error of a mean in sds and its coordinate, whether it is solved.
 Solution = namedtuple("Solution", "draws, error, worst, solved")
-
-
-class BatchTarget:
-    """Evaluates the fixed-draw ELBO anywhere, for :class:`WarmStart`."""
-
-    n_mc = 1
-
-    def __init__(self, density, blocks):
-        self.density, self.blocks = density, blocks
-
-    @property
-    def evaluations(self):
-        """Draws evaluated so far."""
-        return self.density.evaluations
-
-    def evaluate(self, mu, scale, eps):
-        """:class:`Evaluation` of q = N(mu, S S^T) at the noise `eps` (m, d)."""
-        logp, grad = self.density.slopes(mu + self.blocks.stretch(eps, scale))
-        with np.errstate(invalid="ignore"):
-            elbo = float(np.mean(logp)) + self.blocks.log_det(scale) + 0.5 * self.blocks.d * (1 + np.log(2 * np.pi))
-        return Evaluation(elbo, grad, -logp)
 
 
 class Solver:

@@ -251,12 +251,12 @@ def test_other_data_are_a_new_target():
     assert inference.approx.mean.get_value()[0] == pytest.approx(first + 300, abs=0.02)
 
 
-def test_minibatches_go_to_the_annealed_rule():
+def test_minibatches_go_to_the_annealed_rule_on_demand():
     with pymc3_vi.fast_build(), pm.Model() as model:
         mu = pm.Normal("mu", 0.0, 1.0)
         pm.Normal("y", mu, 1.0, observed=pm.Minibatch(np.arange(20.0), 5), total_size=20)
     inference = pymc3_vi.ADVI(model=model, random_seed=1)
-    inference.fit(5, progressbar=False)
+    inference.fit(5, progressbar=False, algorithm="stochastic")
     assert not isinstance(inference.state.step, NewtonStep)
 
 

@@ -1,0 +1,346 @@
+"""The optimum of a Gaussian family on many rows, in few passes over them."""
+
+import logging
+import warnings
+
+import numpy as np
+
+from ...approximations.gaussian import Chart, matched_pairs
+from ...diagnostics import PassSum, RowDensity
+from ...errors import ConvergenceWarning
+from ...steps import StepDiverged
+from .._algorithm import Algorithm
+from ..newton import NoFiniteStart
+from ._search import PassSearch
+from ._subsets import Ascent, climb
+
+__all__ = ["Passes"]
+
+logger = logging.getLogger("pymc3_vi")
+
+#: Distance to the optimum (largest of means in sds and of log sds) that is aimed at, and that is worth a warning.
+ENOUGH, WORTH_SAYING = 0.01, 0.1
+#: Mirrored pairs of draws in a pass, at first and at most; the error that makes them more.
+PAIRS, MOST_PAIRS, NOISY = 8, 64, 0.03
+#: Steps shrink at least so fast where the curvature of a part of the rows is that of all; the constant is generous.
+CURVATURE_ERROR = 3.0
+#: Standard errors that a stated distance covers.
+COVER = 3.0
+#: Largest length of a step, in sds of the last part's posterior, that is made without looking at all rows again.
+BLIND = 4.0
+#: A pilot may evaluate this multiple of its draws while it is far.
+OVERDRAFT = 10
+
+
+class Passes(Algorithm):
+    """Pilot, growing parts, then quasi-Newton steps on all rows; a step of a fit is a batch of rows.
+
+    The first step makes the pilot and the parts, see :func:`climb`.  Passes over all rows follow, at a few fixed draws
+    at once, until the next step is known to be short; the steps after that are free.  No pass is begun that the rows
+    left (steps times batch size) cannot complete.
+
+    Parameters
+    ----------
+    objective : ObjectiveFunction
+    blocks : GaussianBlocks
+    model : RowModel
+    seed : int
+    jitter : bool
+        Whether the pilot may try other starts.
+
+    Attributes
+    ----------
+    passes : int
+        Passes over all rows so far.
+    distance : float
+        How far the parameters may be from the optimum: the largest of means in sds and of log sds.
+    """
+
+    name = "passes"
+
+    def __init__(self, objective, blocks, model, seed, jitter):
+        self.approx, self.blocks = objective.approx, blocks
+        self.density = RowDensity(self.approx, model)
+        self.seed, self.jitter = int(seed), jitter
+        self.params = [p for group in self.approx.groups for p in group.params]
+        self.tolerance, self.worth_saying = ENOUGH, WORTH_SAYING
+        self.rows_read = 0
+        self.steps_done = self.allowed = self.spent = self.passes = 0
+        self.finished = False
+        self.loss = np.nan
+        #: Losses, each with the step from which on it is that of a step.
+        self.losses = []
+        #: Growing parts' end, the search on all rows, and the pass that is under way.
+        self.ascent = self.search = self.total = None
+        self.written = None
+        self._last, self._anew = {}, False
+        #: Distance when the search was begun anew.
+        self._known = None
+        #: Noise of the draws that broke, for whoever explains it.
+        self.failing = None
+
+    # ---------------------------------------------------------------- a fit's frame
+    @property
+    def rows(self):
+        """Rows of one pass."""
+        return self.density.model.rows
+
+    @property
+    def batch_size(self):
+        """Rows of one step."""
+        return self.density.model.batch_size
+
+    @property
+    def arrived(self):
+        """Whether the parts are behind."""
+        return self.ascent is not None
+
+    def begin(self, objective, n):
+        if self.arrived and not self._untouched():
+            self.ascent = self.search = self.total = None  # start from the parameters as they are
+        self.finished = False
+        self.spent = self.allowed = self.steps_done * self.batch_size
+        self.allowed += n * self.batch_size
+        self._last = {}
+        self._anew = self.search is not None and self.total is None
+
+    def aim_at(self, tolerance=None):
+        """Go on until the distance is below `tolerance`, and warn when it is not in the end; None is the default."""
+        self.tolerance = ENOUGH if tolerance is None else tolerance
+        self.worth_saying = WORTH_SAYING if tolerance is None else tolerance
+
+    def density_changed(self):
+        self._anew, self.total, self.finished = self.search is not None, None, False
+
+    def _untouched(self):
+        return all(np.array_equal(a, b.get_value(borrow=True)) for a, b in zip(self.written, self.params))
+
+    def _write(self, mu, scale):
+        self.blocks.write(mu, scale)
+        self.written = [p.get_value() for p in self.params]
+
+    # ---------------------------------------------------------------- running
+    def run(self, k):
+        first = self.steps_done
+        if k and not self.arrived:
+            self._climb()
+            self.losses.append([first, self.loss])
+        wanted = (first + k) * self.batch_size
+        while not self.finished and self.spent < wanted:
+            if self.total is None and not self._open_pass():
+                break
+            before = self.total.rows
+            try:
+                self.total.advance(wanted - self.spent)
+            finally:
+                self.spent += self.total.rows - before
+                self.rows_read += self.total.rows - before
+            if self.total.complete:
+                self._close_pass()
+                self.losses.append([-(-self.spent // self.batch_size) - 1, self.loss])
+        self.steps_done = first + k
+        return self._losses(np.arange(first, first + k))
+
+    def _losses(self, steps):
+        """Loss of each step: that of the last pass that its rows complete."""
+        begins, values = np.array(self.losses).reshape(-1, 2).T
+        return values[np.searchsorted(begins, steps, side="right") - 1]
+
+    def _climb(self):
+        steps = (self.allowed - self.spent) // max(self.batch_size, 1)
+        draws = max(steps, min(2000 + 60 * min(self.blocks.d, 100), 200 * steps))
+        start = [p.get_value() for p in self.params]
+        best = []
+        try:
+            ascent = climb(
+                self.density, self.blocks, self.seed, self.allowed - self.spent,
+                (draws, min(OVERDRAFT * draws, 200 * steps)), self.jitter, lambda *place: best.append(place),
+            )  # fmt: skip
+        except NoFiniteStart as failure:
+            raise StepDiverged(None if np.isfinite(failure.loss) else failure.loss) from None
+        finally:
+            for param, value in zip(self.params, start):
+                param.set_value(value)
+            if best:
+                self._write(*best[-1])
+        self._take(ascent)
+
+    def _take(self, ascent):
+        self.spent += ascent.read
+        self.rows_read += ascent.read
+        self._write(ascent.mu, ascent.scale)
+        self.search = self._new_search(ascent.mu, ascent.scale, ascent.curvature, self._pairs())
+        self.ascent = ascent
+        part = [t.subset(max(1, len(t) * ascent.rows // self.rows), self.seed) for t in self.density.model.tables]
+        self.loss = self._loss_on(part)
+
+    def _pairs(self):
+        """Mirrored pairs of the first passes: as many as q has correlated values give its scale exactly."""
+        return PAIRS if self.blocks.is_diagonal else int(np.clip(self.blocks.d, PAIRS, MOST_PAIRS))
+
+    def _new_search(self, mu, scale, curvature, pairs):
+        generator = np.random.Generator(np.random.SFC64([self.seed, pairs]))
+        eps = matched_pairs(generator.standard_normal((pairs, self.blocks.d)))
+        return PassSearch(Chart(self.blocks, mu, scale, curvature, curvature.tamed(scale).root()), eps)
+
+    def _loss_on(self, tables):
+        """Negative ELBO of all rows as some of them tell it."""
+        mu, scale = self.blocks.read()
+        z = mu + self.blocks.stretch(self.search.eps, scale)
+        rest = self.density.rest(z)[0].mean()
+        data = self.density.slopes(z, tables)[0].mean() - rest
+        entropy = self.blocks.log_det(scale) + 0.5 * self.blocks.d * (1 + np.log(2 * np.pi))
+        return float(-(rest + data * self.rows / sum(map(len, tables)) + entropy))
+
+    # ---------------------------------------------------------------- passes over all rows
+    def _open_pass(self):
+        """Begin a pass if the budget has room for it."""
+        if self.spent + self.rows > self.allowed:
+            self.finished = True
+            return False
+        if self._anew:
+            self._known = self.distance
+            self.search.again()
+        self._anew, self.total = False, PassSum(self.density, self.search.draws)
+        return True
+
+    def _close_pass(self):
+        search, total = self.search, self.total
+        self.passes += 1
+        better = search.tell(total.logp, total.grad)
+        if not better and search.stuck:
+            if search.x is None:
+                self.failing = search.eps[int(np.argmin(np.isfinite(total.logp)))]
+                raise StepDiverged(float(-np.mean(total.logp)))
+            self.finished = True
+        if better:
+            self.loss = search.value
+            self._write(*search.best(ahead=False))
+            if self._ahead() <= self.tolerance:
+                self.finished = not self._more_draws()
+        logger.debug("Pass %d: step of %.3g, distance %.3g.", self.passes, search.gap, self.distance)
+        self.total = None
+
+    def _rate(self):
+        """Part of a step that is left after it."""
+        if self.search.rate is not None:
+            return max(self.search.rate, 1e-3)
+        return min(0.5, CURVATURE_ERROR * np.sqrt(self.blocks.d / max(self.ascent.rows, 1)))
+
+    def _ahead(self):
+        """Distance to the optimum of the fixed draws after the next step."""
+        rate = self._rate()
+        return rate / (1 - rate) * self.search.gap
+
+    def _more_draws(self):
+        """Go on with more draws where the few leave an error; returns whether it does."""
+        search = self.search
+        pairs = len(search.eps) // 2
+        if search.noise <= max(NOISY, self.tolerance) or 2 * pairs > MOST_PAIRS:
+            return False
+        if self.spent + self.rows > self.allowed:
+            return False
+        wanted = int(2 ** np.ceil(np.log2(pairs * (search.noise / NOISY) ** 2)))
+        mu, scale = search.best(ahead=True)
+        self._known = self.distance
+        self.search = self._new_search(mu, scale, search.chart.curvature, int(np.clip(wanted, 2 * pairs, MOST_PAIRS)))
+        return True
+
+    # ---------------------------------------------------------------- what it found
+    @property
+    def distance(self):
+        if not self.arrived:
+            return np.inf
+        if self.search.x is None:
+            return self._blind_distance() if self._known is None else self._known
+        near = self._ahead() if self._steps_ahead() else self.search.gap / (1 - self._rate())
+        return float(near + COVER * self.search.noise)
+
+    def _blind_distance(self):
+        """What is to be expected of an optimum of some rows, when the others have not been looked at."""
+        ascent = self.ascent
+        if not ascent.settled:
+            return np.inf
+        wide = np.sum(np.atleast_2d(ascent.curvature.root()) ** 2, axis=1) if ascent.curvature.is_dense else None
+        wide = 1 / np.abs(ascent.curvature.diagonal) if wide is None else wide
+        each = np.sqrt(wide * (self.rows / ascent.rows - 1)) / self.blocks.std(ascent.scale)
+        return float(np.max(each) * (COVER + np.sqrt(2 * np.log(self.blocks.d))))
+
+    def _steps_ahead(self):
+        """Whether the last step is worth making without a look at where it leads."""
+        search = self.search
+        if search.x is None or search.failures:
+            return False
+        return search.step_size <= BLIND * np.sqrt(self.rows / self.ascent.rows)
+
+    def result(self):
+        if not self.arrived:
+            return
+        self._last = dict(zip(self.params, self.written))
+        if self.search.x is not None and self._steps_ahead():
+            self._write(*self.search.best(ahead=True))
+        if self.distance > self.worth_saying:
+            warnings.warn(self._advice(), ConvergenceWarning, stacklevel=4)
+
+    def _advice(self):
+        left = self.rows if self.search.x is None else 3 * self.rows
+        steps = -(-(self.spent + left) // self.batch_size)
+        return (
+            f"The fit may be up to {self.distance:.2g} standard deviations from the optimum: its budget of "
+            f"{self.allowed:,} rows (steps times batch size) allowed {self.passes} passes over {self.rows:,} rows. "
+            f"Call refine(n) for more steps, or raise n to about {max(steps, 2 * self.allowed // self.batch_size):,}."
+        )
+
+    @property
+    def last_iterate(self):
+        return self._last
+
+    def describe(self):
+        state = f"{self.passes} passes over {self.rows:,} rows"
+        if not self.arrived:
+            return f"passes over {self.rows:,} rows"
+        return f"{state} after parts of up to {self.ascent.rows:,}, within {self.distance:.2g} sd of the optimum"
+
+    # ---------------------------------------------------------------- state
+    _NUMBERS = ("steps_done", "allowed", "spent", "passes")
+
+    def snapshot(self):
+        state = {name: int(getattr(self, name)) for name in self._NUMBERS}
+        state.update(
+            rule=self.name,
+            kind=[self.blocks.d, int(self.blocks.is_diagonal), self.rows],
+            finished=bool(self.finished),
+            loss=float(self.loss),
+            losses=[[int(step), float(loss)] for step, loss in self.losses],
+            known=self._known,
+            anew=bool(self._anew),
+            seed=self.seed,
+            written=None if self.written is None else list(self.written),
+            last=[self._last[p] for p in self.params] if self._last else None,
+            search=None if self.search is None else self.search.snapshot(),
+            ascent=None if self.ascent is None else dict(self.ascent._asdict(), curvature=self.ascent.curvature.values),
+            total=None if self.total is None else self.total.snapshot(),
+        )
+        return state
+
+    def restore(self, snapshot):
+        if snapshot.get("rule") != self.name:
+            raise ValueError("the saved step is not one of passes over rows")
+        kind = [self.blocks.d, int(self.blocks.is_diagonal), self.rows]
+        if list(snapshot["kind"]) != kind:
+            raise ValueError(
+                f"the step has (dimension, diagonal scale, rows) {kind}, the saved one {list(snapshot['kind'])}"
+            )
+        for name in self._NUMBERS:
+            setattr(self, name, int(snapshot[name]))
+        self.finished, self.loss, self.seed = bool(snapshot["finished"]), float(snapshot["loss"]), int(snapshot["seed"])
+        self.written, self._known, self._anew = (snapshot[name] for name in ("written", "known", "anew"))
+        self.losses = [list(pair) for pair in snapshot["losses"]]
+        last, search, ascent, total = (snapshot[name] for name in ("last", "search", "ascent", "total"))
+        self._last = {} if last is None else dict(zip(self.params, last))
+        self.search = None if search is None else PassSearch.restored(self.blocks, search)
+        self.ascent = None
+        if ascent is not None:
+            curvature = type(self.search.chart.curvature)(np.asarray(ascent["curvature"]))
+            self.ascent = Ascent(**dict(ascent, curvature=curvature))
+        self.total = None if total is None else PassSum.restored(self.density, total)

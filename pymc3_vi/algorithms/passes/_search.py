@@ -1,0 +1,173 @@
+"""A quasi-Newton search whose evaluations come one by one, from outside."""
+
+import numpy as np
+
+from ...approximations.gaussian import Chart, Curvature
+from ..newton import InverseHessian
+
+__all__ = ["PassSearch"]
+
+LOG_2PI = float(np.log(2 * np.pi))
+
+SHRINK, TRIALS, SUFFICIENT = 0.3, 14, 1e-4
+#: Relative accuracy of sums over all rows.
+ROUNDING = 1e-10
+#: Largest root mean square of a step's coordinates.
+LONGEST = 30.0
+#: How fast steps shrink is taken to lie in this range.
+SLOWEST = 0.9
+
+
+class PassSearch:
+    r"""Minimises the negative ELBO of a Gaussian family at fixed draws, in the coordinates of a :class:`Chart`.
+
+    The part of log p that the chart's curvature A explains is averaged exactly,
+
+    .. math::
+
+        f(x) = -\frac1m \sum_s \left[\log p(\mu + S\epsilon_s) + \tfrac12 \epsilon_s^\top S^\top A S \epsilon_s\right]
+               + \tfrac12 \operatorname{tr} S^\top A S - \log |\det S| + \text{const},
+
+    so that few draws are enough: their error is that of the departure from the quadratic.  Gradient and value are those
+    of one function.  Whoever uses it evaluates log p at :attr:`draws` and tells the result.
+
+    Parameters
+    ----------
+    chart : Chart
+        Its origin is the start.
+    eps : ndarray (2 m, d)
+        Mirrored pairs, row i and row i + m.
+
+    Attributes
+    ----------
+    x, value, slope : ndarray or None, float, ndarray or None
+        The best place so far; None before the first evaluation.
+    trial : ndarray
+        Coordinates where the next evaluation is wanted.
+    gap : float
+        Length of the step that is to be made from `x`, the largest change of a mean in sds or of a log sd.
+    rate : float or None
+        Last ratio of two successive gaps after full steps.
+    noise : float
+        Standard error of a mean, in sds, that the few draws leave.
+    """
+
+    def __init__(self, chart, eps):
+        self.chart, self.blocks, self.eps = chart, chart.blocks, eps
+        self.inverse = InverseHessian()
+        self.x = self.slope = self.rate = None
+        self.value = self.gap = np.inf
+        self.noise = 0.0
+        self.trial, self.length, self.failures = chart.origin(), 1.0, 0
+
+    @property
+    def draws(self):
+        """Points (2 m, d) at which log p is wanted."""
+        mu, scale = self.chart.place(self.trial)
+        return mu + self.blocks.stretch(self.eps, scale)
+
+    def best(self, ahead):
+        """(mu, scale) of the best place, or of the step `ahead` of it."""
+        if self.x is None:
+            return self.chart.place(self.chart.origin())
+        return self.chart.place(self.trial if ahead else self.x)
+
+    def tell(self, logp, grad):
+        """Take log p (2 m,) and its gradients (2 m, d) at :attr:`draws`; returns whether the trial is the best now.
+
+        With False, :attr:`trial` is nearer to the best place, or there is nothing more to try (:attr:`stuck`).
+        """
+        value, slope = self._evaluate(logp, grad)
+        if not (np.isfinite(value) and np.isfinite(slope).all() and value <= self._limit()):
+            self.failures += 1
+            self.length *= SHRINK
+            origin = self.chart.origin() if self.x is None else self.x
+            self.trial = origin + SHRINK * (self.trial - origin)
+            return False
+        before, full = self.gap, self.length == 1.0
+        if self.x is not None:
+            self.inverse.update(self.trial - self.x, slope - self.slope)
+        x, step = self.trial, -self.inverse.times(slope)
+        step *= min(1.0, LONGEST / max(np.sqrt(np.mean(step**2)), 1e-300))
+        gap = self._gap(x, step)
+        rate = min(gap / before, SLOWEST) if full and self.x is not None and np.isfinite(before) else self.rate
+        noise = self._noise(x, grad)
+        promised = max(-slope.dot(step), 0.0)
+        vars(self).update(
+            x=x, value=value, slope=slope, gap=gap, rate=rate, noise=noise, promised=promised,
+            trial=x + step, length=1.0, failures=0,
+        )  # fmt: skip
+        return True
+
+    @property
+    def step_size(self):
+        """Root mean square of the coordinates of the step from the best place; those of a chart have unit curvature."""
+        return float(np.sqrt(np.mean((self.trial - self.x) ** 2)))
+
+    @property
+    def stuck(self):
+        """Whether no shorter step is worth trying."""
+        return self.failures >= TRIALS
+
+    def again(self):
+        """Forget values, and evaluate where the next step leads: the data may be others."""
+        self.x, self.slope, self.value, self.gap = None, None, np.inf, np.inf
+        self.length, self.failures = 1.0, 0
+
+    def _limit(self):
+        if self.x is None:
+            return np.inf
+        return self.value - SUFFICIENT * self.length * self.promised + ROUNDING * abs(self.value)
+
+    def _evaluate(self, logp, grad):
+        mu, scale = self.chart.place(self.trial)
+        del mu
+        with np.errstate(invalid="ignore", over="ignore"):
+            moved, curvature = self.blocks.stretch(self.eps, scale), self.chart.curvature
+            sampled = np.mean(np.sum(moved * curvature.times(moved), axis=1))
+            exact = np.sum((self.blocks.spread(scale) if scale.ndim == 2 else scale) * curvature.column_products(scale))
+            value = -np.mean(logp) + 0.5 * (exact - sampled) - self.blocks.log_det(scale)
+            value -= 0.5 * self.blocks.d * (1 + LOG_2PI)
+            return float(value), self.chart.slope(self.trial, self.eps, grad)
+
+    def _gap(self, x, step):
+        """Largest change of a mean in sds, or of a log sd."""
+        (mu, scale), (after, wider) = self.chart.place(x), self.chart.place(x + step)
+        std = self.blocks.std(scale)
+        return float(max(np.max(np.abs(after - mu) / std), np.max(np.abs(np.log(self.blocks.std(wider) / std)))))
+
+    def _noise(self, x, grad):
+        scale, half = self.chart.place(x)[1], len(self.eps) // 2
+        residual = grad + self.chart.curvature.times(self.blocks.stretch(self.eps, scale))
+        pairs = 0.5 * (residual[:half] + residual[half:])
+        root = self.chart.root
+        moves = pairs * root**2 if root.ndim == 1 else pairs.dot(root).dot(root.T)
+        errors = np.std(moves, axis=0, ddof=1) / np.sqrt(half) / self.blocks.std(scale)
+        return float(np.max(errors)) if half > 1 else 0.0
+
+    # ---------------------------------------------------------------- state
+    def snapshot(self):
+        """State as a dict of arrays, numbers and lists."""
+        chart = self.chart
+        names = ("x", "value", "slope", "rate", "gap", "noise", "trial", "length", "failures")
+        state = {name: getattr(self, name) for name in names}
+        state.update(
+            promised=getattr(self, "promised", 0.0),
+            eps=self.eps,
+            mu=chart.mu,
+            scale=chart.scale,
+            root=chart.root,
+            curvature=chart.curvature.values,
+            pairs=[[step, change, float(curvature)] for step, change, curvature in self.inverse.pairs],
+        )
+        return state
+
+    @classmethod
+    def restored(cls, blocks, state):
+        """Search from what :meth:`snapshot` gave."""
+        chart = Chart(blocks, state["mu"], state["scale"], Curvature(np.asarray(state["curvature"])), state["root"])
+        search = cls(chart, np.asarray(state["eps"]))
+        search.inverse.pairs = [tuple(pair) for pair in state["pairs"]]
+        rest = ("x", "value", "slope", "rate", "gap", "noise", "trial", "length", "failures", "promised")
+        vars(search).update({name: state[name] for name in rest})
+        return search

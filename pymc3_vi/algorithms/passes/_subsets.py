@@ -1,0 +1,179 @@
+"""From the start to the neighbourhood of the optimum, on growing parts of the rows."""
+
+from collections import namedtuple
+
+import numpy as np
+import theano
+
+from ...approximations.gaussian import Chart, Curvature, matched_pairs
+from ..newton import BatchTarget, WarmStart, minimise, variational_newton
+
+__all__ = ["Ascent", "climb", "pilot_rows"]
+
+#: Rows of the pilot, and of it for each value of q at least.
+PILOT, PER_VALUE = 4000, 20
+#: A part has at most this many times the rows of the part before, and at most this fraction of all.
+GROWTH, LARGEST_PART = 8.0, 0.25
+#: Bytes that the rows of a part may take, and rows times draws times values of one evaluation.
+PART_BYTES, PART_WORK = 2**26, 2e9
+#: Evaluations that a part is taken to need, for the budget, and the fraction of the budget that parts may take.
+EVALUATIONS, SHARE = 4, 0.5
+#: Gain of another step (nats) below which a part has told what it can: the next optimum is some sds away anyway.
+TOLERANCE, ITERATIONS = 0.05, 12
+#: Gain of another step (nats) of a pilot that is near its optimum.
+SETTLED = 0.5
+#: Mirrored pairs where curvature is diagonal.
+FEW_PAIRS = 8
+
+#: Where growing parts led: q for all rows as the last part predicts it, `curvature` of all rows, the `rows` of that
+#: part (all parts of a model together), rows that were `read` after the pilot, and whether the pilot `settled`.
+Ascent = namedtuple("Ascent", "mu, scale, curvature, rows, read, settled")
+
+
+def pilot_rows(d):
+    """Rows with which a fit of d values begins."""
+    return max(PILOT, PER_VALUE * d)
+
+
+class _PartDensity:
+    """A density on some of the rows."""
+
+    def __init__(self, density, tables):
+        self.density, self.tables = density, tables
+        self.evaluations = self.read = 0
+
+    def slopes(self, z):
+        self.evaluations += len(z)
+        self.read += sum(map(len, self.tables))
+        return self.density.slopes(z, self.tables)
+
+
+def climb(density, blocks, seed, budget, draws, jitter, keep):
+    """Find q on growing parts of the rows, each as data of its own, and tell q for all rows from the last one.
+
+    Parameters
+    ----------
+    density : RowDensity
+    blocks : GaussianBlocks
+        Their parameters are the start.
+    seed : int
+    budget : int
+        Rows that the whole fit may read.
+    draws : tuple of int
+        Draws that the pilot may evaluate: where it is near its optimum, and in any case.
+    jitter : bool
+        Whether other starts may be tried.
+    keep : callable
+        Called with (mu, scale) when something better is known, for whoever interrupts.
+
+    Returns
+    -------
+    Ascent
+
+    Raises
+    ------
+    NoFiniteStart
+    """
+    total = density.model.rows
+    sizes = _sizes(total, blocks, _row_bytes(density.model), budget)
+    part = _part(density, sizes[0], seed)
+    warm = WarmStart(BatchTarget(part, blocks), seed, draws[0], jitter, draws[1])
+    try:
+        arrival = warm.run()
+    finally:
+        keep(*warm.best)
+    mu, scale = warm.best
+    generator = np.random.Generator(np.random.SFC64(seed + 1))
+    pairs = max(FEW_PAIRS, blocks.d) if blocks.is_small else FEW_PAIRS
+    eps = matched_pairs(generator.standard_normal((pairs, blocks.d)))
+    split = _split(density, blocks, mu, scale, eps, BatchTarget(part, blocks).evaluate(mu, scale, eps))
+    read, rows = 0, _rows(part)
+    for number, size in enumerate(sizes[1:]):
+        part = _part(density, size, seed + 2 + number)
+        curvature = _scaled(split, _rows(part) / rows)
+        target, rows = BatchTarget(part, blocks), _rows(part)
+        mu, scale, found = _improve(target, mu, _best_scale(blocks, curvature, scale), curvature, eps)
+        split = _split(density, blocks, mu, scale, eps, found)
+        read += part.read
+        keep(mu, scale)
+    curvature = _scaled(split, total / rows)
+    return Ascent(mu, _best_scale(blocks, curvature, scale), curvature, rows, read, bool(arrival.decrement < SETTLED))
+
+
+def _rows(part):
+    return sum(map(len, part.tables))
+
+
+def _row_bytes(model):
+    arrays = [c.read(0, 1) for table in model.tables for c in table.columns]
+    return max(sum(a.size * a.dtype.itemsize for a in arrays), 1)
+
+
+def _sizes(total, blocks, row_bytes, budget):
+    """Rows of the pilot and of each part after it."""
+    first = min(pilot_rows(blocks.d), total)
+    draws = 2 * max(FEW_PAIRS, blocks.d if blocks.is_small else 0)
+    last = min(
+        LARGEST_PART * total, PART_BYTES / row_bytes, PART_WORK / (draws * blocks.d), SHARE * budget / EVALUATIONS
+    )
+    if last < 2 * first:
+        return [first]
+    count = int(np.ceil(np.log(last / first) / np.log(GROWTH)))
+    return [int(first * (last / first) ** (k / count)) for k in range(count + 1)]
+
+
+def _part(density, rows, seed):
+    """That many rows, spread over all tables as they have them."""
+    share = rows / density.model.rows
+    tables = []
+    for table in density.model.tables:
+        count = min(max(int(round(share * len(table))), min(50, len(table))), len(table))
+        tables.append(table if count == len(table) else table.subset(count, seed))
+    return _PartDensity(density, tables)
+
+
+def _split(density, blocks, mu, scale, eps, found):
+    """Curvature of the rows, and of what reads none, from gradients at draws."""
+    _, rest = density.rest(mu + blocks.stretch(eps, scale))
+    both = [Curvature.of_draws(blocks, scale, eps, g, blocks.is_small).values for g in (found.grad - rest, rest)]
+    return [np.where(np.isfinite(values), values, 0.0) for values in both]
+
+
+def _scaled(split, ratio):
+    """Curvature when there are `ratio` times the rows."""
+    return Curvature(ratio * split[0] + split[1])
+
+
+def _best_scale(blocks, curvature, scale):
+    """Scale that is optimal under a Gaussian log density of this curvature; where it has none, `scale` as it is."""
+    tamed = curvature if curvature.is_positive() else curvature.tamed(scale)
+    widths = 1 / np.sqrt(tamed.diagonal)
+    if blocks.is_diagonal:
+        return widths
+    out = np.diag(widths)
+    for part in blocks.slices:
+        index = np.arange(part.start, part.stop)
+        if tamed.is_dense and np.all(blocks.block[index] == blocks.block[index[0]]):
+            out[part, part] = tamed.part(index).root()
+    return out
+
+
+def _improve(target, mu, scale, curvature, eps):
+    """(mu, scale, evaluation there) near the optimum of one part."""
+    blocks = target.blocks
+    if blocks.is_small:
+        place = variational_newton(target, mu, scale, eps, TOLERANCE, ITERATIONS)
+        return place.mu, place.scale, place.evaluation
+    chart = Chart(blocks, mu, scale, curvature, curvature.tamed(scale).root())
+
+    def function(x):
+        mu, scale = chart.place(x)
+        if not (np.isfinite(mu).all() and np.isfinite(scale).all()):
+            return np.inf, x
+        found = target.evaluate(mu, scale, eps)
+        return (-found.elbo, chart.slope(x, eps, found.grad, control=False)) if found.finite else (np.inf, x)
+
+    rounding = 32 * float(np.finfo(theano.config.floatX).eps)
+    x = minimise(function, chart.origin(), TOLERANCE, 2 * ITERATIONS, rounding=rounding)[0]
+    mu, scale = chart.place(x)
+    return mu, scale, target.evaluate(mu, scale, eps)

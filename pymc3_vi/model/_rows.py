@@ -1,0 +1,219 @@
+"""Models whose likelihood is a sum over the rows of minibatches: recognised by what their graphs read."""
+
+from collections import namedtuple
+
+import numpy as np
+import pymc3 as pm
+import theano
+import theano.tensor as tt
+from theano.graph.basic import ancestors
+
+from ..compiler import compile_function, without_test_values
+from ..data import SharedColumn, Table
+from ..errors import ParametrizationError
+from ..graph import shared_inputs, substitute
+from ._view import scaling_of
+
+__all__ = ["NotASum", "RowModel", "RowPart", "row_model"]
+
+#: Rows, and relative difference, of the check that a likelihood is a sum.
+_ROWS, _ROUNDING = (5, 3), 1e-6
+
+#: Terms that read the same rows: `names` of the variables, `table`, its `inputs` in the graph, and `node`, the scalar
+#: that the rows in the inputs add to the log density of the whole data.
+RowPart = namedtuple("RowPart", "names, table, inputs, node")
+
+
+class NotASum(Exception):
+    """The log density is no sum over rows; the message says why."""
+
+
+class RowModel(namedtuple("RowModel", "parts, rest")):
+    """A log density as a sum over rows and a rest.
+
+    Attributes
+    ----------
+    parts : list of RowPart
+    rest : list of scalar variables
+        Prior terms, potentials, and likelihoods of whole data.
+    """
+
+    __slots__ = ()
+
+    @property
+    def tables(self):
+        """Table of every part."""
+        return [part.table for part in self.parts]
+
+    @property
+    def rows(self):
+        """Number of rows of all parts."""
+        return sum(map(len, self.tables))
+
+    @property
+    def batch_size(self):
+        """Rows that one stochastic step takes."""
+        return sum(table.batch_size for table in self.tables)
+
+    def whole_data(self):
+        """Dict input -> shared variable of all its rows."""
+        return {v: c.whole() for part in self.parts for v, c in zip(part.inputs, part.table.columns)}
+
+
+@without_test_values
+def row_model(view):
+    """The log density of a model as a sum over rows.
+
+    Parameters
+    ----------
+    view : ModelView
+
+    Returns
+    -------
+    RowModel or None
+        None when the model reads no minibatches.
+
+    Raises
+    ------
+    NotASum
+        When it reads some, and is no sum over their rows.
+    ParametrizationError
+        When one likelihood reads minibatches whose rows do not belong together.
+    """
+    terms = view.logp_terms()
+    batches = {term.name: _batches(term.node) for term in terms}
+    if not any(batches.values()):
+        return None
+    observed = {v.name: v for v in view.observed}
+    groups, rest = [], []
+    for term in terms:
+        inputs = batches[term.name]
+        if not inputs:
+            rest.append(term.node)
+            continue
+        if term.kind != "data":
+            raise NotASum(f"the {term.kind} term of {term.name!r} reads minibatches")
+        _join(groups, observed[term.name], inputs)
+    parts = [_part(variables, inputs) for variables, inputs in groups]
+    changing = [v for v in shared_inputs(rest + [p.node for p in _stand_ins(parts)]) if _changes(v)]
+    if changing:
+        raise NotASum(f"it reads {changing[0].name or changing[0]}, which changes from step to step")
+    for part in parts:
+        _check_sum(view, part)
+    return RowModel(parts, rest)
+
+
+def _batches(node):
+    """Minibatches that a graph reads, in order of discovery."""
+    return [v for v in dict.fromkeys(ancestors([node])) if isinstance(v, pm.Minibatch)]
+
+
+def _changes(variable):
+    return getattr(variable, "default_update", None) is not None
+
+
+def _streams(batch):
+    """Shared random states that choose the rows of a minibatch."""
+    return [v for v in shared_inputs([batch.minibatch]) if _changes(v)]
+
+
+def _shapes(batch):
+    return np.shape(batch.tag.test_value), batch.shared.get_value(borrow=True).shape
+
+
+def _check_aligned(name, inputs):
+    """Refuse minibatches of one likelihood whose rows are not the same ones."""
+    sizes = [(_shapes(b)[0][:1], _shapes(b)[1][:1]) for b in inputs]
+    if len(set(sizes)) > 1:
+        found = ", ".join(f"{b.name} has batches of {s[0]} of {s[1]}" for b, s in zip(inputs, sizes))
+        raise ParametrizationError(
+            f"The likelihood {name!r} reads minibatches whose rows do not belong together: {found} rows. Give all of "
+            "them the same rows of data and the same batch_size, or use one pymc3_vi.DataLoader of several columns."
+        )
+    states = [[_state(v) for v in _streams(b)] for b in inputs]
+    if any(state != states[0] for state in states):
+        raise ParametrizationError(
+            f"The likelihood {name!r} reads minibatches that draw different rows, because their random_seed differs: "
+            f"{', '.join(str(b.name) for b in inputs)}. Give all of them the same random_seed, or use one "
+            "pymc3_vi.DataLoader of several columns."
+        )
+
+
+def _state(shared):
+    value = shared.get_value(borrow=True)
+    if isinstance(value, np.random.RandomState):
+        return repr(value.get_state(legacy=False))
+    if isinstance(value, np.random.Generator):
+        return repr(value.bit_generator.state)
+    return repr(np.asarray(value).tolist())
+
+
+def _join(groups, variable, inputs):
+    """Add a likelihood to the groups that share an input with it, which become one."""
+    shared = [group for group in groups if any(v in group[1] for v in inputs)]
+    variables = [v for group in shared for v in group[0]] + [variable]
+    known = list(dict.fromkeys([v for group in shared for v in group[1]] + list(inputs)))
+    groups[:] = [group for group in groups if group not in shared] + [(variables, known)]
+    _check_aligned(variable.name, known)
+
+
+def _part(variables, inputs):
+    names = [v.name for v in variables]
+    for batch in inputs:
+        (shape, whole), streams = _shapes(batch), _streams(batch)
+        if not shape or shape[1:] != whole[1:] or len(streams) != 1:
+            raise NotASum(f"{batch.name}, which {names[0]!r} reads, is not a batch of rows")
+    length = len(inputs[0].shared.get_value(borrow=True))
+    table = Table([SharedColumn(b.shared) for b in inputs], np.shape(inputs[0].tag.test_value)[0])
+    summands = [_weight(v, inputs, length) * v.logp_sum_unscaledt for v in variables]
+    return RowPart(names, table, list(inputs), tt.add(*summands) if len(summands) > 1 else summands[0])
+
+
+def _weight(variable, inputs, length):
+    """What a row counts in the log density of the whole data: ``total_size`` over the rows that there are."""
+    scaling = scaling_of(variable)
+    weights = []
+    for rows in _ROWS:
+        values = {b: b.shared.get_value(borrow=True)[np.arange(rows) % length] for b in inputs}
+        weights.append(float(_evaluate(scaling, values)) * rows / length)
+    if not np.isclose(weights[0], weights[1], rtol=1e-5):
+        raise NotASum(f"the likelihood {variable.name!r} has no total_size")
+    return np.asarray(weights[0], dtype=theano.config.floatX)
+
+
+def _evaluate(node, values):
+    node = substitute(node, values)
+    return compile_function([], node, mode=theano.Mode(linker="py", optimizer=None))()
+
+
+def _stand_ins(parts):
+    return [part._replace(node=substitute(part.node, {v: v.type() for v in part.inputs})) for part in parts]
+
+
+def _check_sum(view, part):
+    """Whether the terms of some rows, and of others, add up to those of all of them."""
+    generator = np.random.Generator(np.random.SFC64(1))
+    start = view.start()
+    stand_ins = [v.type() for v in part.inputs]
+    node = substitute(part.node, dict(zip(part.inputs, stand_ins)))
+    function = compile_function(
+        stand_ins + list(view.free), node, mode=theano.Mode(linker="py", optimizer="fast_compile")
+    )
+    count = sum(_ROWS)
+    rows = generator.integers(0, len(part.table), count)
+    columns = [np.asarray(column.take(rows), v.dtype) for column, v in zip(part.table.columns, part.inputs)]
+    for spread in (0.1, 0.0):
+        point = [
+            np.asarray(start[v.name] + spread * generator.standard_normal(v.dshape), dtype=v.dtype) for v in view.free
+        ]
+        try:
+            with np.errstate(all="ignore"):
+                pieces = [slice(0, _ROWS[0]), slice(_ROWS[0], count), slice(0, count)]
+                first, second, both = (float(function(*[c[piece] for c in columns], *point)) for piece in pieces)
+        except Exception as error:  # whatever an Op raises where the number of rows is not the one it was made for
+            message = str(error).splitlines()[0]
+            raise NotASum(f"{part.names[0]!r} cannot be computed for other numbers of rows: {message}") from None
+        if np.isfinite([first, second, both]).all():
+            if abs(first + second - both) > _ROUNDING * (abs(first) + abs(second) + abs(both)):
+                raise NotASum(f"{part.names[0]!r} is no sum of terms of single rows")
+            return
