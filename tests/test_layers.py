@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pymc3_vi"
 
 #: Level of every top-level module or folder of the package; a module imports only from its own folder or below.
 LEVELS = {
-    "errors": 0, "validation": 1, "registry": 2,
+    "errors": 0, "compat": 0, "validation": 1, "registry": 2,
     "compiler": 3,
     "graph": 4,
     "steps": 4.5,
@@ -21,11 +21,12 @@ LEVELS = {
     "results": 10,
     "algorithms": 10.5,
     "inference": 11,
-    "plots": 12, "opvi": 12, "compat": 12, "__init__": 12,
+    "plots": 12, "opvi": 12, "__init__": 14,
+    "compat/_contexts": 4, "compat/_repairs": 12, "compat/_install": 13, "compat/__main__": 14,
 }  # fmt: skip
 
 #: Where ``import pymc3`` is allowed.
-PYMC3_READERS = {"model", "results", "compat"}
+PYMC3_READERS = {"model", "results", "compat/_contexts", "compat/_repairs", "compat/_install"}
 
 MAX_LINES = 420
 
@@ -35,9 +36,14 @@ def _modules():
 
 
 def _unit(path):
-    """Top-level module or folder that `path` belongs to."""
-    part = path.relative_to(PACKAGE).parts[0]
-    return part[:-3] if part.endswith(".py") else part
+    """Top-level module or folder that `path` belongs to, or a module of its own level in a folder."""
+    return _named(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def _named(parts):
+    """Unit of a module, by the parts of its name."""
+    inner = "/".join(parts[:2])
+    return inner if inner in LEVELS else parts[0]
 
 
 def _imported_units(path, tree):
@@ -54,7 +60,7 @@ def _imported_units(path, tree):
             continue
         for name in names:
             if name and name[0] == "pymc3_vi" and len(name) > 1:
-                yield name[1], node.lineno
+                yield _named(name[1:]), node.lineno
 
 
 def upward_imports(package=PACKAGE, sources=None):
@@ -94,7 +100,7 @@ def test_no_imports_inside_functions():
                     if isinstance(node, (ast.Import, ast.ImportFrom)):
                         found.append(f"{path.relative_to(PACKAGE)}:{node.lineno}")
     # What runs before Theano must try imports that may fail.
-    assert [f for f in found if not f.startswith("compat/_before_theano.py")] == []
+    assert [f for f in found if not f.startswith("compat/_old_pythons.py")] == []
 
 
 @pytest.mark.parametrize("path", _modules(), ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -112,7 +118,7 @@ def test_files_hold_one_idea(path):
 
 
 def test_the_compiler_knows_nothing_of_the_rest():
-    allowed = {"compiler", "errors", "validation", "registry"}
+    allowed = {"compiler", "compat", "errors", "validation", "registry"}
     found = []
     for path in sorted((PACKAGE / "compiler").rglob("*.py")):
         for target, line in _imported_units(path, ast.parse(path.read_text(encoding="utf-8"))):
@@ -121,18 +127,30 @@ def test_the_compiler_knows_nothing_of_the_rest():
     assert found == []
 
 
-def test_what_runs_before_theano_imports_nothing_of_the_rest():
-    tree = ast.parse((PACKAGE / "compat" / "__init__.py").read_text(encoding="utf-8"))
-    early = {a.name for n in ast.walk(tree) if isinstance(n, ast.ImportFrom) and n.level == 1 for a in n.names}
-    early = {f"{name}.py" for name in early} | {"__init__.py"}
-    found = []
-    for name in sorted(early):
-        path = PACKAGE / "compat" / name
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        found += [target for target, _ in _imported_units(path, tree) if target != "compat"]
-        found += [node.names[0].name for node in tree.body if isinstance(node, ast.Import)]
-    assert "_before_theano.py" in early
-    assert {name.split(".")[0] for name in found} <= {"importlib", "os", "sys", "types", "warnings"}
+def _reached(start):
+    """Modules of compat/ that importing `start` of it imports, and names of other packages that they import."""
+    reached, others, left = set(), set(), [start]
+    while left:
+        name = left.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        tree = ast.parse((PACKAGE / "compat" / f"{name}.py").read_text(encoding="utf-8"))
+        for node in tree.body:
+            if isinstance(node, ast.ImportFrom) and node.level == 1:
+                left += [node.module] if node.module else [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                others.add("." * node.level + node.module)
+            elif isinstance(node, ast.Import):
+                others |= {alias.name for alias in node.names}
+    return reached, others
+
+
+def test_what_runs_before_theano_imports_numpy_alone():
+    reached, others = _reached("__init__")
+    assert {"_import_hook", "_numpy2", "_old_pythons", "_patch", "_python312"} <= reached
+    standard = {"importlib", "os", "re", "sys", "threading", "types", "warnings", "zlib"}
+    assert {name.split(".")[0] for name in others} - standard == {"numpy"}
 
 
 def test_flags_are_changed_for_one_thread():

@@ -1,6 +1,17 @@
 """PyMC3's past in one place: what other packages need to be imported at all, and this package in PyMC3's place.
 
 Importing this folder imports neither Theano nor PyMC3; ``_install`` does, and is imported from the package itself.
+``python -m pymc3_vi.compat`` lists every patch of another package, with its reason; the environment variable
+``PYMC3_VI_WITHOUT_PATCHES`` switches off those that it names.
 """
 
-from . import _before_theano  # noqa: F401  (must run before Theano is imported)
+from . import _import_hook, _numpy2, _old_pythons, _python312
+
+__all__ = ["BEFORE_THEANO"]
+
+BEFORE_THEANO = [*_old_pythons.STAND_INS, *_python312.EDITS, *_numpy2.EDITS]
+
+for _patch in _old_pythons.STAND_INS:
+    _patch.apply()
+_old_pythons.forget_broken_theano()
+_import_hook.apply_source_edits([*_python312.EDITS, *_numpy2.EDITS])

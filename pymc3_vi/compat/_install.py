@@ -1,4 +1,4 @@
-"""Puts this package's names in the place of PyMC3's, and takes them out again."""
+"""Puts this package's names in the place of PyMC3's, and takes them out again; the list of all patches."""
 
 import importlib
 import sys
@@ -6,9 +6,16 @@ import sys
 import pymc3
 import theano.graph.op
 
-from ..compiler import compute_test_value
+from ..compiler import THREAD_FLAGS, compute_test_value
+from ..errors import UnknownNameError
+from ..validation import did_you_mean
+from . import BEFORE_THEANO
+from ._building import REFUSED_REWRITES, SHUFFLE_CODE
+from ._contexts import take_back_flags
+from ._patch import VARIABLE, Replacements, switched_off
+from ._repairs import REPAIRS
 
-__all__ = ["install", "uninstall"]
+__all__ = ["PATCHES", "install", "uninstall"]
 
 #: Submodules that PyMC3 exports at its top level, as `pm.variational.<name>` and as `pm.<name>`.
 _SUBMODULES = (
@@ -34,8 +41,52 @@ _NAMES = (
 _EXTRA_NAMES = ("Tracker", "CheckParametersConvergence", "DADVI")
 
 _PACKAGE = __package__.partition(".")[0]
-_MISSING = object()
-_saved = None
+
+
+def _names():
+    package = importlib.import_module(_PACKAGE)
+    modules = {name: importlib.import_module(f"{_PACKAGE}.{name}") for name in _SUBMODULES}
+    found = [(pymc3, "variational", package), (sys.modules, "pymc3.variational", package)]
+    for name, module in modules.items():
+        found += [(pymc3, name, module), (sys.modules, f"pymc3.variational.{name}", module)]
+    return found + [(pymc3, name, getattr(package, name)) for name in _NAMES + _EXTRA_NAMES]
+
+
+NAMES = Replacements(
+    "names",
+    "The names of variational inference in pymc3 are this package's.",
+    _names,
+    when="install",
+)
+TEST_VALUES = Replacements(
+    "test_values",
+    "Models are built without compiling their test values, which costs half a minute of g++ the first time.",
+    lambda: [(theano.graph.op, "compute_test_value", compute_test_value)],
+    when="install",
+)
+
+#: What `install` applies.
+_INSTALLED = [NAMES, TEST_VALUES, REFUSED_REWRITES, SHUFFLE_CODE]
+
+#: All that this package changes in others.
+PATCHES = [*BEFORE_THEANO, THREAD_FLAGS, *REPAIRS, REFUSED_REWRITES, SHUFFLE_CODE, NAMES, TEST_VALUES]
+
+_installed = False
+
+
+def _check_switched_off():
+    names = [patch.name for patch in PATCHES]
+    for name in sorted(switched_off().difference(names)):
+        raise UnknownNameError(
+            f"The environment variable {VARIABLE} names {name!r}, which is no patch. Allowed are: {', '.join(names)}."
+            + did_you_mean(name, names)
+        )
+
+
+_check_switched_off()
+for _patch in REPAIRS:
+    _patch.apply()
+take_back_flags()
 
 
 class _Installation:
@@ -71,49 +122,18 @@ def install():
     ...     pm.fit is pymc3_vi.fit
     True
     """
-    global _saved
-    if _saved is not None:
-        return _Installation()
-    package = importlib.import_module(_PACKAGE)
-    modules = {name: importlib.import_module(f"{_PACKAGE}.{name}") for name in _SUBMODULES}
-    attributes, entries = {}, {}
-
-    def replace(owner, name, value):
-        attributes[(owner, name)] = owner.__dict__.get(name, _MISSING)
-        setattr(owner, name, value)
-
-    def replace_module(path, module):
-        entries[path] = sys.modules.get(path, _MISSING)
-        sys.modules[path] = module
-
-    replace(pymc3, "variational", package)
-    replace_module("pymc3.variational", package)
-    for name, module in modules.items():
-        replace(pymc3, name, module)
-        replace_module(f"pymc3.variational.{name}", module)
-    for name in _NAMES:
-        replace(pymc3, name, getattr(package, name))
-    for name in _EXTRA_NAMES:
-        replace(pymc3, name, getattr(package, name))
-    replace(theano.graph.op, "compute_test_value", compute_test_value)
-    _saved = attributes, entries
+    global _installed
+    if not _installed:
+        for patch in _INSTALLED:
+            patch.apply()
+        _installed = True
     return _Installation()
 
 
 def uninstall():
-    """Give PyMC3 its own names back; does nothing when not installed."""
-    global _saved
-    if _saved is None:
-        return
-    attributes, entries = _saved
-    for (owner, name), value in attributes.items():
-        if value is _MISSING:
-            delattr(owner, name)
-        else:
-            setattr(owner, name, value)
-    for path, module in entries.items():
-        if module is _MISSING:
-            del sys.modules[path]
-        else:
-            sys.modules[path] = module
-    _saved = None
+    """Take back all that :func:`install` changed; does nothing when not installed."""
+    global _installed
+    if _installed:
+        for patch in reversed(_INSTALLED):
+            patch.undo()
+        _installed = False

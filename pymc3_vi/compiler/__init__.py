@@ -3,7 +3,7 @@
 from ._building import building, without_test_values
 from ._config import clear_cache, show_config
 from ._cxx_modules import compile_count
-from ._flags import flags, process_value
+from ._flags import THREAD_FLAGS, flags, process_value
 from ._function import ENGINES, calls_done, compile_function, release_memory, run_steps
 from ._linear_algebra import with_linear_algebra_in_c
 from ._pattern import with_pattern
@@ -11,6 +11,7 @@ from ._test_values import compute_test_value, fast_build
 
 __all__ = [
     "ENGINES",
+    "THREAD_FLAGS",
     "building",
     "calls_done",
     "clear_cache",

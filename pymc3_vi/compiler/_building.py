@@ -3,40 +3,11 @@
 import contextlib
 import functools
 import gc
-import inspect
-import types
 
-import theano
-import theano.graph.toolbox
-from theano.tensor.elemwise import DimShuffle
-
+from ..compat._building import REFUSED_REWRITES, SHUFFLE_CODE
 from ._flags import alone, flags
 
 __all__ = ["building", "without_test_values"]
-
-# Where an inplace rewrite is refused, Theano asks for the name of the function that tried.  With `inspect`'s defaults
-# that reads the source around the call, for which the path of every module in the process is resolved: 0.15 s.
-theano.graph.toolbox.inspect = types.SimpleNamespace(
-    currentframe=inspect.currentframe, getframeinfo=functools.partial(inspect.getframeinfo, context=0)
-)
-
-
-def _read_once(load):
-    """Every DimShuffle reads the file of its C code, which is the same for all: a tenth of the time of rewriting."""
-    known = {}
-
-    @functools.wraps(load)
-    def load_c_code(self, func_files):
-        key = type(self), tuple(func_files)
-        if key not in known:
-            load(self, func_files)
-            known[key] = self.func_codes, self.code_sections
-        self.func_codes, self.code_sections = known[key]
-
-    return load_c_code
-
-
-DimShuffle.load_c_code = _read_once(DimShuffle.load_c_code)
 
 
 @contextlib.contextmanager
@@ -56,7 +27,7 @@ def building(**further):
         collecting = gc.isenabled()
         gc.disable()
         try:
-            with flags(compute_test_value="off", traceback__limit=0, **further):
+            with REFUSED_REWRITES, SHUFFLE_CODE, flags(compute_test_value="off", traceback__limit=0, **further):
                 yield
         finally:
             if collecting:

@@ -12,7 +12,9 @@ import threading
 from theano import config
 from theano.configparser import ConfigParam
 
-__all__ = ["alone", "flags", "process_value"]
+from ..compat._patch import Replacements
+
+__all__ = ["THREAD_FLAGS", "alone", "flags", "process_value"]
 
 _MISSING = object()
 _thread = threading.local()  # .values: parameter of Theano's configuration -> value in this thread
@@ -34,7 +36,13 @@ def _set_of_thread(self, owner, value):
         _set(self, owner, value)
 
 
-ConfigParam.__get__, ConfigParam.__set__ = _get_of_thread, _set_of_thread
+THREAD_FLAGS = Replacements(
+    "thread_flags",
+    "A flag of Theano that one thread changes for a moment, another one sees: it would find no compiler, say.",
+    lambda: [(ConfigParam, "__get__", _get_of_thread), (ConfigParam, "__set__", _set_of_thread)],
+    when="import",
+)
+THREAD_FLAGS.apply()
 
 
 def _checked(parameter, value):

@@ -14,7 +14,7 @@ from ._building import building
 from ._cxx_modules import active_cxx
 from ._flags import alone, flags
 from ._island_linker import IslandLinker, IslandsUnavailable, IslandVM
-from ._rewrites import EXACT_REWRITES, FAST_REWRITES
+from ._rewrites import EXACT_REWRITES, FAST_REWRITES, PYTHON_REWRITES
 
 __all__ = ["ENGINES", "calls_done", "compile_function", "default_mode_query", "release_memory", "run_steps"]
 
@@ -99,7 +99,7 @@ def _with_islands(inputs, outputs, choices, exact, kwargs):
 def _python_function(inputs, outputs, **kwargs):
     """A function that needs no compiler."""
     with alone(), flags(compute_test_value="off", cxx=""):
-        mode = Mode(VMLinker(use_cloop=False, c_thunks=False), default_mode_query(False))
+        mode = Mode(VMLinker(use_cloop=False, c_thunks=False), default_mode_query(False)).register(*PYTHON_REWRITES)
         return theano.function(inputs, outputs, mode=mode, **kwargs)
 
 

@@ -8,9 +8,9 @@ from ._element_rewrites import PutElementsInplace, local_elements_by_flat_index,
 from ._linear_algebra import converted
 from ._loop_fusion import FuseLoops, FuseLoopsInplace, local_sum_of_alloc
 from ._loop_products import FuseProducts, local_gemv_apart
-from .vectorize import Blockwise
+from .vectorize import Blockwise, MergeSlicedGraphs
 
-__all__ = ["EXACT_REWRITES", "FAST_REWRITES"]
+__all__ = ["EXACT_REWRITES", "FAST_REWRITES", "PYTHON_REWRITES"]
 
 
 @local_optimizer([Cholesky, Solve, ExtractDiag, AllocDiag, Eye, Blockwise])
@@ -21,8 +21,14 @@ def local_linear_algebra_in_c(fgraph, node):
 
 
 # Pairs of a graph rewrite and its position among Theano's: specialization is at 2, fusion at 49, in-place from 50 on.
+#: Rewrites for functions that run in Python.
+PYTHON_REWRITES = [
+    # after the weights of gradients have been simplified, before elementwise nodes are fused
+    (MergeSlicedGraphs(), 48.2),
+]
+
 #: Rewrites that change no result of an elementwise expression or sum in its last digit.
-EXACT_REWRITES = [
+EXACT_REWRITES = PYTHON_REWRITES + [
     (in2out(local_linear_algebra_in_c, name="linear_algebra_in_c"), 2.1),
     (in2out(local_elements_by_flat_index, name="elements_by_flat_index"), 2.15),
     (in2out(local_elements_in_c, name="elements_in_c"), 48.6),

@@ -1,7 +1,6 @@
 """The only part of the package that reads a ``pymc3.Model``."""
 
 from . import _vectorize_rules  # noqa: F401  (it registers them)
-from ._contexts import repair_contexts
 from ._data import (
     constant_arrays,
     data_size,
@@ -13,7 +12,6 @@ from ._data import (
     variable_dims,
 )
 from ._fingerprint import model_differences, model_fingerprint
-from ._minibatch import repair_minibatch
 from ._predictive import predictive_draws
 from ._prior import prior_points
 from ._rows import NotASum, RowModel, RowPart, row_model
@@ -45,6 +43,3 @@ __all__ = [
     "model_differences",
     "model_fingerprint",
 ]
-
-repair_contexts()
-repair_minibatch()

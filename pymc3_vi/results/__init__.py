@@ -11,7 +11,7 @@ from ._loo import loo
 from ._resume import load_parts, rebuilt_options, restore_point, resume_step, save_inference
 from ._save import load, save_approximation
 from ._summary import Summary, summary
-from ._traces import from_pymc3, teach_arviz
+from ._traces import from_pymc3
 
 __all__ = [
     "Checkpoint",
@@ -35,5 +35,3 @@ __all__ = [
 Approximation.save = save_approximation
 Approximation.to_inference_data = to_inference_data
 Approximation.summary = summary
-
-teach_arviz()

@@ -1,17 +1,12 @@
 """PyMC3's traces as ArviZ takes them.
 
 ArviZ dropped ``from_pymc3`` in 0.13, but ``pm.sample`` calls it, and no earlier ArviZ works with the pandas of Python
-3.11.  Importing this package puts the function here in its place, and lets ``az.compare``, ``az.summary`` and all that
-convert their input take traces again.
+3.11; there the function here takes its place.
 """
-
-import functools
-import sys
 
 import arviz as az
 import numpy as np
 import pymc3
-from pymc3.backends.base import MultiTrace
 
 from ..compiler import compile_function
 from ..model import (
@@ -24,7 +19,7 @@ from ..model import (
     variable_dims,
 )
 
-__all__ = ["from_pymc3", "teach_arviz"]
+__all__ = ["from_pymc3"]
 
 #: PyMC3's names of sampler statistics -> ArviZ's.
 _STATISTICS = {
@@ -132,22 +127,3 @@ def _log_likelihood(view, trace):
         rows = [function(*[np.asarray(c, dtype=v.dtype) for c, v in zip(row, view.free)]) for row in zip(*columns)]
         chains.append([np.stack(values) for values in zip(*rows)])
     return {name: np.stack(values) for name, values in zip(nodes, zip(*chains))}
-
-
-def teach_arviz():
-    """Give ArviZ ``from_pymc3`` and conversion of traces, if it has neither."""
-    if hasattr(az, "from_pymc3"):
-        return
-    az.from_pymc3 = from_pymc3
-    convert = az.convert_to_inference_data
-
-    @functools.wraps(convert)
-    def convert_traces_too(obj, *args, **kwargs):
-        if isinstance(obj, MultiTrace):
-            return from_pymc3(obj, coords=kwargs.get("coords"), dims=kwargs.get("dims"))
-        return convert(obj, *args, **kwargs)
-
-    # ArviZ's modules import the function by name, so each holds a reference of its own.
-    for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == "arviz" and vars(module).get("convert_to_inference_data") is convert:
-            module.convert_to_inference_data = convert_traces_too

@@ -6,13 +6,13 @@ from . import (  # noqa: F401  (they register rules)
     _indexing,
     _linalg,
     _matrices,
-    _merge_slices,  # noqa: F401  (it registers a rewrite)
     _scan,
     _shape,
 )
 from ._budget import BATCH_BUDGET_BYTES, bytes_per_row, rows_per_slice
 from ._graph import record_fallbacks, vectorize_graph
 from ._linalg import Blockwise, blockwise
+from ._merge_slices import MergeSlicedGraphs
 from ._rules import NoBatchRule, Operand, Unbatched, rule
 from ._slices import SlicedGraph, vectorize_in_slices
 from ._stacked import stacked
@@ -20,6 +20,7 @@ from ._stacked import stacked
 __all__ = [
     "BATCH_BUDGET_BYTES",
     "Blockwise",
+    "MergeSlicedGraphs",
     "NoBatchRule",
     "Operand",
     "SlicedGraph",

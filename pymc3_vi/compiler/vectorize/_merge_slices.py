@@ -1,6 +1,5 @@
 """A rewrite that evaluates values and gradients of sliced graphs together."""
 
-import theano
 from theano.graph.basic import ancestors
 from theano.graph.opt import GlobalOptimizer
 from theano.graph.toolbox import ReplaceValidate
@@ -64,7 +63,3 @@ class MergeSlicedGraphs(GlobalOptimizer):
                 old = pair[0].outputs + pair[1].outputs
                 fgraph.replace_all_validate(list(zip(old, _as_one(*pair))), reason="merge_sliced_graphs")
                 merged = True
-
-
-# After the weights of gradients have been simplified, before elementwise nodes are fused (49).
-theano.compile.optdb.register("merge_sliced_graphs", MergeSlicedGraphs(), 48.3, "fast_run")

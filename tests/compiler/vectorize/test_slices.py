@@ -5,6 +5,7 @@ import pickle
 from pymc3_vi.compiler import compile_function
 from pymc3_vi.compiler.vectorize import (
     BATCH_BUDGET_BYTES,
+    MergeSlicedGraphs,
     SlicedGraph,
     bytes_per_row,
     rows_per_slice,
@@ -183,6 +184,10 @@ def _sliced_nodes(function):
     return [node for node in function.maker.fgraph.apply_nodes if isinstance(node.op, SlicedGraph)]
 
 
+def _merging():
+    return Mode("py", "fast_run").register((MergeSlicedGraphs(), 48.3))
+
+
 def test_values_and_gradients_are_evaluated_together(rng):
     w, many, scale = tt.dvector(), tt.dmatrix(), tt.dscalar()
     outputs = [tt.sum(tt.tanh(scale * w)), tt.prod(w)]
@@ -191,7 +196,7 @@ def test_values_and_gradients_are_evaluated_together(rng):
 
     def function(*results):
         with theano.config.change_flags(cxx=""):
-            return theano.function([many, scale], results, mode=Mode("py", "fast_run"))
+            return theano.function([many, scale], results, mode=_merging())
 
     together = function(cost, *tt.grad(cost, [many, scale]))
     assert len(_sliced_nodes(together)) == 1
@@ -208,7 +213,7 @@ def test_gradients_that_are_weighted_by_the_values_come_after_them(rng):
     for result in (vectorize_in_slices(outputs, {w: many}, 2, _in_python), vectorize_graph(outputs, {w: many})):
         cost = tt.log(tt.mean(tt.exp(result)))
         with theano.config.change_flags(cxx=""):
-            found.append(theano.function([many], [cost, tt.grad(cost, many)], mode=Mode("py", "fast_run")))
+            found.append(theano.function([many], [cost, tt.grad(cost, many)], mode=_merging()))
     assert len(_sliced_nodes(found[0])) == 2
     value = rng.standard_normal((5, 3))
     for got, wanted in zip(*[function(value) for function in found]):
@@ -219,7 +224,7 @@ def test_different_graphs_are_not_merged(rng):
     w, many, other = tt.dvector(), tt.dmatrix(), tt.dmatrix()
     results = [vectorize_in_slices(tt.sum(w**2), {w: x}, 2, _in_python) for x in (many, other)]
     with theano.config.change_flags(cxx=""):
-        function = theano.function([many, other], results, mode=Mode("py", "fast_run"))
+        function = theano.function([many, other], results, mode=_merging())
     assert len(_sliced_nodes(function)) == 2
     for got, wanted in zip(function(np.ones((3, 2)), 2 * np.ones((1, 2))), [[2, 2, 2], [8]]):
         np.testing.assert_array_equal(got, wanted)

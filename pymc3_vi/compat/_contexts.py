@@ -12,8 +12,9 @@ import pymc3 as pm
 import theano
 
 from ..compiler import flags
+from ._patch import Replacements
 
-__all__ = ["repair_contexts"]
+__all__ = ["MODEL_CONTEXTS", "take_back_flags"]
 
 _thread = threading.local()  # .entered: those of this thread, the innermost last
 
@@ -43,10 +44,17 @@ def _enter(model, context):
         vars(_thread).setdefault("entered", []).append(_Entry(model, context.new_vals))
 
 
-def repair_contexts():
-    """Give each entry of a model its own flags, and take back what earlier models have left."""
+MODEL_CONTEXTS = Replacements(
+    "model_contexts",
+    "A model that is entered twice leaves compute_test_value='raise' on, under which building graphs fails.",
+    lambda: [(pm.Model, "_config_context", property(_innermost, _enter))],
+    when="import",
+)
+
+
+def take_back_flags():
+    """Take back what models before the patch have left."""
     parameter = theano.config._config_var_dict["compute_test_value"]
     had_models = hasattr(pm.Model, "contexts") and not pm.Model.get_contexts()
-    pm.Model._config_context = property(_innermost, _enter)
     if had_models and parameter.is_default and theano.config.compute_test_value == "raise":
         theano.config.compute_test_value = parameter.default

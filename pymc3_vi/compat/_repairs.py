@@ -1,0 +1,68 @@
+"""Patches of PyMC3 and ArviZ, once they are imported, without which PyMC3 does not work with their versions."""
+
+import functools
+import sys
+
+import arviz as az
+import numpy as np
+from pymc3.backends.base import MultiTrace
+from pymc3.data import Minibatch
+
+from ..results import from_pymc3
+from ._contexts import MODEL_CONTEXTS
+from ._patch import Replacements
+
+__all__ = ["REPAIRS"]
+
+
+def _slices_in_tuples():
+    make = Minibatch.make_static_slices
+
+    @functools.wraps(make)
+    def make_static_slices(user_size):
+        slices = make(user_size)
+        return tuple(slices) if isinstance(slices, list) else slices
+
+    return [(Minibatch, "make_static_slices", staticmethod(make_static_slices))]
+
+
+def _traces():
+    convert = az.convert_to_inference_data
+
+    @functools.wraps(convert)
+    def convert_traces_too(obj, *args, **kwargs):
+        if isinstance(obj, MultiTrace):
+            return from_pymc3(obj, coords=kwargs.get("coords"), dims=kwargs.get("dims"))
+        return convert(obj, *args, **kwargs)
+
+    # ArviZ's modules import the function by name, so each holds a reference of its own.
+    owners = [module for name, module in list(sys.modules.items()) if name.partition(".")[0] == "arviz"]
+    owners = [module for module in owners if vars(module).get("convert_to_inference_data") is convert]
+    return [(owner, "convert_to_inference_data", convert_traces_too) for owner in owners]
+
+
+REPAIRS = [
+    MODEL_CONTEXTS,
+    Replacements(
+        "minibatch",
+        "pm.Minibatch indexes its data with a list of slices, which NumPy 1.23 and later refuse; with a tuple the "
+        "meaning is the one intended.",
+        _slices_in_tuples,
+        when="import",
+        needed=np.lib.NumpyVersion(np.__version__) >= "1.23.0",
+    ),
+    Replacements(
+        "from_pymc3",
+        "pm.sample calls arviz.from_pymc3, which ArviZ dropped in 0.13.",
+        lambda: [(az, "from_pymc3", from_pymc3)],
+        when="import",
+        needed=not hasattr(az, "from_pymc3"),
+    ),
+    Replacements(
+        "traces",
+        "With from_pymc3, ArviZ lost the conversion of traces in az.summary, az.plot_trace, az.compare and the like.",
+        _traces,
+        when="import",
+        needed=not hasattr(az, "from_pymc3"),
+    ),
+]
