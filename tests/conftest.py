@@ -13,7 +13,7 @@ def _own_compiledir():
 
     Theano compiles under a lock on its cache, so that two pytest workers on one cache would take turns.  The base
     comes from THEANO_FLAGS if they name one, and is kept in the environment because workers inherit flags that
-    already end in their parent's folder.
+    already end in their parent's folder.  Returns the base.
     """
     flags = [flag for flag in os.environ.get("THEANO_FLAGS", "").split(",") if flag]
     named = [flag.split("=", 1)[1] for flag in flags if flag.startswith("base_compiledir=")]
@@ -21,25 +21,45 @@ def _own_compiledir():
     folder = Path(base).expanduser() / os.environ.get("PYTEST_XDIST_WORKER", "main")
     flags = [flag for flag in flags if not flag.startswith("base_compiledir=")]
     os.environ["THEANO_FLAGS"] = ",".join(flags + [f"base_compiledir={folder}"])
+    return Path(base).expanduser()
 
 
-_own_compiledir()
+BASE = _own_compiledir()
 os.environ.setdefault("MPLBACKEND", "Agg")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs begin with the signal ignored
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # the workers use the cores; BLAS threads would only spin
 
 import pymc3_vi  # noqa: E402,F401  (first: Theano cannot be imported on NumPy 1.23 without it)
+from pymc3_vi.compiler import _cxx_modules  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import theano  # noqa: E402
 
+OPTIMIZED = _cxx_modules.OPTIMIZATION
+
+
+def _share_modules():
+    """Let all processes and runs use one folder of the engine's modules: named by content, they need no lock."""
+    own, shared = Path(theano.config.compiledir) / "pymc3_vi", BASE / "modules"
+    shared.mkdir(parents=True, exist_ok=True)
+    if not own.exists() and not own.is_symlink():
+        own.symlink_to(shared, target_is_directory=True)
+
+
+_share_modules()
+
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_runtest_setup():
-    """Undo what PyMC3 leaves behind: after a ``with Model():`` Theano goes on demanding test values."""
+def pytest_runtest_setup(item):
+    """Undo what PyMC3 leaves behind: after a ``with Model():`` Theano goes on demanding test values.
+
+    The fast tier compiles without optimization, which takes half as long and differs by rounding; what users run is
+    what the slow tier runs.
+    """
     theano.config.compute_test_value = "off"
+    _cxx_modules.OPTIMIZATION = OPTIMIZED if item.get_closest_marker("slow") else ("-O0",)
 
 
 @pytest.fixture

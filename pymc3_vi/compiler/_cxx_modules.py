@@ -42,6 +42,10 @@ logger = logging.getLogger("pymc3_vi")
 #: stands in a source for the name of the module, which contains the hash of the source
 MODULE_NAME = "@PV_MODULE@"
 
+#: Level of optimization.  -O3 takes up to three times as long to compile and runs no faster on this kind of code.  Of
+#: the rest, "expensive" optimizations contract products and sums to fused multiply-adds, at no cost.
+OPTIMIZATION = ("-O1", "-fexpensive-optimizations")
+
 _lock = threading.Lock()
 _modules = {}
 _versions = {config.cxx: gcc_version_str} if config.cxx else {}
@@ -125,10 +129,9 @@ def _native_flags():
 def _command(cxx, arguments, include_dirs, lib_dirs, libs, exact):
     """Compiler command without source and output.
 
-    -O1, because -O3 takes up to three times as long to compile and runs no faster on this kind of code.  Of the rest,
-    "expensive" optimizations contract products and sums to fused multiply-adds, at no cost.  Which of two products is
-    contracted depends on the level, so `exact` takes Theano's.  There functions may set errno, or else those that one
-    node declares to have vector forms would be called in these forms by the loops of others, with other last digits.
+    Which of two products is contracted to a fused multiply-add depends on the level of optimization, so `exact` takes
+    Theano's.  There functions may set errno, or else those that one node declares to have vector forms would be called
+    in these forms by the loops of others, with other last digits.
     """
     with flags(cxx=cxx):
         general = cmodule.GCC_compiler.compile_args(march_flags=exact)
@@ -137,15 +140,7 @@ def _command(cxx, arguments, include_dirs, lib_dirs, libs, exact):
         options = ["-O3", "-w", "-fvisibility=hidden", *general]
         given = [flag for flag in given if flag != "-fno-math-errno"]
     else:
-        options = [
-            "-O1",
-            "-fexpensive-optimizations",
-            "-g0",
-            "-DNDEBUG",
-            "-w",
-            "-fno-math-errno",
-            "-fvisibility=hidden",
-        ]
+        options = [*OPTIMIZATION, "-g0", "-DNDEBUG", "-w", "-fno-math-errno", "-fvisibility=hidden"]
         options += [*_native_flags(), *(flag for flag in general if not flag.startswith("-O"))]
     options += [flag for flag in given if flag not in options]
     include_dirs = [d for d in [*include_dirs, *cmodule.std_include_dirs()] if d]
