@@ -20,6 +20,7 @@ __all__ = [
     "EngineError",
     "FileFormatError",
     "MissingExtraError",
+    "OtherDataError",
     "ConvergenceWarning",
     "VarianceCollapseWarning",
     "OverflowStartWarning",
@@ -113,6 +114,10 @@ class FileFormatError(VariationalInferenceError, ValueError):
 
     def __reduce__(self):
         return type(self), (self.args[0], self.reason)
+
+
+class OtherDataError(VariationalInferenceError, RuntimeError):
+    """The model's data are not those that the approximation was fitted to, but the answer would rest on them."""
 
 
 class MissingExtraError(VariationalInferenceError, ImportError):

@@ -11,7 +11,7 @@ from ..compiler import compile_function, without_test_values
 from ..compiler.vectorize import vectorize_graph, vectorize_in_slices
 from ..errors import GroupError, VariationalInferenceError
 from ..graph import FlatBijection, Memoised, floatx, node_property, substitute
-from ..model import ModelView, transformed
+from ..model import ModelView, transformed, warn_of_data
 from ..validation import check_positive_int, did_you_mean
 from ._joint import JointPlaceholders
 from ._memory import draws_at_once
@@ -365,6 +365,7 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         -------
         Variable or list of Variable, like `node`.
         """
+        warn_of_data(self.view, node)
         original = node
         node = substitute(node, more_replacements)
         sampled = self.symbolic_single_sample(node) if size is None else self.symbolic_sample_over_posterior(node)

@@ -3,6 +3,7 @@
 from ..core import Approximation
 from ._converged import Converged, IterateCheck, check_iterates
 from ._convergence import LossTrend, batch_means_error, loss_trend
+from ._data import changed_data, check_data
 from ._density import PointDensity
 from ._diagnose import Diagnosis, diagnose
 from ._draws import DensityDraws, draws_in_memory, noise_of
@@ -26,6 +27,8 @@ __all__ = [
     "expectation",
     "DensityDraws",
     "PassSum",
+    "changed_data",
+    "check_data",
     "PointDensity",
     "RowDensity",
     "FixedDraws",
@@ -63,5 +66,7 @@ Approximation.diagnose = diagnose
 Approximation.expectation = expectation
 Approximation.lrvb_cov = lrvb_cov
 Approximation.frequentist_se = frequentist_se
+#: :class:`DataRead` of the last fit.
+Approximation.fitted_to = None
 #: Recipe of the draws of a DADVI fit.
 Approximation.fixed_draws = None

@@ -180,6 +180,8 @@ def diagnose(approx, draws=None, random_seed=None):
     ------
     ExplicitInferenceError
         If only a part of the approximation is made of particles.
+    OtherDataError
+        If the model's data have changed since the fit (``pm.set_data``).
 
     Notes
     -----

@@ -8,6 +8,7 @@ from ..core import draws_at_once
 from ..errors import ExplicitInferenceError
 from ..graph import floatx, substitute
 from ..model import full_data, is_streamed
+from ._data import check_data
 
 __all__ = ["DensityDraws", "draws_in_memory", "noise_of"]
 
@@ -54,6 +55,8 @@ class DensityDraws:
     ------
     ExplicitInferenceError
         If the approximation does not define log q.
+    OtherDataError
+        If the model's data have changed since the fit.
     """
 
     def __init__(self, approx, draws, generator):
@@ -62,6 +65,7 @@ class DensityDraws:
                 f"{approx.title} does not define log q, so its draws have no importance weights. "
                 "Particles are judged by their Stein discrepancy instead: approx.diagnose()."
             )
+        check_data(approx)
         self.approx = approx
         self.draws = draws
         self.replacements = full_data(approx.view)

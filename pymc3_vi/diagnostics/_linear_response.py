@@ -10,6 +10,7 @@ from ..approximations.gaussian import GaussianBlocks
 from ..compiler import compile_function, without_test_values
 from ..errors import ConvergenceWarning, ParametrizationError, VariationalInferenceError
 from ..validation import check_positive_int, did_you_mean, require
+from ._data import check_data
 from ._density import PointDensity
 from ._fixed_draws import REPLICATES, FixedDrawELBO, FixedDraws
 from ._moments import coordinate_labels
@@ -96,6 +97,7 @@ def lrvb_cov(approx, of=None, n_draws=None, solver="auto", random_seed=None):
         wanted = DEFAULT_DRAWS if n_draws is None else check_positive_int(n_draws, "n_draws", "lrvb_cov")
         seed = int(approx.generator(random_seed).integers(2**31))
         draws = FixedDraws("sobol", 2 * REPLICATES * -(-wanted // (2 * REPLICATES)), seed)
+    check_data(approx)
     elbo, x = _at_solution(approx, blocks, draws)
     jacobian = _identity_jacobian(elbo) if of is None else _jacobian(approx, elbo, x, of)
     dense = elbo.size <= (LARGEST_FULL if of is None else LARGEST_DENSE) if solver == "auto" else solver == "dense"

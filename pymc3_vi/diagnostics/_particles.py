@@ -7,6 +7,7 @@ import theano.tensor as tt
 
 from ..compiler import compile_function, without_test_values
 from ..model import full_data
+from ._data import check_data
 
 __all__ = ["ParticleCheck", "check_particles", "particle_scores", "stein_discrepancy", "variance_ratios", "offsets"]
 
@@ -33,6 +34,7 @@ class ParticleCheck(namedtuple("ParticleCheck", "n, d, ksd, ksd_ratio, variance_
 
 def check_particles(approx):
     """:class:`ParticleCheck` of an approximation that consists of particles."""
+    check_data(approx)
     z, scores = particle_scores(approx)
     ksd, ratio = stein_discrepancy(z, scores)
     return ParticleCheck(len(z), z.shape[1], ksd, ratio, variance_ratios(z, scores), offsets(z, scores))

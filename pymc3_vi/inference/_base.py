@@ -11,6 +11,7 @@ from ..callbacks import Callback
 from ..core import StepOptions
 from ..diagnostics import Converged
 from ..errors import ConvergenceWarning
+from ..model import DataRead
 from ..results import FitReport, rebuilt_options, resume_step
 from ..steps import Step, StepDiverged
 from ..updates import PartialOptimizer, Schedule
@@ -349,6 +350,7 @@ class Inference(SavedInference):
             finally:
                 done = step.steps_done - before
                 self.approx.hist = np.array(self.history.array)
+                self.approx.fitted_to = DataRead(self.approx.view, self.approx.params)
                 self.state = FitState(first + done, step, callbacks, score)
                 self.report.stepped(done)
                 self.report.left_out(step.left_out.count - left_out)

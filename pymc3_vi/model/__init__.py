@@ -10,7 +10,9 @@ from ._data import (
     observed_arrays,
     pointwise_logp,
     variable_dims,
+    warn_of_data,
 )
+from ._data_read import DataRead
 from ._fingerprint import model_differences, model_fingerprint
 from ._predictive import predictive_draws
 from ._prior import prior_points
@@ -19,6 +21,7 @@ from ._trace import draws_from_trace, trace_from_arrays
 from ._view import LogpTerm, ModelView, model_context, scaling_of, transformed
 
 __all__ = [
+    "DataRead",
     "LogpTerm",
     "ModelView",
     "model_context",
@@ -40,6 +43,7 @@ __all__ = [
     "RowPart",
     "row_model",
     "variable_dims",
+    "warn_of_data",
     "model_differences",
     "model_fingerprint",
 ]

@@ -1,5 +1,6 @@
 """Data of a model: the whole behind minibatches, observed values as arrays, their log-likelihood one by one."""
 
+import warnings
 from collections import OrderedDict
 
 import numpy as np
@@ -21,6 +22,7 @@ __all__ = [
     "data_size",
     "variable_dims",
     "model_coords",
+    "warn_of_data",
 ]
 
 
@@ -110,6 +112,23 @@ def pointwise_logp(view):
             node = node[there.nonzero()] if node.ndim == there.ndim else node
         nodes[variable.name] = node
     return nodes
+
+
+def warn_of_data(view, nodes):
+    """Warn of expressions that are observed values, which no draw of the free variables changes."""
+    free = set(view.free)
+    for node in nodes if isinstance(nodes, (list, tuple)) else [nodes]:
+        behind = set(ancestors([node]))
+        names = [v.name for v in view.observed if v in behind]
+        if names and not behind & free:
+            warnings.warn(
+                f"{node} holds the observed values of {', '.join(names)}, not predictions: every draw of it is the "
+                "same. Predictions are approx.to_inference_data(posterior_predictive=True) and "
+                "pm.sample_posterior_predictive; draws of their mean are those of the expression that the likelihood "
+                "was given.",
+                UserWarning,
+                stacklevel=4,
+            )
 
 
 def constant_arrays(view):

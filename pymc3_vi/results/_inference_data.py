@@ -68,7 +68,9 @@ def to_inference_data(
     UnreliableWeightsWarning
         With ``correct='psis'``, when k-hat is above its threshold.
     UserWarning
-        If data come from a generator, so that there is no log-likelihood of all of them.
+        If data come from a generator, so that there is no log-likelihood of all of them; or if data have changed since
+        the fit (``pm.set_data``): draws and predictions are for the new data, and what would compare the fit with data
+        that it has not seen is left out.
 
     Notes
     -----
@@ -87,13 +89,15 @@ def to_inference_data(
     predictive = posterior_predictive if given else None
     if not given and posterior_predictive:
         predictive = predictive_draws(approx.view, found.values, found.generator.integers(2**31 - 1))
-    stats = {"logp": found.logp, "logq": found.logq, "weights": found.normalized_weights}
+    stats = {}
+    if not found.other_data:
+        stats = {"logp": found.logp, "logq": found.logq, "weights": found.normalized_weights}
     idata = az.from_dict(
         posterior=_chain(found.values),
         posterior_predictive=None if predictive is None else _chain(predictive),
-        sample_stats=_chain({name: value for name, value in stats.items() if value is not None}),
+        sample_stats=_chain({name: value for name, value in stats.items() if value is not None}) or None,
         log_likelihood=_chain(found.log_likelihood) or None,
-        observed_data=observed_arrays(approx.view) or None,
+        observed_data=None if found.other_data else observed_arrays(approx.view) or None,
         constant_data=constant_arrays(approx.view) or None,
         coords=dict(model_coords(approx.view), **(coords or {})),
         dims=dict(variable_dims(approx.view), **(dims or {})),

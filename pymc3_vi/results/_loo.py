@@ -7,7 +7,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from ..core import Approximation
-from ..diagnostics import ImportanceWeights, khat_threshold, nearly_equal
+from ..diagnostics import ImportanceWeights, check_data, khat_threshold, nearly_equal
 from ..errors import UnknownNameError, UnreliableWeightsWarning, VariationalInferenceError
 from ..validation import did_you_mean, require
 from ._inference_data import to_inference_data
@@ -67,6 +67,7 @@ def loo(data, draws=4000, var_name=None, scale=None, random_seed=None):
     Statistics and Computing 27, 2017.
     """
     if isinstance(data, Approximation):
+        check_data(data)
         data = to_inference_data(data, draws, random_seed=random_seed)
     scale = az.rcParams["stats.ic_scale"] if scale is None else scale
     require(scale in SCALES, ValueError, "scale", "loo", f"one of {sorted(SCALES)}", scale)

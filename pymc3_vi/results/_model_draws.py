@@ -6,7 +6,7 @@ from collections import OrderedDict
 import numpy as np
 
 from ..compiler import compile_function, without_test_values
-from ..diagnostics import ImportanceWeights, draws_in_memory, noise_of, psis_resample
+from ..diagnostics import ImportanceWeights, changed_data, check_data, draws_in_memory, noise_of, psis_resample
 from ..errors import ExplicitInferenceError, VariationalInferenceError
 from ..graph import substitute
 from ..model import full_data, is_streamed, pointwise_logp
@@ -38,6 +38,8 @@ class ModelDraws:
         `logq` is None where the approximation does not define it.
     weights : ImportanceWeights or None
         Of the draws from q; with ``correct='psis'`` those of the draws that these were picked from.
+    other_data : bool
+        Whether the data are not those of the fit: there are then no densities, weights and log-likelihoods.
     generator : numpy.random.Generator
         Where the draws came from, for what else is random.
     """
@@ -48,17 +50,23 @@ class ModelDraws:
         self.corrected = correct is not None
         self.title = approx.title
         self.generator = approx.generator(random_seed)
-        with_data = bool(log_likelihood) and not _unavailable(approx)
+        self.other_data = other_data = _other_data(approx, self.corrected)
+        with_data = bool(log_likelihood) and not other_data and not _unavailable(approx)
         names = [v.name for v in approx.view.unobserved(include_transformed=False)]
         observed = [v.name for v in approx.view.observed] if with_data else []
-        function = _result_function(approx, tuple(names), with_data)
+        function = _result_function(approx, tuple(names), with_data, not other_data)
         picked, self.weights = None, None
         if self.corrected:
             picked, self.weights = psis_resample(approx, self.draws, self.generator)
-        parts = [function(*eps) for eps in _chunks(approx, self.draws, self.generator, picked)]
+        size = approx.draws_per_call(draws, [approx.view.model.named_vars[name] for name in names])
+        if not other_data:
+            size = draws_in_memory(approx, draws)
+        parts = [function(*eps) for eps in _chunks(approx, self.draws, size, self.generator, picked)]
         arrays = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
-        self.logp = np.asarray(arrays.pop(0), dtype="float64")
-        self.logq = np.asarray(arrays.pop(0), dtype="float64") if approx.has_logq else None
+        self.logp = self.logq = None
+        if not other_data:
+            self.logp = np.asarray(arrays.pop(0), dtype="float64")
+            self.logq = np.asarray(arrays.pop(0), dtype="float64") if approx.has_logq else None
         self.values = OrderedDict(zip(names, arrays))
         self.log_likelihood = OrderedDict(zip(observed, arrays[len(names) :]))
         if self.logq is not None and not self.corrected:
@@ -91,6 +99,21 @@ class ModelDraws:
         return self.weights.weights
 
 
+def _other_data(approx, corrected):
+    """Whether data have changed since the fit, with a warning; for corrected draws an error."""
+    changes = changed_data(approx)
+    if changes and corrected:
+        check_data(approx)
+    if changes:
+        warnings.warn(
+            f"The model's data are not those of the fit: {', '.join(changes)} changed since. Draws and predictions are "
+            "for the new data; log densities, importance weights and log-likelihoods are left out.",
+            UserWarning,
+            stacklevel=4,
+        )
+    return bool(changes)
+
+
 def _unavailable(approx):
     """Whether there is no log-likelihood of single observations, with a warning."""
     if not is_streamed(approx.view):
@@ -110,9 +133,8 @@ def _weights(log_weights):
         return None
 
 
-def _chunks(approx, draws, generator, picked):
-    """Base noise in parts that fit into memory: fresh, or that of `picked` draws."""
-    size = draws_in_memory(approx, draws)
+def _chunks(approx, draws, size, generator, picked):
+    """Base noise in parts of `size` draws, which fit into memory: fresh, or that of `picked` draws."""
     replacements = full_data(approx.view)
     for begin in range(0, draws, size):
         if picked is None:
@@ -121,25 +143,25 @@ def _chunks(approx, draws, generator, picked):
             yield [array[begin : begin + size] for array in picked]
 
 
-def _result_function(approx, names, with_data):
+def _result_function(approx, names, with_data, with_densities):
     """Compiled function noise -> log p, log q, variables, log-likelihoods; compiled once per approximation."""
     cache = approx.__dict__.setdefault("_cache", {}).setdefault("result_function", {})
-    key = (names, with_data)
+    key = (names, with_data, with_densities)
     if key not in cache:
-        cache[key] = _compile(approx, names, with_data)
+        cache[key] = _compile(approx, *key)
     return cache[key]
 
 
 @without_test_values
-def _compile(approx, names, with_data):
+def _compile(approx, names, with_data, with_densities):
     replacements = full_data(approx.view)
     eps = [group.symbolic_initial.type("eps") for group in approx.groups]
     terms = approx.terms(eps, batched=True, replacements=replacements)
     nodes = [approx.view.model.named_vars[name] for name in names]
     if with_data:
         nodes += list(pointwise_logp(approx.view).values())
-    densities = [terms.sized_varlogp + terms.sized_datalogp]
-    if approx.has_logq:
+    densities = [terms.sized_varlogp + terms.sized_datalogp] if with_densities else []
+    if with_densities and approx.has_logq:
         densities.append(terms.sized_logq)
     nodes = approx.evaluate(substitute(nodes, replacements), terms.z, batched=True)
     return compile_function(eps, densities + nodes, name="results")

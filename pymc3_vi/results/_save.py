@@ -1,7 +1,7 @@
 """``approx.save(path)`` and ``load(path, model)``."""
 
 from ..errors import FileFormatError
-from ..model import ModelView, model_differences, model_fingerprint
+from ..model import DataRead, ModelView, model_differences, model_fingerprint
 from ._approximation_state import approximation_state, make_approximation, put_approximation_state
 from ._container import read_container, write_container
 from ._fit_report import FitReport
@@ -129,4 +129,6 @@ def load(path, model=None, into=None, same_data=True):
             approx = into
             put_approximation_state(into, header["approximation"], arrays)
         approx.report = read_report(header)
+        other = model_differences(header["model"], model_fingerprint(view))
+        approx.fitted_to = DataRead(view, approx.params, other)
         return approx

@@ -7,7 +7,7 @@ import arviz as az
 import numpy as np
 import pandas as pd
 
-from ..diagnostics import CORRECT, diagnose, warn_if_unreliable
+from ..diagnostics import CORRECT, check_data, diagnose, warn_if_unreliable
 from ..errors import UnknownNameError, VariationalInferenceError
 from ..model import model_coords, variable_dims
 from ..validation import check_number, check_positive_int, did_you_mean, require
@@ -86,6 +86,8 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
     require(correct in (None, "psis"), ValueError, "correct", "summary", "'psis' or None", correct)
     if round_to is not None:
         round_to = check_positive_int(round_to, "round_to", "summary", minimum=0)
+    if correct is not None:
+        check_data(approx)
     found = ModelDraws(approx, draws, "summary", random_seed=random_seed)
     names = _names(found, var_names)
     diagnosis, note = _verdict(approx, correct, random_seed)

@@ -12,6 +12,7 @@ from ...approximations import MeanField
 from ...callbacks import Callback
 from ...diagnostics import KINDS, REPLICATES, FixedDraws, coordinate_labels, gaussian_blocks, point_density
 from ...errors import AEVBInferenceError, ConvergenceWarning, NonFiniteError, VariationalInferenceError
+from ...model import DataRead
 from ...validation import (
     accepted_keywords,
     check_number,
@@ -253,6 +254,7 @@ class DADVI(KLqp):
                     self._settings = self._settings._replace(draws=solver.draws)
                 progress.close(done)
                 self.approx.hist = np.array(self.history.array)
+                self.approx.fitted_to = DataRead(self.approx.view, self.approx.params)
                 self.state = FitState(first + done, None, callbacks, True)
                 self.report.stepped(done)
 
