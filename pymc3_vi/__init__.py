@@ -6,6 +6,9 @@ The names are those of ``pymc3.variational``; ``pymc3_vi.install()`` puts them i
 from . import compat  # noqa: F401  (must run before Theano is imported)
 
 # isort: split
+from .compat import _quiet_import  # noqa: F401  (the first import of Theano and PyMC3)
+
+# isort: split
 from . import (
     approximations,
     callbacks,

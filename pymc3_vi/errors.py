@@ -18,6 +18,7 @@ __all__ = [
     "NonFiniteError",
     "HessianError",
     "EngineError",
+    "EngineWarning",
     "FileFormatError",
     "MissingExtraError",
     "OtherDataError",
@@ -95,6 +96,10 @@ class HessianError(VariationalInferenceError, ArithmeticError):
 
 class EngineError(VariationalInferenceError, RuntimeError):
     """An engine cannot honour what a step graph asks for."""
+
+
+class EngineWarning(UserWarning):
+    """The engine falls back to something slower, for the reason in the message."""
 
 
 class FileFormatError(VariationalInferenceError, ValueError):

@@ -9,6 +9,8 @@ import importlib.util
 import sys
 import warnings
 
+import numpy  # noqa: F401  (outside of `catch_warnings`, which would take back the filters that it sets)
+
 from ._patch import Patch, StandIn, module_with
 
 __all__ = ["STAND_INS", "forget_broken_theano"]

@@ -31,6 +31,8 @@ def local_elements_by_flat_index(fgraph, node):
 
     Packed triangular matrices are read and written so.
     """
+    if not isinstance(node.op, (AdvancedSubtensor, AdvancedIncSubtensor)):
+        return None
     writes = isinstance(node.op, AdvancedIncSubtensor)
     x, indices = node.inputs[0], node.inputs[2 if writes else 1 :]
     shape = _known_shape(fgraph, x) if x.ndim == 2 else None

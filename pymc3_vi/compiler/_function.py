@@ -1,9 +1,7 @@
 """The one way in which the package makes a Theano function."""
 
-import logging
-
 import theano
-from theano.compile.mode import Mode, predefined_optimizers
+from theano.compile.mode import Mode, get_mode, predefined_optimizers
 from theano.graph.optdb import Query
 from theano.link.utils import raise_with_op
 from theano.link.vm import VMLinker
@@ -12,15 +10,18 @@ from ..registry import Registry
 from ._blas import capsule_flags
 from ._building import building
 from ._cxx_modules import active_cxx
+from ._fallbacks import fall_back
 from ._flags import alone, flags
 from ._island_linker import IslandLinker, IslandsUnavailable, IslandVM
 from ._rewrites import EXACT_REWRITES, FAST_REWRITES, PYTHON_REWRITES
 
 __all__ = ["ENGINES", "calls_done", "compile_function", "default_mode_query", "release_memory", "run_steps"]
 
-logger = logging.getLogger("pymc3_vi")
-
 ENGINES = Registry("engine")
+
+#: Rewrites that are never left out, and optimizers of Theano that lack them.
+_STABLE = ("canonicalize", "stabilize", "specialize")
+_QUICK = ("fast_compile", "merge", "o2")
 
 
 def default_mode_query(has_compiler=True):
@@ -29,6 +30,8 @@ def default_mode_query(has_compiler=True):
     Theano decides at import whether rewrites that only pay with a compiler are left out; here `has_compiler` says so.
     """
     chosen = predefined_optimizers[theano.config.optimizer]
+    if any(chosen is predefined_optimizers[name] for name in (None, *_QUICK)):
+        chosen = predefined_optimizers["fast_run"]
     exclude = set(chosen.exclude) - {"cxx_only"}
     query = Query(
         include=list(chosen.include),
@@ -38,15 +41,28 @@ def default_mode_query(has_compiler=True):
     )
     for flag, method in (("including", "including"), ("excluding", "excluding"), ("requiring", "requiring")):
         tags = [tag for tag in getattr(theano.config, f"optimizer_{flag}").split(":") if tag]
+        if flag == "excluding":
+            tags = [tag for tag in tags if tag not in _STABLE]
         if tags:
             query = getattr(query, method)(*tags)
     return query
 
 
-def _stock_function(inputs, outputs, **kwargs):
-    """`theano.function` as it is, but for the test values that an open model context demands."""
+def _stable_mode(mode=None):
+    """A mode (None: that of Theano's flags) with all rewrites where it would leave out those for stability.
+
+    Without them gradients of log densities are NaN in the tails.
+    """
+    mode = get_mode(mode or theano.config.mode)
+    if type(mode) is Mode and any(mode.provided_optimizer is predefined_optimizers[name] for name in _QUICK):
+        return Mode(mode.provided_linker, default_mode_query(False))
+    return mode
+
+
+def _stock_function(inputs, outputs, mode=None, **kwargs):
+    """`theano.function` but for the test values that an open model context demands, and for `_stable_mode`."""
     with alone(), flags(compute_test_value="off"):
-        return theano.function(inputs, outputs, **kwargs)
+        return theano.function(inputs, outputs, mode=_stable_mode() if mode is None else mode, **kwargs)
 
 
 def _flags_want_stock():
@@ -70,6 +86,9 @@ def _exact_function(inputs, outputs, **kwargs):
     return _with_islands(inputs, outputs, [EXACT_REWRITES], True, kwargs)
 
 
+_MEND = " Install a C++ compiler that works, or name it in Theano's flag cxx; pymc3_vi.show_config() tells which it is."
+
+
 def _with_islands(inputs, outputs, choices, exact, kwargs):
     """Function of islands, with the first of `choices` of rewrites that compiles; otherwise a stock function.
 
@@ -78,22 +97,30 @@ def _with_islands(inputs, outputs, choices, exact, kwargs):
     if _flags_want_stock():
         return _stock_function(inputs, outputs, **kwargs)
     cxx = active_cxx()
-    if cxx:
-        for rewrites in choices:
-            try:
-                # Rewriting sees no compiler, so that folding constants compiles nothing; NumPy computes them.
-                with building(cxx=""), capsule_flags():
-                    mode = Mode(IslandLinker(cxx, exact=exact), default_mode_query()).register(*rewrites)
-                    return theano.function(inputs, outputs, mode=mode, **kwargs)
-            except IslandsUnavailable as error:
-                reason = error
-        logger.debug("Theano's stock linker is used: %s", reason)
+    if not cxx:
+        return _python_function(inputs, outputs, **kwargs)
+    reasons = []
+    for rewrites in choices:
         try:
-            with flags(cxx=cxx):
-                return _stock_function(inputs, outputs, **kwargs)
-        except Exception as error:  # Theano has no exception of its own for a compiler that does not work
-            logger.debug("Python thunks are used, because Theano's stock linker failed: %s", error)
-    return _python_function(inputs, outputs, **kwargs)
+            # Rewriting sees no compiler, so that folding constants compiles nothing; NumPy computes them.
+            with building(cxx=""), capsule_flags():
+                mode = Mode(IslandLinker(cxx, exact=exact), default_mode_query()).register(*rewrites)
+                function = theano.function(inputs, outputs, mode=mode, **kwargs)
+        except IslandsUnavailable as error:
+            reasons.append(str(error))
+        else:
+            if reasons:
+                fall_back("Loops are not fused", reasons[0])
+            return function
+    try:
+        with flags(cxx=cxx):
+            function = _stock_function(inputs, outputs, **kwargs)
+    except Exception as error:  # Theano has no exception of its own for a compiler that does not work
+        reasons.append(f"Theano's stock linker failed: {error}")
+        fall_back("Functions run in Python, slowly", "; ".join(dict.fromkeys(reasons)), _MEND)
+        return _python_function(inputs, outputs, **kwargs)
+    fall_back("Theano's stock linker is used", reasons[-1])
+    return function
 
 
 def _python_function(inputs, outputs, **kwargs):
@@ -118,6 +145,7 @@ def compile_function(
     mode=None,
     on_unused_input="ignore",
     name=None,
+    stable=False,
     **fn_kwargs,
 ):
     """Compile a Theano function.
@@ -134,6 +162,9 @@ def compile_function(
         the stock linker.
     mode : str or Mode, optional
         A Theano mode; if it or ``profile`` is given, `theano.function` is called as it is.
+    stable : bool
+        Whether a `mode` that leaves out rewrites for numerical stability, ``FAST_COMPILE`` say, gets them all the same.
+        Flags of Theano that say so always do.
     **fn_kwargs
         Passed to `theano.function`.
 
@@ -154,7 +185,7 @@ def compile_function(
     arguments = dict(updates=updates, givens=givens, on_unused_input=on_unused_input, name=name, **fn_kwargs)
     if mode is not None or fn_kwargs.get("profile"):
         with flags(cxx=active_cxx()):  # `fast_build` hides the compiler from Theano
-            return _stock_function(inputs, outputs, mode=mode, **arguments)
+            return _stock_function(inputs, outputs, mode=_stable_mode(mode) if stable else mode, **arguments)
     return compile_with(inputs, outputs, **arguments)
 
 

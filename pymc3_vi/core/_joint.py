@@ -149,7 +149,7 @@ class JointPlaceholders:
         """
         out = substitute(node, self.make_size_and_deterministic_replacements(s, d, more_replacements))
         out = substitute(out, more_replacements)
-        copy_test_value(node if test_values is None else test_values, out, s)
+        copy_test_value(node if test_values is None else test_values, out, s, more_replacements)
         return out
 
     @without_test_values

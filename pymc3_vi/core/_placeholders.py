@@ -9,27 +9,53 @@ fitting loop does not use it.
 import numpy as np
 import theano
 import theano.tensor as tt
+from theano.compile import SharedVariable
+from theano.graph.basic import Constant, graph_inputs
 
-from ..compiler import without_test_values
+from ..compiler import building, without_test_values
 from ..compiler.vectorize import vectorize_graph
 from ..graph import floatx, match_pattern, node_property, substitute
 
 __all__ = ["PlaceholderAPI", "copy_test_value"]
 
 
+def _with_replacements(nodes, replacements):
+    """Values of `nodes` where `replacements` are made, as far as all that they depend on has a test value."""
+    nodes = substitute(nodes, replacements)
+    inputs = [v for v in graph_inputs(nodes) if not isinstance(v, (Constant, SharedVariable))]
+    values = [getattr(v.tag, "test_value", None) for v in inputs]
+    if any(value is None for value in values):
+        return [None] * len(nodes)
+    with building(cxx=""):
+        try:
+            function = theano.function(
+                inputs, nodes, mode="FAST_COMPILE", on_unused_input="ignore", no_default_updates=True
+            )
+            return function(*values)
+        except Exception:  # test values that do not fit the replacements: none is better than a wrong one
+            return [None] * len(nodes)
+
+
 @without_test_values
-def copy_test_value(node_in, node_out, size):
-    """Give sampled nodes the test values of the originals, repeated `size` times (None: not repeated)."""
+def copy_test_value(node_in, node_out, size, replacements=None):
+    """Give sampled nodes the test values of the originals, repeated `size` times (None: not repeated).
+
+    With `replacements` made in the nodes, their test values are computed with these.
+    """
     ins = node_in if isinstance(node_in, (list, tuple)) else [node_in]
     outs = node_out if isinstance(node_out, (list, tuple)) else [node_out]
     count = 1
     if isinstance(size, theano.graph.basic.Variable):
-        count = getattr(size.tag, "test_value", None)
+        count = getattr(size, "data", getattr(size.tag, "test_value", None))
+        count = None if count is None else int(count)
     elif size is not None:
         count = int(size)
-    for before, after in zip(ins, outs):
-        value = getattr(before.tag, "test_value", None)
+    values = [getattr(node.tag, "test_value", None) for node in ins]
+    if replacements and count is not None and any(value is not None for value in values):
+        values = _with_replacements(list(ins), replacements)
+    for value, after in zip(values, outs):
         if value is None or count is None:
+            vars(after.tag).pop("test_value", None)
             continue
         after.tag.test_value = np.array(value) if size is None else np.repeat(np.asarray(value)[None], count, axis=0)
 
@@ -146,7 +172,7 @@ class PlaceholderAPI:
         """
         out = substitute(node, self.make_size_and_deterministic_replacements(s, d, more_replacements))
         out = substitute(out, more_replacements)
-        copy_test_value(node, out, s)
+        copy_test_value(node, out, s, more_replacements)
         return out
 
     # Moments: families override what they know.

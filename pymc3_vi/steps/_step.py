@@ -85,7 +85,7 @@ class Step:
             updates[self._losses] = tt.set_subtensor(self._losses[noise.counter], tt.cast(graph.loss, "float64"))
         updates[noise.counter] = noise.counter + 1
         self.function = compile_function(
-            [], None, updates=updates, **{"engine": engine, "name": "step", **(fn_kwargs or {})}
+            [], None, updates=updates, **{"engine": engine, "name": "step", "stable": True, **(fn_kwargs or {})}
         )
         #: Function that returns the losses of all steps so far; schedules that watch the loss read it.
         self.recorded_losses = lambda: None

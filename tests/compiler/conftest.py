@@ -2,7 +2,7 @@
 
 import os
 
-from pymc3_vi.compiler import _cxx_modules
+from pymc3_vi.compiler import _cxx_modules, _fallbacks
 from pymc3_vi.compiler._blas import blas_threads, capsule_flags
 from pymc3_vi.compiler._function import default_mode_query
 from pymc3_vi.compiler._rewrites import EXACT_REWRITES
@@ -19,6 +19,13 @@ def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setattr(_cxx_modules, "cache_dir", lambda: str(tmp_path))
     monkeypatch.setattr(_cxx_modules, "_modules", {})
     return tmp_path
+
+
+@pytest.fixture
+def falls_back(monkeypatch):
+    """Fallbacks are warnings, and none has been told yet."""
+    monkeypatch.delenv(_fallbacks.STRICT, raising=False)
+    monkeypatch.setattr(_fallbacks, "_told", set())
 
 
 class _StockLinker(VMLinker):

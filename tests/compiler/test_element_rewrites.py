@@ -4,6 +4,7 @@ from pymc3_vi.compiler import compile_function
 from pymc3_vi.compiler.ops import CumulativeSum, PutElements, TakeElements
 
 import numpy as np
+import pymc3 as pm
 import pytest
 import theano
 import theano.tensor as tt
@@ -72,3 +73,18 @@ def test_other_types_and_dimensions_keep_theanos_ops(rng):
     found = function(np.arange(6), m, INDEX)
     for a, b in zip(found, [INDEX, m[INDEX], np.cumsum(m, axis=1)]):
         np.testing.assert_array_equal(a, b)
+
+
+def test_nodes_without_inputs_are_no_failure(caplog):
+    """Generators of data are such nodes; Theano logs a rewrite that fails, with a traceback, and goes on."""
+
+    def batches():
+        while True:
+            yield np.arange(6.0)
+
+    data, matrix = pm.generator(batches()), tt.dmatrix()
+    with theano.config.change_flags(on_opt_error="raise"):
+        function = compile_function([matrix], [data.sum(), matrix[[0, 1], [1, 0]], tt.inc_subtensor(data[2], 1.0)])
+    total, picked, put = function(np.eye(2))
+    assert total == 15.0 and picked.tolist() == [0.0, 0.0] and put[2] == 3.0
+    assert not [record for record in caplog.records if record.name == "theano.graph.opt"]

@@ -8,15 +8,19 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 
 from pymc3_vi.compiler import compile_count, compile_function, run_steps
+from pymc3_vi.compiler._fallbacks import STRICT
 from pymc3_vi.compiler._function import calls_done
-from pymc3_vi.compiler._island_linker import IslandVM
+from pymc3_vi.compiler._island_linker import IslandLinker, IslandsUnavailable, IslandVM
+from pymc3_vi.errors import EngineError, EngineWarning
 
 import numpy as np
 import pytest
 import theano
 import theano.tensor as tt
+from theano.ifelse import ifelse
 from theano.tensor.slinalg import cholesky
 
 needs_compiler = pytest.mark.skipif(not theano.config.cxx, reason="there is no C++ compiler")
@@ -167,25 +171,58 @@ def test_clang_compiles_islands_with_loops(clang, empty_cache, caplog):
 
 @needs_compiler
 @pytest.mark.parametrize("command", ["/bin/false", "/nonexistent/g++"])
-def test_a_compiler_that_fails_leads_to_python_thunks(command, empty_cache, caplog):
+def test_a_compiler_that_fails_leads_to_python_thunks(command, empty_cache, caplog, falls_back):
     x = tt.dvector("x")
     with theano.config.change_flags(cxx=command), caplog.at_level("DEBUG", logger="pymc3_vi"):
-        function = compile_function([x], tt.exp(x) * 1.5 + 0.25)
+        with pytest.warns(EngineWarning, match="(?s)run in Python, slowly, because: .*C.. compiler that works"):
+            function = compile_function([x], tt.exp(x) * 1.5 + 0.25)
     np.testing.assert_allclose(function([0.0, 1.0]), np.exp([0.0, 1.0]) * 1.5 + 0.25)
     assert not isinstance(function.fn, IslandVM)
-    assert "stock linker is used" in caplog.text
+    assert "stock linker failed" in caplog.text
 
 
 @needs_compiler
-def test_source_that_does_not_compile_leads_to_the_stock_linker(monkeypatch, empty_cache, caplog):
+def test_source_that_does_not_compile_leads_to_the_stock_linker(monkeypatch, empty_cache, caplog, falls_back):
     monkeypatch.setattr("pymc3_vi.compiler._island_linker.c_source", lambda *args, **values: "this is not C++")
     x = tt.dvector("x")
     with caplog.at_level("DEBUG", logger="pymc3_vi"):
-        function = compile_function([x], x + 1)
+        with pytest.warns(EngineWarning, match="stock linker is used, because: .*failed"):
+            function = compile_function([x], x + 1)
     assert function([1.0]) == [2.0]
     assert not isinstance(function.fn, IslandVM)
     assert sum("stock linker is used" in record.getMessage() for record in caplog.records) == 1
     assert not list(empty_cache.glob("*.tmp"))
+
+
+@needs_compiler
+def test_fusion_that_is_left_out_is_told_once(monkeypatch, empty_cache, falls_back):
+    make, calls = IslandLinker.make_all, []
+
+    def fails_first(self, *args, **kwargs):
+        calls.append(self)
+        if len(calls) % 2:
+            raise IslandsUnavailable("no loops today")
+        return make(self, *args, **kwargs)
+
+    monkeypatch.setattr(IslandLinker, "make_all", fails_first)
+    x = tt.dvector("x")
+    with pytest.warns(EngineWarning, match="Loops are not fused, because: no loops today.*PYMC3_VI_STRICT_ENGINE=1"):
+        assert compile_function([x], x + 1)([1.0]) == [2.0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert compile_function([x], x + 2)([1.0]) == [3.0]
+
+
+@needs_compiler
+def test_fallbacks_are_errors_where_that_is_asked_for(monkeypatch, empty_cache, falls_back):
+    monkeypatch.setenv(STRICT, "1")
+    x, condition = tt.dvector("x"), tt.dscalar("condition")
+    with theano.config.change_flags(cxx="/bin/false"), pytest.raises(EngineError, match="run in Python.*STRICT_ENGINE"):
+        compile_function([x], x * 2)
+    with pytest.raises(EngineError, match="stock linker is used, because: .*lazily"):
+        compile_function([x, condition], ifelse(condition > 0, x.sum(), tt.exp(x).sum()))
+    with theano.config.change_flags(cxx=""):  # no fallback: that is what was asked for
+        assert compile_function([x], x + 1)([1.0]) == [2.0]
 
 
 # ---------------------------------------------------------------- the cache

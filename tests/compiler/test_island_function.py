@@ -7,6 +7,7 @@ from functools import partial
 
 from pymc3_vi.compiler import compile_function, release_memory, run_steps
 from pymc3_vi.compiler._island_linker import IslandVM
+from pymc3_vi.errors import EngineWarning
 
 import numpy as np
 import pytest
@@ -267,10 +268,13 @@ def test_python_nodes_run_between_islands(rng, compiled):
     np.testing.assert_allclose(result[2], python_function([matrix], theano.grad(factor.sum(), matrix))(value))
 
 
-def test_lazy_nodes_use_the_stock_linker(caplog):
+def test_lazy_nodes_use_the_stock_linker(caplog, falls_back):
     condition, matrix = tt.dscalar("condition"), tt.dmatrix("matrix")
     with caplog.at_level("DEBUG", logger="pymc3_vi"):
-        function = compile_function([condition, matrix], ifelse(condition > 0, matrix.sum(), cholesky(matrix).sum()))
+        with pytest.warns(EngineWarning, match="lazily"):
+            function = compile_function(
+                [condition, matrix], ifelse(condition > 0, matrix.sum(), cholesky(matrix).sum())
+            )
     assert not isinstance(function.fn, IslandVM)
     assert function(1.0, -np.eye(2)) == -2.0  # the other branch would raise
     assert len(caplog.records) == 1

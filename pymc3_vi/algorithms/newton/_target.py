@@ -94,7 +94,7 @@ class DrawTarget:
         for shared, slope in zip(self._slopes, slopes):
             updates[shared] = tt.set_subtensor(shared[self.counter], floatx(slope))
         updates[self.counter] = self.counter + 1
-        self.function = compile_function([], None, updates=updates, name="draws", **dict(fn_kwargs or {}))
+        self.function = compile_function([], None, updates=updates, name="draws", stable=True, **dict(fn_kwargs or {}))
         #: Weight of the entropy in the objective; the log density below is divided by it.
         self.weight = float(op.beta)
 

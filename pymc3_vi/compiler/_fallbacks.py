@@ -1,0 +1,37 @@
+"""What the engine does where it cannot do what it should: it says so once, or fails where that is asked for."""
+
+import logging
+import os
+import warnings
+
+from ..errors import EngineError, EngineWarning
+
+__all__ = ["STRICT", "fall_back"]
+
+logger = logging.getLogger("pymc3_vi")
+
+#: Environment variable that makes every fallback an error.
+STRICT = "PYMC3_VI_STRICT_ENGINE"
+
+_told = set()
+
+
+def fall_back(what, reason, remedy=""):
+    """Note that `what` happens because of `reason`: a warning the first time in a process, afterwards a debug message.
+
+    Raises
+    ------
+    EngineError
+        Where the environment variable `STRICT` is set and not ``0``.
+    """
+    message = f"{what}, because: {reason}"
+    if os.environ.get(STRICT, "0") not in ("", "0"):
+        raise EngineError(f"{message}.{remedy} Unset the environment variable {STRICT} to accept this.")
+    logger.debug("%s", message)
+    if what not in _told:
+        _told.add(what)
+        warnings.warn(
+            f"{message}.{remedy} This is said once; the environment variable {STRICT}=1 makes it an error.",
+            EngineWarning,
+            stacklevel=2,
+        )

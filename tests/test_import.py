@@ -1,0 +1,36 @@
+"""What ``import pymc3_vi`` prints and leaves behind."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+SHOW = (
+    "import warnings, logging; "
+    "print([f[0] + f[2].__name__ for f in warnings.filters], logging.getLogger('pymc3').filters)"
+)
+BEFORE = "import numpy.distutils.__config__ as c; c.blas_opt_info = getattr(c, 'blas_opt_info', {}); "
+
+
+def run(script):
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHONWARNINGS")}
+    return subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment)
+
+
+@pytest.mark.parametrize(
+    "first", ["import pymc3_vi", "import pymc3_vi.errors", "from pymc3_vi import fit", "import pymc3_vi, pymc3"]
+)
+def test_nothing_is_said(first):
+    done = run(f"{first}; print('imported')")
+    assert (done.stdout, done.stderr) == ("imported\n", "")
+
+
+def test_filters_of_other_packages_stay():
+    """Those that NumPy, SciPy and PyMC3 set while they are imported, too; and loggers have none of ours."""
+    assert run(f"import pymc3_vi; {SHOW}").stdout == run(f"{BEFORE}import pymc3; {SHOW}").stdout
+
+
+def test_loggers_speak_afterwards():
+    done = run("import pymc3_vi, logging; logging.getLogger('pymc3').warning('The version of PyMC you are using')")
+    assert done.stderr == "The version of PyMC you are using\n"
