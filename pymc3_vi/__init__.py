@@ -12,6 +12,7 @@ from .compat import _quiet_import  # noqa: F401  (the first import of Theano and
 from . import (
     approximations,
     callbacks,
+    data,
     diagnostics,
     errors,
     flows,
@@ -29,6 +30,7 @@ from .callbacks import Callback, CheckParametersConvergence, Tracker
 from .compat._install import install, uninstall
 from .compiler import clear_cache, fast_build, show_config
 from .core import Approximation, Group, ObjectiveFunction, Operator
+from .data import DataLoader
 from .diagnostics import Converged
 from .inference import ADVI, ASVGD, DADVI, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
 from .operators import KL, KSD
@@ -56,6 +58,7 @@ __version__ = "0.2.0"
 __all__ = [
     "approximations",
     "callbacks",
+    "data",
     "diagnostics",
     "errors",
     "flows",
@@ -67,6 +70,7 @@ __all__ = [
     "stein",
     "test_functions",
     "updates",
+    "DataLoader",
     "fit",
     "sample_approx",
     "load",

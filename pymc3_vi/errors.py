@@ -9,6 +9,7 @@ __all__ = [
     "VariationalInferenceError",
     "ExplicitInferenceError",
     "AEVBInferenceError",
+    "DataError",
     "ParametrizationError",
     "GroupError",
     "BatchedGroupError",
@@ -40,6 +41,10 @@ class GroupError(VariationalInferenceError, TypeError):
 
 class ParametrizationError(VariationalInferenceError, ValueError):
     """A parameter of an approximation is missing, superfluous, of the wrong shape or not allowed."""
+
+
+class DataError(VariationalInferenceError, ValueError):
+    """Columns of data do not fit together, or are not what they were."""
 
 
 class BatchedGroupError(GroupError):

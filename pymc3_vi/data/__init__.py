@@ -1,5 +1,7 @@
 """Rows of data: where they are, and how a few or all of them are read."""
 
-from ._table import SharedColumn, Table
+from ._columns import SharedColumn
+from ._loader import DataLoader, RowsVariable
+from ._table import Table
 
-__all__ = ["SharedColumn", "Table"]
+__all__ = ["DataLoader", "RowsVariable", "SharedColumn", "Table"]

@@ -2,7 +2,13 @@
 
 import numpy as np
 
-__all__ = ["SharedColumn", "Table", "spread_rows"]
+from ..errors import DataError
+from ._columns import ArrayColumn
+
+__all__ = ["Table", "spread_rows"]
+
+#: Bytes of a block of rows that are not in memory.
+BLOCK_BYTES = 2**23
 
 
 def spread_rows(count, length, seed):
@@ -15,45 +21,15 @@ def spread_rows(count, length, seed):
     return edges[:-1] + (generator.random(count) * np.diff(edges)).astype("int64")
 
 
-class SharedColumn:
-    """Rows of an array that a shared variable holds; always those that it holds now.
-
-    Parameters
-    ----------
-    shared : theano shared variable
-    """
-
-    def __init__(self, shared):
-        self.shared = shared
-
-    def _array(self):
-        return self.shared.get_value(borrow=True)
-
-    def __len__(self):
-        return len(self._array())
-
-    def whole(self):
-        """Shared variable of all rows."""
-        return self.shared
-
-    def read(self, begin, end):
-        """Rows from `begin` to `end`."""
-        return self._array()[begin:end]
-
-    def take(self, index):
-        """Rows of these numbers, in memory."""
-        return self._array()[index]
-
-
 class Table:
     """Columns of one data set; row i of one belongs to row i of the others.
 
     Parameters
     ----------
     columns : list
-        Objects with ``__len__``, ``read(begin, end)`` and ``take(index)``.
+        See ``_columns``.
     batch_size : int
-        Rows that one stochastic step would take.
+        Rows that one stochastic step takes.
     """
 
     def __init__(self, columns, batch_size):
@@ -62,28 +38,40 @@ class Table:
     def __len__(self):
         return len(self.columns[0])
 
+    @property
+    def in_memory(self):
+        """Whether all columns are."""
+        return all(column.in_memory for column in self.columns)
+
+    def check(self):
+        """Refuse columns whose numbers of rows differ, as they do when a file grows."""
+        lengths = [len(column) for column in self.columns]
+        if len(set(lengths)) > 1:
+            raise DataError(f"Columns of one data set must have as many rows each. Got {lengths} rows instead.")
+
+    def block_rows(self):
+        """Rows of a block."""
+        if self.in_memory:
+            return max(len(self), 1)
+        row = sum(int(np.prod(c.shape[1:])) * c.dtype.itemsize for c in self.columns)
+        return max(BLOCK_BYTES // max(row, 1), 1)
+
     def blocks(self, begin=0):
         """Iterator of (first row, arrays), from the block with row `begin` on; what is in memory is one block."""
-        if begin < len(self):
-            yield 0, [column.read(0, len(self)) for column in self.columns]
+        length, rows = len(self), self.block_rows()
+        for first in range(begin // rows * rows, length, rows):
+            end = min(first + rows, length)
+            for column in self.columns:
+                column.expect(end, min(end + rows, length))
+            yield first, [column.read(first, end) for column in self.columns]
+            for column in self.columns:
+                column.release(first, end)
+
+    def take(self, index):
+        """Arrays with the rows of these numbers."""
+        return [column.take(index) for column in self.columns]
 
     def subset(self, count, seed):
         """:class:`Table` in memory of `count` rows from all over the data."""
-        index = spread_rows(count, len(self), seed)
-        return Table([_Held(column.take(index)) for column in self.columns], self.batch_size)
-
-
-class _Held:
-    """Rows in memory."""
-
-    def __init__(self, array):
-        self.array = array
-
-    def __len__(self):
-        return len(self.array)
-
-    def read(self, begin, end):
-        return self.array[begin:end]
-
-    def take(self, index):
-        return self.array[index]
+        arrays = self.take(spread_rows(count, len(self), seed))
+        return Table([ArrayColumn(a) for a in arrays], self.batch_size)

@@ -10,6 +10,7 @@ from pymc3.theanof import GeneratorOp
 from theano.graph.basic import ancestors
 
 from ..compiler import compile_function, without_test_values
+from ..data import RowsVariable
 from ..graph import substitute
 
 __all__ = [
@@ -40,7 +41,13 @@ def full_data(view):
         ``pm.Minibatch`` variable -> shared variable with all rows; for use with ``substitute``.  The ``total_size``
         scalings become 1 by that.
     """
-    return {v: v.shared for v in _behind(view) if isinstance(v, pm.Minibatch)}
+    found = {}
+    for v in _behind(view):
+        if isinstance(v, pm.Minibatch):
+            found[v] = v.shared
+        elif isinstance(v, RowsVariable):
+            found[v] = v.loader.table.columns[v.position].whole(v.dtype)
+    return found
 
 
 def is_streamed(view):

@@ -9,7 +9,7 @@ import theano.tensor as tt
 from theano.graph.basic import ancestors
 
 from ..compiler import compile_function, without_test_values
-from ..data import SharedColumn, Table
+from ..data import RowsVariable, SharedColumn, Table
 from ..errors import ParametrizationError
 from ..graph import shared_inputs, substitute
 from ._view import scaling_of
@@ -57,7 +57,7 @@ class RowModel(namedtuple("RowModel", "parts, rest")):
 
     def whole_data(self):
         """Dict input -> shared variable of all its rows."""
-        return {v: c.whole() for part in self.parts for v, c in zip(part.inputs, part.table.columns)}
+        return {v: c.whole(v.dtype) for part in self.parts for v, c in zip(part.inputs, part.table.columns)}
 
 
 @without_test_values
@@ -105,7 +105,7 @@ def row_model(view):
 
 def _batches(node):
     """Minibatches that a graph reads, in order of discovery."""
-    return [v for v in dict.fromkeys(ancestors([node])) if isinstance(v, pm.Minibatch)]
+    return [v for v in dict.fromkeys(ancestors([node])) if isinstance(v, (pm.Minibatch, RowsVariable))]
 
 
 def _changes(variable):
@@ -123,6 +123,15 @@ def _shapes(batch):
 
 def _check_aligned(name, inputs):
     """Refuse minibatches of one likelihood whose rows are not the same ones."""
+    loaders = {id(b.loader): b.loader for b in inputs if isinstance(b, RowsVariable)}
+    if loaders:
+        if len(loaders) > 1 or not all(isinstance(b, RowsVariable) for b in inputs):
+            raise ParametrizationError(
+                f"The likelihood {name!r} reads batches of {len(loaders)} DataLoader"
+                f"{'s, whose rows do' if len(loaders) > 1 else ' and a Minibatch, whose rows do'} not belong together. "
+                "Put all columns into one pymc3_vi.DataLoader: DataLoader({'x': x, 'y': y}, batch_size)."
+            )
+        return
     sizes = [(_shapes(b)[0][:1], _shapes(b)[1][:1]) for b in inputs]
     if len(set(sizes)) > 1:
         found = ", ".join(f"{b.name} has batches of {s[0]} of {s[1]}" for b, s in zip(inputs, sizes))
@@ -159,22 +168,31 @@ def _join(groups, variable, inputs):
 
 def _part(variables, inputs):
     names = [v.name for v in variables]
+    if isinstance(inputs[0], RowsVariable):
+        whole = inputs[0].loader.table
+        table = Table([whole.columns[v.position] for v in inputs], inputs[0].loader.batch_size)
+        return _weighted_part(names, table, variables, inputs)
     for batch in inputs:
         (shape, whole), streams = _shapes(batch), _streams(batch)
         if not shape or shape[1:] != whole[1:] or len(streams) != 1:
             raise NotASum(f"{batch.name}, which {names[0]!r} reads, is not a batch of rows")
-    length = len(inputs[0].shared.get_value(borrow=True))
     table = Table([SharedColumn(b.shared) for b in inputs], np.shape(inputs[0].tag.test_value)[0])
-    summands = [_weight(v, inputs, length) * v.logp_sum_unscaledt for v in variables]
+    return _weighted_part(names, table, variables, inputs)
+
+
+def _weighted_part(names, table, variables, inputs):
+    table.check()
+    summands = [_weight(v, table, inputs) * v.logp_sum_unscaledt for v in variables]
     return RowPart(names, table, list(inputs), tt.add(*summands) if len(summands) > 1 else summands[0])
 
 
-def _weight(variable, inputs, length):
+def _weight(variable, table, inputs):
     """What a row counts in the log density of the whole data: ``total_size`` over the rows that there are."""
     scaling = scaling_of(variable)
-    weights = []
+    first = [column.read(0, 1) for column in table.columns]
+    weights, length = [], len(table)
     for rows in _ROWS:
-        values = {b: b.shared.get_value(borrow=True)[np.arange(rows) % length] for b in inputs}
+        values = {b: np.resize(np.asarray(a, b.dtype), (rows,) + a.shape[1:]) for b, a in zip(inputs, first)}
         weights.append(float(_evaluate(scaling, values)) * rows / length)
     if not np.isclose(weights[0], weights[1], rtol=1e-5):
         raise NotASum(f"the likelihood {variable.name!r} has no total_size")
