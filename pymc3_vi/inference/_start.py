@@ -8,7 +8,7 @@ import theano.tensor as tt
 
 from ..algorithms.newton import minimise
 from ..approximations.gaussian import Curvature, matched_pairs
-from ..compiler import compile_function, without_test_values
+from ..compiler import building, compile_function, without_test_values
 from ..compiler.vectorize import vectorize_graph
 from ..core import STARTS, Start
 from ..errors import StartError
@@ -50,7 +50,12 @@ class FlatDensity:
         z = tt.matrix("z")
         values = {v: piece for v, piece in zip(view.free, self.layout.slices(z).values())}
         logp = vectorize_graph(substitute(view.varlogp() + view.datalogp(), full_data(view)), values)
-        self._function = compile_function([z], [logp, tt.grad(tt.sum(logp), z)], name="log density", mode=mode)
+        outputs = [logp, tt.grad(tt.sum(logp), z)]
+        if mode is None:
+            self._function = compile_function([z], outputs, name="log density")
+        else:  # rewriting evaluates constants, each by a C++ module of its own where there is a compiler
+            with building(cxx=""):
+                self._function = theano.function([z], outputs, mode=mode)
 
     def __call__(self, z):
         """logp (s,) and its gradient (s, d) at `z` (s, d); where one of them raises or is not finite, logp is -inf."""

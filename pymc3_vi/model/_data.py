@@ -74,13 +74,16 @@ def missing_index(tensor):
 def observed_arrays(view):
     """Dict name -> array of the observed values; all rows of minibatches, NaN where values are missing.
 
-    Values that come from a Python generator are left out.
+    Values that come from a Python generator are left out, and what a likelihood of a dict takes from free variables.
     """
     if is_streamed(view):
         return OrderedDict()
     arrays, nodes = OrderedDict(), OrderedDict()
+    free = set(view.free)
     for variable in view.observed:
         for name, tensor in observed_tensors(variable).items():
+            if free & set(ancestors([tensor])) and missing_index(tensor) is None:
+                continue
             missing = missing_index(tensor)
             if missing is None:
                 nodes[name] = tensor
@@ -89,7 +92,8 @@ def observed_arrays(view):
                 arrays[name][missing] = np.nan
     values = _evaluate([substitute(node, full_data(view)) for node in nodes.values()])
     arrays.update(zip(nodes, values))
-    return OrderedDict((name, arrays[name]) for v in view.observed for name in observed_tensors(v))
+    names = [name for v in view.observed for name in observed_tensors(v)]
+    return OrderedDict((name, arrays[name]) for name in names if name in arrays)
 
 
 def _evaluate(nodes):

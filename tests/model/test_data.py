@@ -1,5 +1,6 @@
 """Data of a model as arrays, and the log-likelihood of every observation."""
 
+import pymc3_vi
 from pymc3_vi.graph import substitute
 from pymc3_vi.model import (
     ModelView,
@@ -16,6 +17,7 @@ import numpy as np
 import pymc3 as pm
 import pytest
 import theano
+import theano.tensor as tt
 from scipy import stats
 
 Y = np.array([1.0, 2.0, 0.5, -1.0])
@@ -93,3 +95,42 @@ def test_streams_are_found_and_have_no_arrays():
         pm.Normal("y", pm.Normal("mu", 0, 1), 1.0, observed=stream, total_size=10)
     assert is_streamed(ModelView(model))
     assert observed_arrays(ModelView(model)) == {}
+
+
+# ---------------------------------------------------------------- likelihoods whose "data" are free variables
+_DATA = np.random.RandomState(1).normal(5, 1, 50)
+
+
+def _normal(v, y):
+    return pm.Normal.dist(v[0], v[1]).logp(y)
+
+
+@pytest.mark.parametrize(
+    "density, observed, arrays, pointwise",
+    [
+        (lambda v: _normal(v, _DATA).sum(), lambda v: {"v": v}, [], ()),
+        (_normal, lambda v: {"v": v, "y": _DATA}, ["like_y"], (50,)),
+        (lambda mu, s, y: _normal((mu, s), y), lambda v: {"mu": v[0], "s": v[1], "y": _DATA}, ["like_y"], (50,)),
+        (lambda r: -(r**2) / 2, lambda v: (_DATA - v[0]) / v[1], [], (50,)),
+    ],
+    ids=["variables alone", "beside data", "two and data", "an expression"],
+)
+def test_free_variables_in_the_place_of_data(density, observed, arrays, pointwise, tmp_path):
+    """What follows a fit works: they are no observed data, and are drawn."""
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        mu, s = pm.Normal("mu", 0, 10), pm.HalfNormal("s", 5)
+        pm.DensityDist("like", density, observed=observed(tt.stack([mu, s])))
+    approx = pymc3_vi.MeanField(model=model, random_seed=1)
+    approx.shared_params["mu"].set_value(np.array([5.0, 0.1]))
+    approx.shared_params["rho"].set_value(np.full(2, -2.0))
+    idata = approx.to_inference_data(30, random_seed=1)
+    assert list(getattr(idata, "observed_data", {})) == arrays
+    assert idata.log_likelihood["like"].shape == (1, 30) + pointwise
+    with pytest.warns(UserWarning, match="cross-validation is not reliable"):  # of 30 draws
+        assert np.isfinite(float(pymc3_vi.loo(idata).iloc[0]))
+    drawn = idata.posterior["mu"].values[0], idata.posterior["s"].values[0]
+    if arrays:
+        expected = stats.norm.logpdf(_DATA, *(v[:, None] for v in drawn))
+        np.testing.assert_allclose(idata.log_likelihood["like"].values[0], expected, rtol=1e-6)
+    approx.save(tmp_path / "fit.npz")
+    assert pymc3_vi.load(tmp_path / "fit.npz", model).summary(100).shape[0] == 2
