@@ -12,6 +12,7 @@ from .compat import _quiet_import  # noqa: F401  (the first import of Theano and
 from . import (
     approximations,
     callbacks,
+    correct,
     data,
     diagnostics,
     errors,
@@ -30,6 +31,7 @@ from .callbacks import Callback, CheckParametersConvergence, Tracker
 from .compat._install import install, uninstall
 from .compiler import clear_cache, fast_build, show_config
 from .core import Approximation, Group, ObjectiveFunction, Operator
+from .correct import HMC
 from .data import DataLoader
 from .diagnostics import Converged
 from .inference import ADVI, ASVGD, DADVI, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
@@ -58,6 +60,7 @@ __version__ = "0.2.0"
 __all__ = [
     "approximations",
     "callbacks",
+    "correct",
     "data",
     "diagnostics",
     "errors",
@@ -112,6 +115,7 @@ __all__ = [
     "total_norm_constraint",
     "Callback",
     "CheckParametersConvergence",
+    "HMC",
     "Converged",
     "Tracker",
     "Checkpoint",

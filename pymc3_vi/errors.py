@@ -28,6 +28,7 @@ __all__ = [
     "OverflowStartWarning",
     "NonFiniteDrawsWarning",
     "UnreliableWeightsWarning",
+    "UnconvergedChainsWarning",
 ]
 
 
@@ -152,3 +153,7 @@ class NonFiniteDrawsWarning(UserWarning):
 
 class UnreliableWeightsWarning(UserWarning):
     """Importance weights have too heavy a tail (k-hat above its threshold): corrected results are not reliable."""
+
+
+class UnconvergedChainsWarning(UserWarning):
+    """Chains of corrected draws have not converged, or their Monte Carlo errors are large: the message names where."""

@@ -17,7 +17,7 @@ LEVELS = {
     "model": 5, "updates": 5, "flows": 5, "test_functions": 5, "callbacks": 5,
     "core": 6, "approximations": 7, "stein": 7,
     "operators": 8,
-    "diagnostics": 9,
+    "diagnostics": 9, "correct": 9.5,
     "results": 10,
     "algorithms": 10.5,
     "inference": 11,

@@ -7,7 +7,7 @@ from ._memory import draws_at_once
 from ._objective import ObjectiveFunction, ObjectiveUpdates, StepFunction, StepOptions
 from ._operator import Operator
 from ._placeholders import copy_test_value
-from ._sampling import CORRECTIONS
+from ._sampling import CORRECTIONS, CorrectedPoints, find_correction
 from ._starts import STARTS, Start, named_start
 from ._terms import Terms
 
@@ -26,6 +26,8 @@ __all__ = [
     "Operator",
     "copy_test_value",
     "CORRECTIONS",
+    "CorrectedPoints",
+    "find_correction",
     "STARTS",
     "Start",
     "named_start",

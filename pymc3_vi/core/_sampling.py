@@ -3,33 +3,77 @@
 import numpy as np
 
 from ..compiler import compile_function, without_test_values
-from ..graph import SeedStream
+from ..graph import SeedStream, floatx
 from ..model import trace_from_arrays
 from ..registry import Registry
-from ..validation import check_positive_int
+from ..validation import check_positive_int, require
 from ._memory import draws_at_once
 
-__all__ = ["Sampling", "CORRECTIONS"]
+__all__ = ["Sampling", "CORRECTIONS", "CorrectedPoints", "find_correction"]
 
-#: Ways to turn draws from q into draws from p by name: ``(approx, draws, generator) -> base noise``, one array a group.
+#: Ways to turn draws from q into draws from p by name: ``(approx, draws, generator)`` to a list with the base noise of
+#: draws from q, one array a group, or to :class:`CorrectedPoints`.
 CORRECTIONS = Registry("correction of draws")
+
+
+class CorrectedPoints:
+    """Draws from p that no base noise belongs to.
+
+    Attributes
+    ----------
+    z : ndarray (s, d)
+        On the unconstrained scale, group after group.
+    chains : ndarray (s,) of int
+        Draws with the same number depend on each other, others do not.
+    """
+
+    def __init__(self, z, chains):
+        self.z, self.chains = z, chains
+
+    def parts(self, approx):
+        """Draws as a list of arrays, one per group of `approx`."""
+        ends = np.cumsum([g.ddim for g in approx.groups])
+        return [floatx(self.z[:, end - g.ddim : end]) for g, end in zip(approx.groups, ends)]
+
+    def error(self, influence):
+        r"""Standard error (...) of an average that each draw contributes `influence` (s, ...) to.
+
+        .. math:: \mathrm{se}^2 = \sum_c \left(\sum_{s \in c} f_s\right)^2
+
+        over chains c, which is right whatever the dependence inside of them.
+        """
+        order = np.argsort(self.chains, kind="stable")
+        begins = np.flatnonzero(np.diff(self.chains[order], prepend=-1))
+        return np.sqrt(np.sum(np.add.reduceat(influence[order], begins, axis=0) ** 2, axis=0))
+
+    def warn(self, what, stacklevel):
+        """Warn when `what` rests on draws that cannot be relied on."""
+
+
+def find_correction(correct, caller):
+    """The correction called `correct`, or `correct` itself if it is one; None for None."""
+    if correct is None or callable(correct):
+        return correct
+    allowed = f"None, a correction or one of {CORRECTIONS.names()}"
+    require(isinstance(correct, str), TypeError, "correct", caller, allowed, correct)
+    return CORRECTIONS.get(correct)
 
 
 class Sampling:
     """Mixin for :class:`Approximation`: draws of all unobserved variables."""
 
-    def _sample_function(self, names):
-        """Compiled function noise -> values of the variables called `names`; compiled once per set of names."""
+    def _sample_function(self, names, of_noise=True):
+        """Compiled function noise (or z) -> values of the variables `names`; compiled once per set of names."""
         functions = self.__dict__.setdefault("_cache", {}).setdefault("sample_function", {})
-        key = tuple(names)
+        key = tuple(names) + (() if of_noise else (None,))
         if key not in functions:
-            functions[key] = self._compile_draws([self.view.model.named_vars[name] for name in names])
+            functions[key] = self._compile_draws([self.view.model.named_vars[name] for name in names], of_noise)
         return functions[key]
 
     @without_test_values
-    def _compile_draws(self, nodes):
+    def _compile_draws(self, nodes, of_noise):
         eps = [g.symbolic_initial.type("eps") for g in self.groups]
-        z = [g.transform(e) for g, e in zip(self.groups, eps)]
+        z = [g.transform(e) for g, e in zip(self.groups, eps)] if of_noise else eps
         return compile_function(eps, self.evaluate(nodes, z, batched=True), name="draws")
 
     def generator(self, random_seed=None):
@@ -48,8 +92,13 @@ class Sampling:
         draws = check_positive_int(draws, "draws", "sample")
         generator = self.generator(random_seed)
         names = [v.name for v in self.view.unobserved(include_transformed)]
-        function = self._sample_function(names)
-        noise = None if correct is None else CORRECTIONS.get(correct)(self, draws, generator)
+        correction = find_correction(correct, "sample")
+        noise = None if correction is None else correction(self, draws, generator)
+        of_noise = not isinstance(noise, CorrectedPoints)
+        if not of_noise:
+            noise.warn("the corrected draws", stacklevel=4)
+            noise = noise.parts(self)
+        function = self._sample_function(names, of_noise)
         chunk = self.draws_per_call(draws, [self.view.model.named_vars[name] for name in names])
         parts = []
         for begin in range(0, draws, chunk):
@@ -81,9 +130,11 @@ class Sampling:
             Whether the trace also holds the transformed (unconstrained) variables.
         random_seed : int, optional
             Default: the approximation's own stream, seeded when it was made.
-        correct : str, optional
+        correct : str or correction, optional
             ``'psis'`` for importance-resampled draws, which follow the posterior more closely than q does as long as
-            k-hat is below its threshold (see ``diagnose``); some draws then occur several times.
+            k-hat is below its threshold (see ``diagnose``); some draws then occur several times.  ``'hmc'``, or
+            :class:`pymc3_vi.HMC` with options, for draws from the posterior itself, by many short Hamiltonian chains
+            that begin at q.
 
         Returns
         -------

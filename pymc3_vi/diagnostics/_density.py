@@ -14,6 +14,10 @@ __all__ = ["PointDensity"]
 
 #: Bytes that the temporaries of one compiled call may take.
 CALL_BUDGET = 128 * 1024 * 1024
+#: The same where a call need not be large: temporaries that stay in a core's cache are two to four times as fast.
+CACHE_BUDGET = 2560 * 1024
+#: Fewest points of such a call, below which its own cost is felt.
+FEWEST_POINTS = 32
 
 
 class PointDensity:
@@ -56,7 +60,7 @@ class PointDensity:
         self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(approx.groups, ends)]
         self.d = int(ends[-1])
         self._functions = {}
-        self._rows = None
+        self._bytes = None
 
     # ---------------------------------------------------------------- compiled parts
     @without_test_values
@@ -87,24 +91,31 @@ class PointDensity:
             self._functions[what] = compiled
         return self._functions[what]
 
+    def compile_slopes(self):
+        """Compile what :meth:`slopes` needs now."""
+        self._function("slopes")
+
     def compile(self):
         """Compile both functions now instead of when they are first needed."""
         self._function("slopes")
         self._function("products")
 
-    def _chunks(self, count):
-        """Slices of points that fit into memory."""
-        if self._rows is None:
-            self._rows = self._rows_per_call()
-        return [slice(begin, min(begin + self._rows, count)) for begin in range(0, count, self._rows)]
+    def _chunks(self, count, in_cache=False):
+        """Slices of points that fit into memory, or into the cache."""
+        if self._bytes is None:
+            self._bytes = max(self._bytes_per_row(), 1)
+        rows = int(np.clip(CALL_BUDGET // self._bytes, 1, 2**20))
+        if in_cache:
+            rows = min(rows, max(FEWEST_POINTS, CACHE_BUDGET // self._bytes))
+        return [slice(begin, min(begin + rows, count)) for begin in range(0, count, rows)]
 
     @without_test_values
-    def _rows_per_call(self):
+    def _bytes_per_row(self):
         view = self.approx.view
         start = view.start()
         point = {v: start[v.name] for v in view.free}
         terms = substitute([view.varlogp(), view.datalogp()], full_data(view))
-        return int(np.clip(CALL_BUDGET // max(bytes_per_row(terms, point), 1), 1, 2**20))
+        return bytes_per_row(terms, point)
 
     def split(self, array):
         """Rows (s, d) as a list of arrays, one per group."""
@@ -116,12 +127,15 @@ class PointDensity:
         return np.concatenate([np.asarray(p, dtype="float64") for p in parts], axis=1)
 
     # ---------------------------------------------------------------- what it gives
-    def slopes(self, z):
-        """log p (s,) and its gradients (s, d) at the points `z` (s, d), float64; NaN where an Op has no value."""
+    def slopes(self, z, in_cache=False):
+        """log p (s,) and its gradients (s, d) at the points `z` (s, d), float64; NaN where an Op has no value.
+
+        With `in_cache`, calls are small enough for the processor's cache.
+        """
         function = self._function("slopes")
         logp, grad = np.empty(len(z)), np.empty((len(z), self.d))
         with np.errstate(all="ignore"):
-            for rows in self._chunks(len(z)):
+            for rows in self._chunks(len(z), in_cache):
                 logp[rows], grad[rows] = self._at(function, z[rows])
         self.evaluations += len(z)
         return logp, grad

@@ -5,9 +5,11 @@ from collections import namedtuple
 import numpy as np
 
 from ..compiler import compile_function, without_test_values
+from ..core import CORRECTIONS, find_correction
 from ..errors import UnknownNameError
 from ..graph import substitute
-from ..validation import check_positive_int, did_you_mean, require
+from ..model import full_data
+from ..validation import check_positive_int, did_you_mean
 from ._judged_draws import JudgedDraws
 from ._resample import warn_if_unreliable
 
@@ -42,9 +44,10 @@ def expectation(approx, node, draws=10_000, correct="psis", random_seed=None):
         Expression, or name of a variable of the model.
     draws : int
         Number of draws from q.
-    correct : {'psis', None}
+    correct : {'psis', 'hmc', None} or correction
         With 'psis', w are Pareto-smoothed importance weights, so that the answer is that of the posterior as long as
-        k-hat is below its threshold; with None, w = 1 / draws and the answer is that of q.
+        k-hat is below its threshold; with 'hmc' (or :class:`pymc3_vi.HMC`), draws are those of chains that begin at q,
+        and the error is that of the chains; with None, w = 1 / draws and the answer is that of q.
     random_seed : int, optional
 
     Returns
@@ -54,6 +57,8 @@ def expectation(approx, node, draws=10_000, correct="psis", random_seed=None):
 
     Warns
     -----
+    UnconvergedChainsWarning
+        When chains have not converged.
     UnreliableWeightsWarning
         When the weights cannot be relied on: by the last ``diagnose()`` on the same parameters, else by these draws.
 
@@ -62,11 +67,13 @@ def expectation(approx, node, draws=10_000, correct="psis", random_seed=None):
     Vehtari et al.: Pareto Smoothed Importance Sampling, JMLR 25(72), 2024, section 2.
     """
     draws = check_positive_int(draws, "draws", "expectation", minimum=2)
-    require(correct in ("psis", None), ValueError, "correct", "expectation", "'psis' or None", correct)
+    correction = find_correction(correct, "expectation")
     node = _resolve(approx, node)
     generator = approx.generator(random_seed)
     if correct is None:
         return _plain(approx, node, draws, generator)
+    if correction is not CORRECTIONS.get("psis"):
+        return _at_points(approx, node, correction(approx, draws, generator))
     found = JudgedDraws(approx, draws, generator)
     warn_if_unreliable(found.judgement(), "the expectation and its error", stacklevel=4)
     source, weights = found.source, found.weights
@@ -94,10 +101,24 @@ def _plain(approx, node, draws, generator):
     return Expectation(value, error, None, float(draws))
 
 
+def _at_points(approx, node, points):
+    points.warn("the expectation and its error", stacklevel=4)
+    function = _node_function(approx, node, full_data(approx.view), of_noise=False)
+    size = approx.draws_per_call(len(points.z), [node])
+    parts = points.parts(approx)
+    chunks = [function(*[p[begin : begin + size] for p in parts]) for begin in range(0, len(points.z), size)]
+    values = np.concatenate([np.asarray(c, dtype="float64") for c in chunks])
+    value = values.mean(axis=0)
+    error = points.error((values - value) / len(values))
+    square, variance = np.square(error), values.var(axis=0)
+    worth = np.divide(variance, square, out=np.full(np.shape(square), float(len(values))), where=square > 0)
+    return Expectation(value, error, None, float(np.min(worth, initial=float(len(values)))))
+
+
 @without_test_values
-def _node_function(approx, node, replacements):
+def _node_function(approx, node, replacements, of_noise=True):
     eps = [g.symbolic_initial.type("eps") for g in approx.groups]
-    z = [substitute(g.transform(e), replacements) for g, e in zip(approx.groups, eps)]
+    z = [substitute(g.transform(e), replacements) for g, e in zip(approx.groups, eps)] if of_noise else eps
     return compile_function(eps, approx.evaluate(substitute(node, replacements), z, batched=True), name="expectation")
 
 

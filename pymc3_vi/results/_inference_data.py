@@ -39,8 +39,9 @@ def to_inference_data(
     posterior_predictive : bool or dict
         Whether to draw observed values as well, one for every draw, all rows of minibatches; or such draws,
         {name: array (draws, ...)}.
-    correct : {None, 'psis'}
-        With 'psis', the draws are importance-resampled, as in ``approx.sample``.
+    correct : {None, 'psis', 'hmc'} or correction
+        With 'psis', the draws are importance-resampled, as in ``approx.sample``; with 'hmc' (or
+        :class:`pymc3_vi.HMC`), they are those of chains that begin at q.
     random_seed : int, optional
 
     Returns
@@ -49,8 +50,8 @@ def to_inference_data(
         With the groups
 
         - ``posterior`` (1, draws, ...): free variables and deterministics.  Attributes: ``method``, ``approximation``,
-          ``n`` (steps), ``seed`` (of the fit), ``draws_seed``, ``correct``, ``khat``, ``khat_threshold``, and the
-          versions of all packages;
+          ``n`` (steps), ``seed`` (of the fit), ``draws_seed``, ``correct``, ``khat``, ``khat_threshold``,
+          ``nested_rhat`` (of draws of chains, the largest), and the versions of all packages;
         - ``sample_stats`` (1, draws): ``logp`` and ``logq``, the log densities at the draws, and ``weights``,
           Pareto-smoothed importance weights with sum 1 (all equal for corrected draws and for particles, which have no
           ``logq``);
@@ -67,6 +68,8 @@ def to_inference_data(
     -----
     UnreliableWeightsWarning
         With ``correct='psis'``, when k-hat is above its threshold.
+    UnconvergedChainsWarning
+        With ``correct='hmc'``, when chains have not converged.
     UserWarning
         If data come from a generator, so that there is no log-likelihood of all of them; or if data have changed since
         the fit (``pm.set_data``): draws and predictions are for the new data, and what would compare the fit with data
@@ -125,9 +128,10 @@ def _attributes(approx, found, random_seed):
         "n": len(approx.hist),
         "seed": _plain(approx.groups[0].seeds.entropy),
         "draws_seed": "" if random_seed is None else _plain(random_seed),
-        "correct": "psis" if found.corrected else "",
+        "correct": "" if not found.corrected else "psis" if found.points is None else "hmc",
         "khat": found.khat,
         "khat_threshold": float("nan") if found.weights is None else found.weights.threshold,
+        **({} if found.points is None else {"nested_rhat": float(np.max(found.points.nested_rhat))}),
         "versions": json.dumps(versions),
     }
 

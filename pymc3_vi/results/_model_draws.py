@@ -4,13 +4,15 @@ import warnings
 from collections import OrderedDict
 
 import numpy as np
+import theano.tensor as tt
 
 from ..compiler import compile_function, without_test_values
+from ..core import CORRECTIONS, find_correction
 from ..diagnostics import ImportanceWeights, changed_data, check_data, draws_in_memory, noise_of, psis_resample
 from ..errors import ExplicitInferenceError, VariationalInferenceError
 from ..graph import substitute
 from ..model import full_data, is_streamed, pointwise_logp
-from ..validation import check_positive_int, require
+from ..validation import check_positive_int
 
 __all__ = ["ModelDraws"]
 
@@ -25,7 +27,7 @@ class ModelDraws:
     caller : str
         Whose parameters error messages speak of.
     log_likelihood : bool
-    correct : {None, 'psis'}
+    correct : {None, 'psis', 'hmc'} or correction
     random_seed : int, optional
 
     Attributes
@@ -35,29 +37,36 @@ class ModelDraws:
     log_likelihood : dict
         Name of an observed variable -> log-likelihood of its values, (s, ...), not scaled by ``total_size``.
     logp, logq : ndarray (s,)
-        `logq` is None where the approximation does not define it.
+        `logq` is None where the approximation does not define it, and for draws of chains.
     weights : ImportanceWeights or None
         Of the draws from q; with ``correct='psis'`` those of the draws that these were picked from.
     other_data : bool
         Whether the data are not those of the fit: there are then no densities, weights and log-likelihoods.
+    points : CorrectedPoints or None
+        Where the draws are neither q's nor picked from them.
     generator : numpy.random.Generator
         Where the draws came from, for what else is random.
     """
 
     def __init__(self, approx, draws, caller, log_likelihood=False, correct=None, random_seed=None):
         self.draws = check_positive_int(draws, "draws", caller)
-        require(correct in (None, "psis"), ValueError, "correct", caller, "'psis' or None", correct)
-        self.corrected = correct is not None
+        correction = find_correction(correct, caller)
+        self.corrected = correction is not None
+        self.points = None
         self.title = approx.title
         self.generator = approx.generator(random_seed)
         self.other_data = other_data = _other_data(approx, self.corrected)
         with_data = bool(log_likelihood) and not other_data and not _unavailable(approx)
         names = [v.name for v in approx.view.unobserved(include_transformed=False)]
         observed = [v.name for v in approx.view.observed] if with_data else []
-        function = _result_function(approx, tuple(names), with_data, not other_data)
         picked, self.weights = None, None
-        if self.corrected:
+        if correction is CORRECTIONS.get("psis"):
             picked, self.weights = psis_resample(approx, self.draws, self.generator)
+        elif self.corrected:
+            self.points = correction(approx, self.draws, self.generator)
+            self.points.warn("the corrected results", stacklevel=4)
+            picked = self.points.parts(approx)
+        function = _result_function(approx, tuple(names), with_data, not other_data, self.points is None)
         size = approx.draws_per_call(draws, [approx.view.model.named_vars[name] for name in names])
         if not other_data:
             size = draws_in_memory(approx, draws)
@@ -66,7 +75,8 @@ class ModelDraws:
         self.logp = self.logq = None
         if not other_data:
             self.logp = np.asarray(arrays.pop(0), dtype="float64")
-            self.logq = np.asarray(arrays.pop(0), dtype="float64") if approx.has_logq else None
+        if not other_data and approx.has_logq and self.points is None:
+            self.logq = np.asarray(arrays.pop(0), dtype="float64")
         self.values = OrderedDict(zip(names, arrays))
         self.log_likelihood = OrderedDict(zip(observed, arrays[len(names) :]))
         if self.logq is not None and not self.corrected:
@@ -143,25 +153,31 @@ def _chunks(approx, draws, size, generator, picked):
             yield [array[begin : begin + size] for array in picked]
 
 
-def _result_function(approx, names, with_data, with_densities):
-    """Compiled function noise -> log p, log q, variables, log-likelihoods; compiled once per approximation."""
+def _result_function(approx, names, with_data, with_densities, of_noise):
+    """Compiled function noise (or z) -> log p, log q, variables, log-likelihoods; compiled once per approximation."""
     cache = approx.__dict__.setdefault("_cache", {}).setdefault("result_function", {})
-    key = (names, with_data, with_densities)
+    key = (names, with_data, with_densities, of_noise)
     if key not in cache:
         cache[key] = _compile(approx, *key)
     return cache[key]
 
 
 @without_test_values
-def _compile(approx, names, with_data, with_densities):
+def _compile(approx, names, with_data, with_densities, of_noise):
     replacements = full_data(approx.view)
     eps = [group.symbolic_initial.type("eps") for group in approx.groups]
-    terms = approx.terms(eps, batched=True, replacements=replacements)
+    if of_noise:
+        terms = approx.terms(eps, batched=True, replacements=replacements)
+        z, densities = terms.z, [terms.sized_varlogp + terms.sized_datalogp]
+        if approx.has_logq:
+            densities.append(terms.sized_logq)
+    else:
+        logp = substitute([approx.view.varlogp(), approx.view.datalogp()], replacements)
+        z, densities = eps, [tt.add(*approx.evaluate(logp, eps, batched=True))]
     nodes = [approx.view.model.named_vars[name] for name in names]
     if with_data:
         nodes += list(pointwise_logp(approx.view).values())
-    densities = [terms.sized_varlogp + terms.sized_datalogp] if with_densities else []
-    if with_densities and approx.has_logq:
-        densities.append(terms.sized_logq)
-    nodes = approx.evaluate(substitute(nodes, replacements), terms.z, batched=True)
+    if not with_densities:
+        densities = []
+    nodes = approx.evaluate(substitute(nodes, replacements), z, batched=True)
     return compile_function(eps, densities + nodes, name="results")

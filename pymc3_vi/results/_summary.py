@@ -7,10 +7,11 @@ import arviz as az
 import numpy as np
 import pandas as pd
 
+from ..core import CORRECTIONS, find_correction
 from ..diagnostics import CORRECT, check_data, diagnose, warn_if_unreliable
 from ..errors import UnknownNameError, VariationalInferenceError
 from ..model import model_coords, variable_dims
-from ..validation import check_number, check_positive_int, did_you_mean, require
+from ..validation import check_number, check_positive_int, did_you_mean
 from ._model_draws import ModelDraws
 
 __all__ = ["Summary", "summary"]
@@ -46,7 +47,7 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
               \mathrm{se}(\hat\sigma)^2
               = \sum_s w_s^2 \left[\frac{(f_s - \hat\mu)^2 - \hat\sigma^2}{2 \hat\sigma}\right]^2
 
-    with w = 1 / draws, or Pareto-smoothed importance weights.
+    with w = 1 / draws, or Pareto-smoothed importance weights; errors of draws of chains sum over each chain first.
 
     Parameters
     ----------
@@ -56,9 +57,10 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
         Default: all free variables and deterministics.
     hdi_prob : float
         Probability inside the interval.
-    correct : {None, 'psis'}
+    correct : {None, 'psis', 'hmc'} or correction
         With 'psis', draws are weighted, so that the table is that of the posterior as long as k-hat is below its
-        threshold; else it is that of the approximation.
+        threshold; with 'hmc' (or :class:`pymc3_vi.HMC`), draws are those of chains that begin at q and end at the
+        posterior; else it is that of the approximation.
     round_to : int or None
         Decimals; None keeps all.
     random_seed : int, optional
@@ -80,19 +82,22 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
     -----
     UnreliableWeightsWarning
         With ``correct='psis'``, when the weights cannot be relied on.
+    UnconvergedChainsWarning
+        With ``correct='hmc'``, when chains have not converged.
     """
     draws = check_positive_int(draws, "draws", "summary", minimum=100)
     hdi_prob = check_number(hdi_prob, "hdi_prob", "summary", low=0, high=1, low_open=True)
-    require(correct in (None, "psis"), ValueError, "correct", "summary", "'psis' or None", correct)
+    correction = find_correction(correct, "summary")
     if round_to is not None:
         round_to = check_positive_int(round_to, "round_to", "summary", minimum=0)
     if correct is not None:
         check_data(approx)
-    found = ModelDraws(approx, draws, "summary", random_seed=random_seed)
+    by_weights = correction is CORRECTIONS.get("psis")
+    found = ModelDraws(approx, draws, "summary", correct=None if by_weights else correct, random_seed=random_seed)
     names = _names(found, var_names)
-    diagnosis, note = _verdict(approx, correct, random_seed)
+    diagnosis, note = _verdict(approx, correction, found, random_seed)
     weights, index = np.full(draws, 1.0 / draws), slice(None)
-    if correct is not None:
+    if by_weights:
         found.require_weights("summary")
         if diagnosis is not None:
             warn_if_unreliable(diagnosis, "the corrected results", stacklevel=3)
@@ -100,7 +105,7 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
         index = found.weights.resample(draws, found.generator)
     columns = ["mean", "sd"] + [f"hdi_{100 * p:g}%" for p in ((1 - hdi_prob) / 2, (1 + hdi_prob) / 2)]
     columns += ["mcse_mean", "mcse_sd"]
-    rows = [_moments(found.values[name], weights, index, hdi_prob) for name in names]
+    rows = [_moments(found.values[name], weights, index, hdi_prob, found.points) for name in names]
     labels = [label for name in names for label in _labels(approx.view, name, found.values[name].shape[1:])]
     values = np.concatenate(rows) if round_to is None else np.concatenate(rows).round(round_to)
     table = Summary(values, index=labels, columns=columns)
@@ -108,17 +113,22 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
     return table
 
 
-def _moments(draws, weights, index, hdi_prob):
+def _moments(draws, weights, index, hdi_prob, points):
     """Rows of the table for one variable with draws (s, ...)."""
     draws = np.asarray(draws, dtype="float64").reshape(len(draws), -1)
     mean = weights @ draws
     centered = draws - mean
     variance = weights @ centered**2
     sd = np.sqrt(variance)
-    mean_error = np.sqrt(weights**2 @ centered**2)
-    sd_error = np.sqrt(weights**2 @ (centered**2 - variance) ** 2) / (2 * np.maximum(sd, np.finfo("float64").tiny))
+
+    def error(values):
+        if points is not None:
+            return points.error(weights[:, None] * values)
+        return np.sqrt(weights**2 @ values**2)
+
+    sd_error = error(centered**2 - variance) / (2 * np.maximum(sd, np.finfo("float64").tiny))
     interval = az.hdi(draws[index][None], hdi_prob=hdi_prob).reshape(-1, 2)
-    return np.column_stack([mean, sd, interval, mean_error, sd_error])
+    return np.column_stack([mean, sd, interval, error(centered), sd_error])
 
 
 def _labels(view, name, shape):
@@ -130,14 +140,16 @@ def _labels(view, name, shape):
     return [f"{name}[{', '.join(map(str, entry))}]" for entry in itertools.product(*axes)]
 
 
-def _verdict(approx, correct, random_seed):
+def _verdict(approx, correction, found, random_seed):
     """Diagnosis and the note that is printed below the table."""
     try:
         report = diagnose(approx, random_seed=random_seed)
     except VariationalInferenceError as error:
         return None, f"No diagnosis: {error}"
     khat = "" if report.khat is None else f"k-hat {report.khat:.2f} (usable below {report.threshold:.2f}). "
-    if correct is not None:
+    if found.points is not None:
+        return report, found.points.note()
+    if correction is not None:
         return report, f"Importance-corrected. {khat}{'' if report.usable else report.sentence}".rstrip()
     hint = " summary(correct='psis') tabulates them." if report.verdict == CORRECT else ""
     return report, f"{khat}{report.sentence}{hint}"

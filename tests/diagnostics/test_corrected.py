@@ -62,7 +62,7 @@ def test_plain_expectation_is_that_of_the_approximation(conjugate, biased):
 def test_expectation_refuses_what_it_does_not_know(biased):
     with pytest.raises(UnknownNameError, match="no variable 'muu'. Did you mean 'mu'"):
         biased.expectation("muu")
-    with pytest.raises(ValueError, match="'correct' parameter of expectation must be 'psis' or None. Got 'is'"):
+    with pytest.raises(UnknownNameError, match="Unknown correction of draws 'is'"):
         biased.expectation("mu", correct="is")
 
 

@@ -15,6 +15,7 @@ def test_results(capsys):
     large = names["large"]
     assert large.value == pytest.approx(0.249, abs=4 * large.error + 0.01)
     assert np.mean(names["trace"]["tau"] > 5) == pytest.approx(0.249, abs=0.06)
+    assert np.mean(names["exact"]["tau"] > 5) == pytest.approx(0.249, abs=0.06)
     assert names["in_school_a"].dims == ("chain", "draw") and names["first_advice"].startswith("a richer family")
     assert set(names["idata"].groups()) >= {"posterior", "posterior_predictive", "log_likelihood", "observed_data"}
     assert set(names["table"].index) == {"partial pooling", "the same from InferenceData"}

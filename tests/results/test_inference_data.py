@@ -5,7 +5,7 @@ import warnings
 
 import pymc3_vi
 from pymc3_vi.diagnostics import ImportanceWeights
-from pymc3_vi.errors import ExplicitInferenceError, UnreliableWeightsWarning
+from pymc3_vi.errors import ExplicitInferenceError, UnknownNameError, UnreliableWeightsWarning
 
 import arviz as az
 import numpy as np
@@ -176,7 +176,7 @@ def test_streamed_data_have_no_log_likelihood(model_fast):
 def test_bad_arguments(biased):
     with pytest.raises(ValueError, match="'draws' parameter of to_inference_data must be an integer of at least 1"):
         biased.to_inference_data(0)
-    with pytest.raises(ValueError, match="'correct' parameter of to_inference_data must be 'psis' or None. Got 'is'"):
+    with pytest.raises(UnknownNameError, match="Unknown correction of draws 'is'"):
         biased.to_inference_data(10, correct="is")
     with pytest.raises(TypeError, match="'posterior_predictive' parameter .* must be True, False or a dict of draws"):
         biased.to_inference_data(10, posterior_predictive="yes")

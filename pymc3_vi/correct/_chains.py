@@ -1,0 +1,122 @@
+"""Many Hamiltonian chains that move together, one batched call of log p a leapfrog step."""
+
+from types import MappingProxyType
+
+import numpy as np
+
+__all__ = ["Chains", "Sweep"]
+
+#: Standard deviation of the logarithm of a chain's step in a sweep: lengths of trajectories differ between chains, so
+#: that no period of the target can hide.
+STEP_SPREAD = 0.25
+#: Share of the chains whose steps are this much shorter in a sweep: narrow places are entered and left.
+SHORT_SHARE, SHORTER = 0.2, 0.2
+#: Loss of energy beyond which a trajectory is called divergent: a step was too long for the place, not just inexact.
+DIVERGENT = 30.0
+
+
+class Sweep:
+    """What one sweep did.
+
+    Attributes
+    ----------
+    accept : ndarray (c,)
+        Acceptance probability of every chain.
+    divergent : ndarray (c,) of bool
+        Whose trajectory diverged.
+    """
+
+    def __init__(self, accept, divergent):
+        self.accept, self.divergent = accept, divergent
+
+
+class Chains:
+    """State of c chains: positions, log densities and gradients.
+
+    Parameters
+    ----------
+    target : Target
+    x : ndarray (c, d)
+        Starts, where log p is finite.
+
+    Attributes
+    ----------
+    x, grad : ndarray (c, d)
+    logp : ndarray (c,)
+    """
+
+    def __init__(self, target, x):
+        self.target = target
+        self._state = (np.array(x),) + target(x)
+
+    x = property(lambda self: self._state[0])
+    logp = property(lambda self: self._state[1])
+    grad = property(lambda self: self._state[2])
+
+    def sweep(self, step, steps, generator, watch=MappingProxyType({})):
+        """Move every chain by one trajectory of `steps` leapfrog steps of about `step`.
+
+        Parameters
+        ----------
+        step : float
+        steps : int
+        generator : numpy.random.Generator
+        watch : dict, optional
+            Step k -> function ``(x, accept)``, called after this leapfrog step with the positions and the probability
+            that a trajectory that ended there would be accepted.
+
+        Returns
+        -------
+        Sweep
+        """
+        c, d = self.x.shape
+        momentum = generator.standard_normal((c, d))
+        h = step * np.exp(STEP_SPREAD * generator.standard_normal(c))
+        h = np.where(generator.random(c) < SHORT_SHARE, SHORTER * h, h)[:, None]
+        uniform = generator.random(c)
+        energy = self.logp - 0.5 * np.einsum("cd,cd->c", momentum, momentum)
+        x, logp, grad = self.x, self.logp, self.grad
+        momentum = momentum + 0.5 * h * grad
+        with np.errstate(all="ignore"):
+            for k in range(1, steps + 1):
+                x = x + h * momentum
+                logp, grad = self.target(x)
+                if k == steps or k in watch:
+                    ended = momentum + 0.5 * h * grad
+                    change = logp - 0.5 * np.einsum("cd,cd->c", ended, ended) - energy
+                    accept = np.where(np.isfinite(change), np.exp(np.minimum(change, 0.0)), 0.0)
+                    if k in watch:
+                        watch[k](x, accept)
+                momentum = momentum + h * grad
+        moved = uniform < accept
+        # One assignment, so that Ctrl-C cannot part a point from its density.
+        self._state = (
+            np.where(moved[:, None], x, self.x),
+            np.where(moved, logp, self.logp),
+            np.where(moved[:, None], grad, self.grad),
+        )
+        return Sweep(accept, ~(change > -DIVERGENT))
+
+    def stretch(self, location, scale, others=()):
+        """Go on in coordinates y with x = location + scale y, see :meth:`Target.stretched`.
+
+        Parameters
+        ----------
+        others : list of (x, grad)
+            Further points.
+
+        Returns
+        -------
+        list of (y, grad)
+            The further points in the new coordinates.
+        """
+        old = self.target
+        new = old.stretched(location, scale)
+
+        def moved(x, grad):
+            return new.coordinates(old.points(x)), grad @ scale if scale.ndim == 2 else grad * scale
+
+        x, grad = moved(self.x, self.grad)
+        others = [moved(*pair) for pair in others]
+        self.target, self._state = new, (x, self.logp, grad)
+        return others

@@ -1,0 +1,168 @@
+"""``correct='hmc'``: draws from the posterior itself."""
+
+import time
+import warnings
+
+import numpy as np
+from fastprogress.fastprogress import progress_bar
+
+from ..core import CORRECTIONS, CorrectedPoints
+from ..diagnostics import check_data, coordinate_labels, point_density
+from ..errors import UnconvergedChainsWarning
+from ..validation import check_number
+from ._hmc import MOST_STEPS, TOLERANCE, run_chains
+
+__all__ = ["HMC", "ChainDraws"]
+
+#: Most names of variables in a message.
+NAMES = 6
+
+
+class ChainDraws(CorrectedPoints):
+    """Draws picked from many chains, and what is known of the chains.
+
+    Attributes
+    ----------
+    z, chains
+        See :class:`CorrectedPoints`.
+    run : Run
+        All draws of all chains, nested R-hat and Monte Carlo errors of every unconstrained coordinate.
+    labels : list of str
+        Names of the coordinates.
+    """
+
+    def __init__(self, run, labels, draws, generator):
+        sweeps, chains = run.draws.shape[:2]
+        # Every sweep in an order of its own, so that no chain is preferred by the stride.
+        order = np.concatenate([t * chains + generator.permutation(chains) for t in range(sweeps)])
+        picked = order[((np.arange(draws) + generator.random()) * (len(order) / draws)).astype(int)]
+        picked = generator.permutation(picked)
+        super().__init__(run.draws.reshape(-1, run.draws.shape[-1])[picked], picked % chains)
+        self.run, self.labels = run, labels
+
+    @property
+    def nested_rhat(self):
+        """Nested R-hat of every unconstrained coordinate (d,)."""
+        return self.run.nested_rhat
+
+    @property
+    def reliable(self):
+        """Whether nothing is wrong with the chains."""
+        return not self.run.flaws()
+
+    def complaints(self):
+        """What is wrong, in sentences with the names of variables."""
+        return [f"{why} ({_names([self.labels[i] for i in where])})" for why, where in self.run.flaws().items()]
+
+    def note(self):
+        """What a table made of the draws says below it."""
+        run = self.run
+        chains, errors = run.draws.shape[1], np.maximum(run.errors.mean_error, run.errors.sd_error) / run.errors.sd
+        text = (
+            f"Draws of {chains} Hamiltonian chains: nested R-hat {run.nested_rhat.max():.3f}, "
+            f"Monte Carlo errors at most {errors.max():.3f} sd."
+        )
+        return " ".join([text] + [f"Not reliable: {complaint}." for complaint in self.complaints()])
+
+    def warn(self, what, stacklevel):
+        """Warn with an UnconvergedChainsWarning when the draws cannot be relied on."""
+        complaints = self.complaints()
+        if complaints:
+            ends = {"budget": " The budget was spent.", "interrupted": " The chains were interrupted."}
+            warnings.warn(
+                f"Do not rely on {what}: {'; '.join(complaints)}.{ends.get(self.run.ended, '')} Reparameterise (e.g. "
+                "non-centred), fit a richer family, or compare with pm.sample().",
+                UnconvergedChainsWarning,
+                stacklevel=stacklevel,
+            )
+
+
+def _names(names):
+    return ", ".join(names[:NAMES]) + (f" and {len(names) - NAMES} more" if len(names) > NAMES else "")
+
+
+class HMC:
+    r"""Corrects draws from q by many short Hamiltonian chains, which end at the posterior or say that they do not.
+
+    256 chains start at 16 draws from q, picked by tempered importance weights, and move together, one batched call of
+    log p and its gradient for all of them.  Their positions and gradients give the coordinates in which they move
+    (whatever q's family), the step size, and the length of the trajectories; then they go on until nested R-hat of
+    every unconstrained coordinate is below 1.01, no mean drifts, and Monte Carlo errors are below `tolerance`.
+
+    Parameters
+    ----------
+    tolerance : float
+        Monte Carlo error of every mean in its standard deviation, and relative error of every standard deviation, to
+        stop at.
+    budget : float, optional
+        Seconds after which chains stop whether they have converged or not; the compiling of log p does not count.
+        Results then depend on the speed of the machine.
+    progressbar : bool, optional
+        Default: a bar that comes after three seconds.
+
+    Examples
+    --------
+    >>> trace = approx.sample(1000, correct="hmc")  # doctest: +SKIP
+    >>> trace = approx.sample(1000, correct=pymc3_vi.HMC(tolerance=0.01, budget=60))  # doctest: +SKIP
+
+    Notes
+    -----
+    Ctrl-C ends the chains and keeps their draws, once the first warm-up is over.
+
+    References
+    ----------
+    Hoffman, Radul, Sountsov: An Adaptive MCMC Scheme for Setting Trajectory Lengths in Hamiltonian Monte Carlo, AISTATS
+    2021.  Margossian et al.: Nested R-hat, Bayesian Analysis 2024.  Seyboldt, Carlson, Carpenter: Preconditioning
+    Hamiltonian Monte Carlo by minimizing Fisher Divergence.
+    """
+
+    def __init__(self, tolerance=TOLERANCE, budget=None, progressbar=None):
+        self.tolerance = check_number(tolerance, "tolerance", "HMC", low=0, low_open=True)
+        self.budget = None if budget is None else check_number(budget, "budget", "HMC", low=0, low_open=True)
+        self.progressbar = progressbar
+
+    def __call__(self, approx, draws, generator):
+        """:class:`ChainDraws` that begin at `approx`."""
+        check_data(approx)
+        density = point_density(approx)
+        density.compile_slopes()
+        bar = _Bar(self.progressbar)
+        try:
+            run = run_chains(
+                approx, lambda z: density.slopes(z, in_cache=True), draws, generator, self.tolerance, self.budget, bar
+            )
+        finally:
+            bar.close()
+        return ChainDraws(run, coordinate_labels(approx), draws, generator)
+
+    def __repr__(self):
+        return f"HMC(tolerance={self.tolerance}, budget={self.budget})"
+
+
+class _Bar:
+    """Progress of the chains towards the most steps that they may take."""
+
+    WAIT, BETWEEN = 3.0, 0.25
+
+    def __init__(self, display):
+        self.display, self.bar = display, None
+        self.last = time.perf_counter()
+
+    def __call__(self, sampler):
+        wait = 0 if self.display else self.WAIT
+        now = time.perf_counter()
+        if self.display is False or now - self.last < (self.BETWEEN if self.bar else wait):
+            return
+        self.last = now
+        if self.bar is None:
+            self.bar = progress_bar(range(MOST_STEPS))
+            self.bar.update(0)
+        self.bar.comment = f"chains: {sampler.sweeps} sweeps"
+        self.bar.update(min(sampler.steps, MOST_STEPS - 1))
+
+    def close(self):
+        if self.bar is not None:
+            self.bar.on_interrupt()
+
+
+CORRECTIONS.register("hmc", HMC())

@@ -1,0 +1,221 @@
+"""Many short Hamiltonian chains from a fitted approximation to the posterior."""
+
+import time
+
+import numpy as np
+
+from ..errors import VariationalInferenceError
+from ._chains import Chains
+from ._convergence import chain_errors, nested_rhat
+from ._metric import fisher_scale
+from ._starts import start_from
+from ._target import Target
+from ._tuning import Length, StepSize
+
+__all__ = ["Run", "run_chains", "TOLERANCE"]
+
+#: Chains, and the superchains that they are in: those of one begin at the same point.
+CHAINS, SUPERCHAINS = 256, 16
+#: Monte Carlo errors at which the chains stop: of means in sds, and of sds relative.
+TOLERANCE = 0.04
+#: Nested R-hat up to which chains have forgotten where they began.
+LARGEST_RHAT = 1.01
+#: Change of a mean between the halves of the sweeps that counts as drift: in standard errors, and in sds.
+DRIFT_SCORE, DRIFT = 4.0, 0.05
+#: Share of divergent trajectories beyond which there are places that the chains cannot enter.
+MOST_DIVERGENT = 0.004
+#: Sweeps of the first warm-up, of sampling before the first look, and at least between looks.
+WARM_UP, FIRST_LOOK, BETWEEN_LOOKS = 40, 12, 8
+#: What stuck chains count for in the warm-ups, each of which is twice as long as the one before (see StepSize).
+ROUNDS = (0.1, 0.05, 0.02, 0.02)
+#: Sweeps of sampling for every sweep of the last warm-up, after which it is better to tune again.
+SAMPLING = 4
+#: Sweeps of a warm-up after which the coordinates are changed, as fractions of its length.
+UPDATES = (0.025, 0.05, 0.075, 0.125, 0.2, 0.3, 0.4, 0.55, 0.75)
+#: Leapfrog steps of a trajectory at most, and of the whole run.
+LONGEST, MOST_STEPS = 512, 20_000
+
+REMEMBERS = "chains still remember where they began"
+DRIFTS = "means still drift"
+DIVERGES = "trajectories diverge, so places that the chains cannot enter may be missing"
+LARGE_ERRORS = "Monte Carlo errors are too large"
+
+
+class Run:
+    """What the chains found.
+
+    Attributes
+    ----------
+    draws : ndarray (n, c, d)
+        On the unconstrained scale, sweep by sweep; chains of a superchain are next to each other.
+    logp : ndarray (n, c)
+    nested_rhat : ndarray (d,)
+    errors : Errors
+    step, length : float
+        Step size and time of integration in the chains' coordinates.
+    acceptance, divergent : float
+        Mean acceptance probability, and share of divergent trajectories, while sampling.
+    sweeps, steps, evaluations : int
+        Of everything, warm-up included.
+    ended : {'converged', 'steps', 'budget', 'interrupted'}
+    seconds : float
+    tolerance : float
+    """
+
+    def __init__(self, sampler, kept, tolerance):
+        self.draws, self.logp, accept, diverged = (np.array(part) for part in zip(*kept))
+        self.acceptance, self.divergent = float(accept.mean()), float(diverged.mean())
+        self.nested_rhat = nested_rhat(self.draws, sampler.superchains)
+        self.errors = chain_errors(self.draws)
+        self.step, self.length = sampler.step.settled, sampler.length.now
+        self.sweeps, self.steps = sampler.sweeps, sampler.steps
+        self.evaluations = sampler.chains.target.evaluations
+        self.tolerance = tolerance
+        self._where_diverged = self._displacement(diverged)
+
+    def _displacement(self, diverged):
+        """How far (d,) from the mean trajectories diverged: t statistics."""
+        if not diverged.any():
+            return np.zeros(self.draws.shape[-1])
+        away = np.abs(self.draws[diverged].mean(axis=0) - self.errors.mean) / self.errors.sd
+        return away * np.sqrt(diverged.sum())
+
+    def flaws(self):
+        """What is wrong: dict of reason to the coordinates concerned; empty when the draws can be relied on."""
+        e, found = self.errors, {}
+        found[REMEMBERS] = self.nested_rhat > LARGEST_RHAT
+        found[DRIFTS] = (e.drift_score > DRIFT_SCORE) & (e.drift > DRIFT)
+        found[LARGE_ERRORS] = np.maximum(e.mean_error, e.sd_error) > self.tolerance * e.sd
+        if self.divergent > MOST_DIVERGENT:
+            found[DIVERGES] = self._where_diverged >= 0.5 * self._where_diverged.max()
+        return {why: np.flatnonzero(bad) for why, bad in found.items() if bad.any()}
+
+
+class _Sampler:
+    """Chains with their tuning, and the count of what they may still do."""
+
+    def __init__(self, target, starts, generator, seconds, tell):
+        self.superchains = len(starts)
+        self.chains = Chains(target, target.coordinates(np.repeat(starts, CHAINS // self.superchains, axis=0)))
+        self.generator, self.seconds, self.tell = generator, seconds, tell
+        self.step = StepSize(min(1.0, 1.2 * target.d**-0.25))
+        self.length = Length(target.d)
+        self.sweeps = self.steps = 0
+        self.began = time.perf_counter()
+
+    def spent(self):
+        """Why no more sweeps are allowed, or None."""
+        if self.steps >= MOST_STEPS:
+            return "steps"
+        if self.seconds is not None and time.perf_counter() - self.began > self.seconds:
+            return "budget"
+        return None
+
+    def can_begin_anew(self):
+        """Whether what is left allows another round, which takes some three times as long as all before."""
+        return 4 * self.steps <= MOST_STEPS
+
+    def _move(self, step, longest, watched):
+        steps = int(np.clip(np.ceil(longest * self.generator.uniform(0.5, 1.0) / step), 1, LONGEST))
+        watch = self.length.watch(self.chains, step, steps) if watched else {}
+        sweep = self.chains.sweep(step, steps, self.generator, watch)
+        self.sweeps += 1
+        self.steps += steps
+        self.tell(self)
+        return sweep
+
+    def warm_up(self, sweeps, stuck):
+        """Tune step, length and coordinates."""
+        changes = {max(1, int(round(f * sweeps))) for f in UPDATES}
+        self.step.stuck = stuck
+        recent = []
+        for t in range(1, sweeps + 1):
+            if self.spent():
+                return
+            step = self.step.now
+            # Beyond the present length, to see whether a longer one is better.
+            sweep = self._move(step, 1.3 * self.length.now, True)
+            self.step.update(sweep.accept)
+            self.length.update(step)
+            recent.append((self.chains.x, self.chains.grad))
+            if t in changes:
+                recent = recent[-max(1, len(recent) // 2) :]
+                points = (np.concatenate(part) for part in zip(*recent))
+                recent = self.chains.stretch(*fisher_scale(*points, self.chains.target.is_dense), recent)
+                self.step.again()
+
+    def sweep(self):
+        """Points, log densities, acceptance and divergence of a sweep with everything held fixed."""
+        sweep = self._move(self.step.settled, self.length.now, False)
+        return self.chains.target.points(self.chains.x), self.chains.logp, sweep.accept, sweep.divergent
+
+
+def run_chains(approx, slopes, draws, generator, tolerance=TOLERANCE, seconds=None, tell=lambda sampler: None):
+    """Chains from `approx` until they have converged, or may go on no longer.
+
+    Parameters
+    ----------
+    approx : Approximation
+    slopes : callable
+        Points z (n, d) -> log p (n,), gradients (n, d).
+    draws : int
+        Least number of draws to keep.
+    generator : numpy.random.Generator
+    tolerance : float
+        Monte Carlo error of every mean, in its sd, and relative of every sd, to stop at.
+    seconds : float, optional
+        After which to stop in any case.
+    tell : callable
+        Called with the sampler after every sweep.
+
+    Returns
+    -------
+    Run
+    """
+    start = start_from(approx, slopes, SUPERCHAINS, generator)
+    if not len(start.z):
+        raise VariationalInferenceError(
+            "No draw of the approximation has a finite log density, so there is nowhere to begin. "
+            "Fit again from another start."
+        )
+    sampler = _Sampler(Target(slopes, start.location, start.scale), start.z, generator, seconds, tell)
+    kept = []
+    try:
+        for number, stuck in enumerate(ROUNDS):
+            run = _round(sampler, kept, WARM_UP * 2**number, stuck, draws, tolerance)
+            if not run.flaws() or sampler.spent():
+                break
+        run.ended = "converged" if not run.flaws() else sampler.spent() or "steps"
+    except KeyboardInterrupt:
+        if not kept:
+            raise
+        run = Run(sampler, kept, tolerance)
+        run.ended = "interrupted"
+    run.seconds = time.perf_counter() - sampler.began
+    return run
+
+
+def _round(sampler, kept, warm_up, stuck, draws, tolerance):
+    """Tune, then sample until nothing is wrong or it is better to tune again; the sweeps kept begin anew."""
+    if not kept or not sampler.spent():
+        sampler.warm_up(warm_up, stuck)
+        del kept[:]
+    wanted = FIRST_LOOK
+    while True:
+        while len(kept) < wanted and not (kept and sampler.spent()):
+            kept.append(sampler.sweep())
+        run = Run(sampler, kept, tolerance)
+        flaws = set(run.flaws())
+        if flaws and sampler.spent():
+            break
+        enough = warm_up * SAMPLING / (1 if flaws <= {LARGE_ERRORS} else 4)
+        if flaws and len(kept) >= enough and sampler.can_begin_anew():
+            return run
+        if not flaws and len(kept) * CHAINS >= draws:
+            return run
+        if sampler.spent():
+            break
+        wanted = len(kept) + max(BETWEEN_LOOKS, len(kept) // 4)
+    while len(kept) * CHAINS < draws:
+        kept.append(sampler.sweep())
+    return Run(sampler, kept, tolerance)
