@@ -7,7 +7,8 @@ import platform
 from theano import config
 
 from ._blas import blas_threads
-from ._cxx_modules import CompileError, active_cxx, cache_dir, cached_files, compiler_version
+from ._cxx_modules import CompileError, active_cxx, compiler_version
+from ._module_files import cache_dir, cached_files
 from .ops._threads import thread_count
 
 __all__ = ["clear_cache", "show_config"]
@@ -34,7 +35,7 @@ def _compiler():
 
 def _sizes():
     sizes = []
-    for path in cached_files():
+    for path in cached_files(cache_dir()):
         try:
             sizes.append(os.path.getsize(path))
         except OSError:  # another process has just removed it
@@ -92,7 +93,7 @@ def clear_cache():
         Number of files removed.
     """
     removed = 0
-    for path in cached_files():
+    for path in cached_files(cache_dir()):
         try:
             os.unlink(path)
             removed += 1

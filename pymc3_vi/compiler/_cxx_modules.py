@@ -1,23 +1,18 @@
 """One g++ call for one source, and a cache of what it made.
 
-A shared object is named after a hash of everything that it depends on: source, command line, compiler version, Python
-and NumPy.  It is written under a temporary name and renamed, so that any number of processes may compile the same
-source at once without a lock: the last one wins, and all of them wrote the same thing.
+A module is named after a hash of everything that it depends on: source, command line, compiler version, Python and
+NumPy.
 """
 
-import atexit
 import contextlib
-import glob
 import hashlib
 import importlib.machinery
 import importlib.util
 import logging
 import os
 import platform
-import shutil
 import subprocess
 import sys
-import sysconfig
 import tempfile
 import threading
 
@@ -26,12 +21,11 @@ from theano.configdefaults import config, gcc_version_str
 from theano.link.c import cmodule
 
 from ._flags import flags, process_value
+from ._module_files import cache_dir, find_module, put_module, temporary_path
 
 __all__ = [
     "CompileError",
     "active_cxx",
-    "cache_dir",
-    "cached_files",
     "compile_count",
     "compile_module",
     "compiler_version",
@@ -49,7 +43,6 @@ OPTIMIZATION = ("-O1", "-fexpensive-optimizations")
 _lock = threading.Lock()
 _modules = {}
 _versions = {config.cxx: gcc_version_str} if config.cxx else {}
-_temporary = []
 _state = {"calls": 0}
 
 
@@ -68,35 +61,6 @@ def active_cxx():
     Theano's flag `cxx` rules, except inside `fast_build`, which clears the flag only for PyMC3's test values.
     """
     return process_value("cxx") or ""
-
-
-def cache_dir():
-    """Directory of the shared objects: ``pymc3_vi`` in Theano's compile directory.
-
-    Where that cannot be written, a temporary directory that lives as long as the process.
-    """
-    if _temporary:
-        return _temporary[0]
-    wanted = os.path.join(config.compiledir, "pymc3_vi")
-    try:
-        os.makedirs(wanted, exist_ok=True)
-        # Only an attempt tells: access() says yes to root on a read-only file system.
-        handle, name = tempfile.mkstemp(prefix="probe", dir=wanted)
-        os.close(handle)
-        os.unlink(name)
-        return wanted
-    except OSError as error:
-        directory = tempfile.mkdtemp(prefix="pymc3_vi_")
-        logger.debug("Compiled code goes to %s, because %s cannot be written: %s", directory, wanted, error)
-        atexit.register(shutil.rmtree, directory, ignore_errors=True)
-        _temporary.append(directory)
-        return directory
-
-
-def cached_files():
-    """Paths of the shared objects in the cache."""
-    suffix = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
-    return sorted(glob.glob(os.path.join(glob.escape(cache_dir()), "pv_*" + glob.escape(suffix))))
 
 
 def compiler_version(cxx):
@@ -201,23 +165,23 @@ def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs
             return _modules[key]
         name = f"pv_{key}"
         directory = cache_dir()
-        path = os.path.join(directory, name + (sysconfig.get_config_var("EXT_SUFFIX") or ".so"))
         for attempt in range(2):
-            if not os.path.exists(path):
-                temporary = f"{path}.{os.getpid()}.tmp"
+            path = find_module(directory, name)
+            if path is None:
+                temporary = temporary_path(directory, name)
                 try:
                     command = [*head, "-x", "c++", "-", "-x", "none", "-o", temporary, *tail]
                     _run_compiler(command, source.replace(MODULE_NAME, name), temporary)
-                    os.replace(temporary, path)
+                    path = put_module(temporary, directory, name)
                 except OSError as error:
-                    raise CompileError(f"{path} cannot be written: {error}") from error
+                    raise CompileError(f"Compiled code cannot be written to {directory}: {error}") from error
                 finally:
-                    if os.path.exists(temporary):
+                    with contextlib.suppress(FileNotFoundError):
                         os.unlink(temporary)
             try:
                 module = _modules[key] = _load(name, path)
                 return module
-            except ImportError as error:  # a damaged file, from a full disk or a copied directory
+            except ImportError as error:  # a whole file of another machine, in a copied directory
                 logger.debug("%s cannot be loaded (%s); it is compiled anew.", path, error)
                 if attempt:
                     raise CompileError(f"The compiled module cannot be loaded: {error}") from error

@@ -6,7 +6,7 @@ import warnings
 
 from ..errors import EngineError, EngineWarning
 
-__all__ = ["STRICT", "fall_back"]
+__all__ = ["STRICT", "fall_back", "tell_once"]
 
 logger = logging.getLogger("pymc3_vi")
 
@@ -27,11 +27,14 @@ def fall_back(what, reason, remedy=""):
     message = f"{what}, because: {reason}"
     if os.environ.get(STRICT, "0") not in ("", "0"):
         raise EngineError(f"{message}.{remedy} Unset the environment variable {STRICT} to accept this.")
+    advice = f"{remedy} This is said once; the environment variable {STRICT}=1 makes it an error."
+    tell_once(message, advice, what)
+
+
+def tell_once(message, remedy, key=None):
+    """An EngineWarning the first time in a process for each `key` (default: the message), always a debug message."""
     logger.debug("%s", message)
-    if what not in _told:
-        _told.add(what)
-        warnings.warn(
-            f"{message}.{remedy} This is said once; the environment variable {STRICT}=1 makes it an error.",
-            EngineWarning,
-            stacklevel=2,
-        )
+    key = message if key is None else key
+    if key not in _told:
+        _told.add(key)
+        warnings.warn(f"{message}. {remedy.strip()}", EngineWarning, stacklevel=3)
