@@ -10,6 +10,7 @@ from ..core import CORRECTIONS, CorrectedPoints
 from ..diagnostics import check_data, coordinate_labels, point_density
 from ..errors import UnconvergedChainsWarning
 from ..validation import check_number
+from ._evidence import log_evidence
 from ._hmc import MOST_STEPS, TOLERANCE, run_chains
 
 __all__ = ["HMC", "ChainDraws"]
@@ -44,6 +45,11 @@ class ChainDraws(CorrectedPoints):
     def nested_rhat(self):
         """Nested R-hat of every unconstrained coordinate (d,)."""
         return self.run.nested_rhat
+
+    def evidence(self, approx, generator):
+        """Log evidence by bridge sampling, and its standard error."""
+        density = point_density(approx)
+        return log_evidence(self.run, lambda z: density.slopes(z, in_cache=True), generator)
 
     @property
     def reliable(self):

@@ -6,16 +6,21 @@ import numpy as np
 
 from ..approximations import MeanFieldGroup
 from ..approximations.gaussian import GaussianBlocks
+from ..core import find_correction
 from ..errors import ExplicitInferenceError
-from ..validation import check_positive_int
+from ..model import data_size, is_streamed
+from ..validation import check_positive_int, require
+from ._against_chains import ChainCheck, judge_by_chains
 from ._convergence import loss_trend
 from ._judged_draws import draws_with_judgement
 from ._moments import coordinate_labels
 from ._particles import check_particles
-from ._verdict import REJECT, USE, judge_density, judge_particles
+from ._verdict import CORRECT, REJECT, USE, judge_density, judge_particles
 
 __all__ = ["Diagnosis", "diagnose"]
 
+#: Draws of chains, and the most values of data for which 'auto' runs chains: some 1e5 points are evaluated.
+CHAIN_DRAWS, LARGEST_DATA = 1000, 100_000
 #: Draws that are worth asking for where the verdict is in doubt.
 MANY_DRAWS = 100_000
 
@@ -53,6 +58,10 @@ class Diagnosis:
         Importance estimate of the log evidence, and its error (too small when k-hat is large).
     mean_shift, sd_ratio : Extreme
         ``name, value, error`` of the coordinate whose mean or sd the correction changes most.
+    chains : ChainCheck or None
+        Comparison with corrected draws, with ``diagnose(correct=...)``.
+    nested_rhat, log_evidence, log_evidence_error : float or None
+        Of the corrected draws: the largest nested R-hat, and the log evidence by bridge sampling with its error.
     trend : LossTrend or None
         End of the loss history.
     ended : str or None
@@ -64,7 +73,7 @@ class Diagnosis:
     """
 
     khat = khat_error = threshold = ess = elbo = elbo_error = log_z = log_z_error = mean_shift = sd_ratio = None
-    particles = log_weights = largest_weight = harmless = reliable = None
+    chains = particles = log_weights = largest_weight = harmless = reliable = None
     undefined = 0
 
     def __init__(self, approx, draws):
@@ -80,6 +89,10 @@ class Diagnosis:
         self.notes = []
         if approx.report is not None and approx.report.reason in ("interrupted", "failed"):
             self.notes.append(f"the last fit did not end by itself: {self.ended}")
+
+    nested_rhat = property(lambda self: None if self.chains is None else self.chains.nested_rhat)
+    log_evidence = property(lambda self: None if self.chains is None else self.chains.log_evidence)
+    log_evidence_error = property(lambda self: None if self.chains is None else self.chains.log_evidence_error)
 
     @property
     def usable(self):
@@ -113,6 +126,8 @@ class Diagnosis:
             shift, ratio = self.mean_shift, self.sd_ratio
             rows.append(("largest mean shift", f"{shift.value:.2f} +- {shift.error:.2f} sd ({shift.name})"))
             rows.append(("sd / corrected sd", f"{ratio.value:.2f} +- {ratio.error:.2f} ({ratio.name})"))
+        if self.chains is not None:
+            rows += self.chains.rows()
         if self.ended is not None:
             rows.append(("fit", self.ended))
         if self.trend is not None:
@@ -157,7 +172,7 @@ def _range(values):
     return f"{np.mean(values):.2f} on average, {np.min(values):.2f} to {np.max(values):.2f}"
 
 
-def diagnose(approx, draws=None, random_seed=None):
+def diagnose(approx, draws=None, random_seed=None, correct=None):
     r"""Measure how well the approximation represents the posterior, and say what to do with it.
 
     For approximations with a density, draws from q are weighted by p / q; the tail of the weights (k-hat) tells
@@ -171,6 +186,10 @@ def diagnose(approx, draws=None, random_seed=None):
         the verdict in doubt; fewer where the data are so many that they would take more than seconds.  A number given
         is exceeded only where k-hat is above its limit but seems harmless: 40,000 draws then make sure.
     random_seed : int, optional
+    correct : {None, 'auto', 'hmc'} or correction
+        With 'hmc' (or :class:`pymc3_vi.HMC`), chains that begin at q are the truth that q is compared with, and the log
+        evidence comes from bridge sampling; where they have not converged, the verdict is that by the weights, and
+        never better than 'correct'.  'auto' does the same where the data are few enough for it to take seconds.
 
     Returns
     -------
@@ -232,5 +251,30 @@ def diagnose(approx, draws=None, random_seed=None):
         )
     if source.streamed:
         report.notes.append("data come from a generator: log p is that of the last batch, scaled, not of all data")
-    report._conclude(judge_density(report))
+    verdict = judge_density(report)
+    if correct is not None:
+        verdict = _by_chains(approx, report, source, verdict, correct, random_seed)
+    report._conclude(verdict)
     return report
+
+
+def _by_chains(approx, report, source, verdict, correct, random_seed):
+    """Verdict by corrected draws where there are some, else `verdict`, with a note on why."""
+    if correct == "auto":
+        if data_size(approx.view) > LARGEST_DATA or is_streamed(approx.view) or approx.has_batched:
+            report.notes.append(
+                "correcting the draws would take long, so the verdict is by importance weights; correct='hmc' does it"
+            )
+            return verdict
+        correct = "hmc"
+    generator = approx.generator(random_seed)
+    points = find_correction(correct, "diagnose")(approx, CHAIN_DRAWS, generator)
+    require(hasattr(points, "run"), ValueError, "correct", "diagnose", "None, 'auto', 'hmc' or an HMC", correct)
+    z = np.concatenate([np.asarray(part, dtype="float64") for _, part in source.chunks()])
+    report.chains = ChainCheck(points, z, points.evidence(approx, generator))
+    if report.chains.reliable:
+        return judge_by_chains(report.chains, verdict.advice)
+    report.notes += [f"the chains have not converged: {complaint}" for complaint in report.chains.complaints]
+    if verdict.name != USE:
+        return verdict
+    return verdict._replace(name=CORRECT, sentence="Use it with care: what would prove it right did not converge.")
