@@ -102,3 +102,33 @@ def test_errors_in_test_values_stay_errors():
         x = pm.Normal("x", 0.0, 1.0, shape=3)
         with pytest.raises(ValueError):
             tt.dot(np.ones((2, 2)), x)
+
+
+COUNTS = {
+    "poisson": lambda rate: pm.Poisson("y", mu=rate, observed=[1, 2, 3]),
+    "negative binomial": lambda rate: pm.NegativeBinomial("y", mu=rate, alpha=5.0, observed=[1, 2, 3]),
+    "binomial": lambda rate: pm.Binomial("y", n=9, p=rate / (1 + rate), observed=[1, 2, 3]),
+    "geometric": lambda rate: pm.Geometric("y", p=rate - rate, observed=[1, 2, 3]),
+    "zero inflated": lambda rate: pm.ZeroInflatedPoisson("y", psi=0.5, theta=rate, observed=[1, 2, 3]),
+    "cast": lambda rate: pm.Normal("y", tt.cast(rate, "int32"), 1.0, observed=[1.0, 2.0, 3.0]),
+}
+
+
+@pytest.mark.parametrize("context", [pymc3_vi.install, pymc3_vi.fast_build], ids=["install", "fast_build"])
+@pytest.mark.parametrize("counts", COUNTS)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_counts_that_overflow_at_the_test_point_are_built(counts, context):
+    """As with a compiler: a rate of exp(1000) has no integer, and PyMC3 asks for one as the mode."""
+    with context(), pm.Model() as model:
+        level = pm.Normal("level", 1000.0, 1000.0)
+        COUNTS[counts](tt.exp(level * np.array([1.0, 1.0, 1.0])))
+    assert model["y"] in model.observed_RVs
+
+
+def test_a_model_that_overflows_is_fitted_from_its_start():
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        level = pm.Normal("level", 1000.0, 1000.0)
+        pm.Poisson("y", mu=tt.exp(level), observed=[4, 5, 6, 5])
+    with theano.config.change_flags(cxx=""):
+        approx = pymc3_vi.fit(model=model, random_seed=1, progressbar=False, start={"level": 1.0})
+    assert abs(float(approx.mean.eval()) - np.log(5.0)) < 0.1  # the prior is flat beside 20 counts

@@ -7,6 +7,7 @@ import arviz as az
 import numpy as np
 from pymc3.backends.base import MultiTrace
 from pymc3.data import Minibatch
+from theano.scalar.basic import Cast
 
 from ..results import from_pymc3
 from ._contexts import MODEL_CONTEXTS
@@ -41,8 +42,29 @@ def _traces():
     return [(owner, "convert_to_inference_data", convert_traces_too) for owner in owners]
 
 
+def _casts_as_in_c():
+    construct = Cast.impl
+
+    @functools.wraps(construct)
+    def impl(self, value):
+        try:
+            return construct(self, value)
+        except (OverflowError, ValueError):
+            with np.errstate(invalid="ignore"):
+                return np.asarray(value).astype(self.o_type.dtype)[()]
+
+    return [(Cast, "impl", impl)]
+
+
 REPAIRS = [
     MODEL_CONTEXTS,
+    Replacements(
+        "casts",
+        "Theano's Python code for casts to integers raises for inf and NaN, where its C code gives a number: PyMC3 "
+        "builds counts whose parameters overflow at the test point with a compiler, and not without one.",
+        _casts_as_in_c,
+        when="import",
+    ),
     Replacements(
         "minibatch",
         "pm.Minibatch indexes its data with a list of slices, which NumPy 1.23 and later refuse; with a tuple the "
