@@ -23,6 +23,7 @@ __all__ = [
     "FileFormatError",
     "MissingExtraError",
     "OtherDataError",
+    "UnwritablePathError",
     "ConvergenceWarning",
     "VarianceCollapseWarning",
     "OverflowStartWarning",
@@ -129,6 +130,10 @@ class FileFormatError(VariationalInferenceError, ValueError):
 
 class OtherDataError(VariationalInferenceError, RuntimeError):
     """The model's data are not those that the approximation was fitted to, but the answer would rest on them."""
+
+
+class UnwritablePathError(VariationalInferenceError, OSError):
+    """A file cannot be written where it is to be written."""
 
 
 class MissingExtraError(VariationalInferenceError, ImportError):

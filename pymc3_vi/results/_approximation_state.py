@@ -8,7 +8,7 @@ from ..errors import FileFormatError
 from ._options import describe, is_opaque, rebuild
 from ._tree import pack, unpack
 
-__all__ = ["approximation_state", "make_approximation", "put_approximation_state"]
+__all__ = ["approximation_state", "checked_history", "make_approximation", "put_approximation_state"]
 
 
 # ---------------------------------------------------------------------------------------------------- taking apart
@@ -110,11 +110,21 @@ def put_approximation_state(approx, description, arrays):
     for group, entry in zip(approx.groups, description["groups"]):
         group.reseed(entry["seed"])
     approx.scale_cost_to_minibatch = description["scale_cost_to_minibatch"]
-    approx.hist = arrays["hist"]
+    approx.hist = checked_history(arrays["hist"])
     approx._sample_generator = None
     if description["generator"] is not None:
         generator = approx.generator()
         generator.bit_generator.state = unpack(description["generator"], arrays)
+
+
+def checked_history(hist):
+    """Losses from a file, one a step."""
+    if hist.ndim != 1 or hist.dtype.kind != "f":
+        raise FileFormatError(
+            f"The history of losses must be a vector of floats. The file has {hist.dtype} of shape {hist.shape}.",
+            "foreign",
+        )
+    return hist
 
 
 def _matched_params(group, entry, arrays, prefix):
@@ -136,7 +146,14 @@ def _matched_params(group, entry, arrays, prefix):
                 f"{current.shape}, in the file it has {value.shape}.",
                 "model",
             )
-        pairs.append((param, np.asarray(value, dtype=current.dtype)))
+        value = np.asarray(value, dtype=current.dtype)
+        if not np.isfinite(value).all():
+            raise FileFormatError(
+                f"The parameter {param.name!r} of the {entry['class']} of {', '.join(entry['variables'])} is not "
+                "finite in the file.",
+                "damaged",
+            )
+        pairs.append((param, value))
     return pairs
 
 

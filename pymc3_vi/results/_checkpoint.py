@@ -5,6 +5,7 @@ from pathlib import Path
 from ..callbacks import Callback
 from ..errors import VariationalInferenceError
 from ..validation import check_positive_int
+from ._container import check_writable
 from ._resume import save_inference
 
 __all__ = ["Checkpoint"]
@@ -20,7 +21,7 @@ class Checkpoint(Callback):
     every : int
         Steps between checkpoints.
     path : str or path
-        Where to; each checkpoint replaces the one before.
+        Where to; each checkpoint replaces the one before.  Where nothing can be written, the first step is not taken.
 
     Attributes
     ----------
@@ -51,6 +52,7 @@ class Checkpoint(Callback):
                 f"Checkpoint cannot be used with {type(inference).__name__}, which has no state beside its "
                 "approximation: save that with approx.save(path)."
             )
+        check_writable(self.path)
         self._inference = inference
 
     def next_call(self, i):

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import FileFormatError
+from ..errors import FileFormatError, UnwritablePathError
 
-__all__ = ["FORMAT", "FORMAT_VERSION", "read_container", "write_container"]
+__all__ = ["FORMAT", "FORMAT_VERSION", "check_writable", "read_container", "write_container"]
 
 FORMAT = "pymc3_vi"
 
@@ -49,7 +49,34 @@ def write_container(path, header, arrays):
         Numeric arrays.
     """
     header = dict(format=FORMAT, format_version=FORMAT_VERSION, **header)
-    _replace(Path(path), _sealed(_archive(header, arrays)))
+    _replace(_target(path), _sealed(_archive(header, arrays)))
+
+
+def check_writable(path):
+    """Raise UnwritablePathError unless a file can be written at `path`."""
+    target = _target(path)
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=str(target.parent))
+    except OSError as error:
+        raise UnwritablePathError(f"{path} cannot be written: {error}. Choose a folder that can be.") from error
+    os.close(handle)
+    os.unlink(temporary)
+
+
+def _target(path):
+    """The file that `path` leads to: symbolic links are followed, and what is no regular file is refused."""
+    target = Path(os.path.realpath(str(path)))
+    if target.exists() and not target.is_file():
+        raise UnwritablePathError(
+            f"{path} cannot be written: it is {_kind(target)}, no regular file. Choose another path."
+        )
+    return target
+
+
+def _kind(path):
+    """What a path that is no regular file is, in words."""
+    kinds = {"directory": path.is_dir, "named pipe": path.is_fifo, "socket": path.is_socket}
+    return next((f"a {word}" for word, is_one in kinds.items() if is_one()), "a device")
 
 
 def _archive(header, arrays):
@@ -134,6 +161,8 @@ def read_container(path):
     FileNotFoundError
     """
     path = Path(path)
+    if path.exists() and not path.is_file():  # reading a pipe or a device may never end
+        raise FileFormatError(f"{path} is {_kind(path)}, not a file of {FORMAT}.", "foreign")
     data = path.read_bytes()
     _check_seal(path, data)
     try:
@@ -181,13 +210,16 @@ def _explain_missing_seal(path, data):
 
 def _members(data):
     """Arrays of a zip archive by name."""
-    arrays = {}
+    arrays, claimed = {}, 0
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         for entry in archive.infolist():
             if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > len(data):
                 raise _NotOurs(f"its member {entry.filename!r} is compressed.")
             if not entry.filename.endswith(".npy"):
                 raise _NotOurs(f"its member {entry.filename!r} is no array.")
+            claimed += entry.file_size
+            if claimed > len(data):  # members that overlap would take many times the memory of the file
+                raise _NotOurs(f"its members claim {claimed} bytes and more, of {len(data)} that there are.")
             arrays[entry.filename[:-4]] = _array(entry.filename, archive.read(entry))
     return arrays
 
@@ -203,6 +235,8 @@ def _array(name, content):
     shape, fortran, dtype = read_header(file)
     if dtype.hasobject or dtype.kind not in "biuf":
         raise _NotOurs(f"its member {name!r} holds {dtype}, and only numbers are read.")
+    if any(n < 0 for n in shape):
+        raise _NotOurs(f"its member {name!r} has the shape {shape}.")
     values = np.frombuffer(content, dtype=dtype, offset=file.tell())
     array = values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
     return array.copy()

@@ -10,7 +10,7 @@ from ..core import Operator
 from ..errors import FileFormatError
 from ..model import ModelView, is_streamed
 from ..test_functions import KERNELS
-from ._approximation_state import make_approximation, put_approximation_state
+from ._approximation_state import checked_history, make_approximation, put_approximation_state
 from ._options import describe, is_opaque, opaque_names, rebuild
 from ._save import check_model, read_file, read_report, reading, write_file
 from ._tree import pack, unpack
@@ -150,7 +150,7 @@ def restore_point(inference, path, same_data=True):
             options=dict(described["options"]),
             snapshot=unpack(described["snapshot"], arrays),
             rule=unpack(described["rule"], arrays),
-            history=arrays["inference/history"],
+            history=checked_history(arrays["inference/history"]),
             report=read_report(header),
         )
         put_approximation_state(inference.approx, header["approximation"], arrays)

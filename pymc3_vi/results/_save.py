@@ -32,7 +32,13 @@ def save_approximation(approx, path):
     Parameters
     ----------
     path : str or path
-        Usually ending in ``.npz``; an existing file is replaced as a whole.
+        Usually ending in ``.npz``; an existing file is replaced as a whole, at the end of a symbolic link where `path`
+        is one.
+
+    Raises
+    ------
+    UnwritablePathError
+        If `path` is a directory, a pipe or a device.
 
     See Also
     --------

@@ -3,18 +3,29 @@
 import contextlib
 import threading
 import warnings
+from pathlib import Path
 
 __all__ = ["seen_warnings"]
+
+#: Libraries below, whose use of each other no user can mend.
+_LIBRARIES = {"theano", "pymc3", "numpy", "scipy", "arviz", "xarray", "pandas"}
+_AGEING = (DeprecationWarning, PendingDeprecationWarning, FutureWarning)
 
 _lock = threading.RLock()
 _thread = threading.local()  # .lists: those that the warnings of this thread go to
 _state = {"open": 0, "show": None}
 
 
-def _note_and_show(message, category, *args, **kwargs):
-    for seen in getattr(_thread, "lists", ()):
-        seen.append(f"{category.__name__}: {message}")
-    _state["show"](message, category, *args, **kwargs)
+def _note_and_show(message, category, filename, *args, **kwargs):
+    if not _is_housekeeping(category, filename):
+        for seen in getattr(_thread, "lists", ()):
+            seen.append(f"{category.__name__}: {message}")
+    _state["show"](message, category, filename, *args, **kwargs)
+
+
+def _is_housekeeping(category, filename):
+    """Whether a warning tells one library that another one is about to change, which is no matter of a fit."""
+    return issubclass(category, _AGEING) and not _LIBRARIES.isdisjoint(Path(filename).parts)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ import sys
 import zipfile
 
 import pymc3_vi
-from pymc3_vi.errors import FileFormatError
+from pymc3_vi.errors import FileFormatError, UnwritablePathError
 from pymc3_vi.results._container import FORMAT_VERSION, _sealed, read_container, write_container
 
 import numpy as np
@@ -198,3 +198,44 @@ def test_the_good_files_load_and_the_watch_hears(saved, tmp_path, watch):
     pickle.loads(pickle.dumps(_Bomb(str(tmp_path / "bomb"))))
     watch.on = False
     assert "pickle.find_class" in watch.seen and "os.mkdir" in watch.seen and (tmp_path / "bomb").exists()
+
+
+# ---------------------------------------------------------------- sealed, but not of a fit
+def _changed_array(name, value):
+    def change(header, arrays):
+        arrays[name] = np.asarray(value(arrays[name]))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "name, value, words",
+    [
+        ("group0/param0", lambda a: np.where(np.arange(a.size) == 1, np.nan, a), "is not finite in the file"),
+        ("group0/param1", lambda a: np.full_like(a, np.inf), "is not finite in the file"),
+        ("hist", lambda a: a.reshape(4, -1), "must be a vector of floats. The file has float64 of shape"),
+        ("hist", lambda a: np.zeros(3, dtype=int), "must be a vector of floats. The file has int64"),
+    ],
+)
+def test_senseless_arrays_are_refused(saved, tmp_path, name, value, words):
+    folder, model, _ = saved
+    path = tmp_path / "x.npz"
+    _rewritten(folder / "approximation.npz", path, _changed_array(name, value))
+    with pytest.raises(FileFormatError, match=words):
+        pymc3_vi.load(path, model)
+
+
+def test_a_senseless_history_of_an_inference_is_refused(saved, tmp_path):
+    folder, model, _ = saved
+    path = tmp_path / "x.npz"
+    _rewritten(folder / "inference.npz", path, _changed_array("inference/history", lambda a: a[None]))
+    with pytest.raises(FileFormatError, match="must be a vector of floats"):
+        pymc3_vi.Inference.load(path, model)
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_before_the_first_step(saved, tmp_path):
+    inference = pymc3_vi.FullRankADVI(model=saved[1], random_seed=1)
+    for path in (tmp_path / "no" / "x.npz", tmp_path):
+        with pytest.raises(UnwritablePathError, match="cannot be written"):
+            inference.fit(5, callbacks=[pymc3_vi.Checkpoint(every=5, path=path)], progressbar=False)
+        assert len(inference.hist) == 0

@@ -6,8 +6,8 @@ import os
 import pickle
 import zipfile
 
-from pymc3_vi.errors import FileFormatError
-from pymc3_vi.results._container import FORMAT_VERSION, _sealed, read_container, write_container
+from pymc3_vi.errors import FileFormatError, UnwritablePathError
+from pymc3_vi.results._container import FORMAT_VERSION, _sealed, check_writable, read_container, write_container
 
 import numpy as np
 import pytest
@@ -212,3 +212,78 @@ def test_objects_cannot_be_written(tmp_path):
     with pytest.raises(ValueError):
         write_container(tmp_path / "x.npz", HEADER, {"x": np.array([object()])})
     assert os.listdir(tmp_path) == []
+
+
+# ---------------------------------------------------------------- what lies at the path
+def test_symbolic_links_are_followed(tmp_path, rng):
+    real = tmp_path / "real" / "x.npz"
+    real.parent.mkdir()
+    link, chain, dangling = tmp_path / "link.npz", tmp_path / "chain.npz", tmp_path / "new.npz"
+    write_container(real, HEADER, {"a": np.zeros(1)})
+    link.symlink_to(real)
+    chain.symlink_to(link)
+    dangling.symlink_to(tmp_path / "real" / "new.npz")
+    for number, path in enumerate((link, chain, dangling)):
+        write_container(path, HEADER, {"a": np.full(1, number)})
+        assert path.is_symlink() and read_container(path)[1]["a"] == number
+    assert read_container(real)[1]["a"] == 1 and (tmp_path / "real" / "new.npz").is_file()
+    assert sorted(p.name for p in tmp_path.rglob(".*")) == []
+
+
+@pytest.mark.parametrize("kind", ["a named pipe", "a directory", "a device"])
+def test_what_is_no_file_is_left_alone(tmp_path, kind):
+    path = tmp_path / "x.npz"
+    if kind == "a named pipe":
+        os.mkfifo(path)
+    elif kind == "a directory":
+        path.mkdir()
+    else:
+        path.symlink_to("/dev/null")
+    for write in (lambda: write_container(path, HEADER, {}), lambda: check_writable(path)):
+        with pytest.raises(UnwritablePathError, match=f"cannot be written: it is {kind}, no regular file"):
+            write()
+    with pytest.raises(FileFormatError, match=f"is {kind}, not a file of pymc3_vi"):
+        read_container(path)
+    assert not path.is_file() and not os.path.isfile("/dev/null")
+
+
+def test_a_missing_folder_is_told_before_anything_is_written(tmp_path):
+    with pytest.raises(UnwritablePathError, match="cannot be written: .*No such file or directory"):
+        check_writable(tmp_path / "no" / "x.npz")
+    check_writable(tmp_path / "x.npz")
+    assert list(tmp_path.iterdir()) == []
+
+
+def _member(shape_text, body=b""):
+    """An ``.npy`` member whose header claims a shape."""
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape_text}, }}".encode()
+    header += b" " * (63 - (len(header) + 10) % 64) + b"\n"
+    return b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + body
+
+
+@pytest.mark.parametrize("shape", ["(-1,)", "(2, -3)", "(-2, -2)"])
+def test_negative_shapes_are_refused(tmp_path, shape):
+    path, buffer = tmp_path / "x.npz", io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a.npy", _member(shape, bytes(32)))
+        archive.comment = b"pymc3_vi sha256 " + b"0" * 64
+    path.write_bytes(_sealed(buffer.getvalue()))
+    assert _reason(path) == "foreign"
+
+
+def test_members_that_overlap_are_refused(tmp_path):
+    """A thousand names of the same bytes: a file of 1 MiB would take 1 GiB."""
+    path, buffer = tmp_path / "x.npz", io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("a0.npy", _member("(131072,)", bytes(2**20)))
+        first = archive.infolist()[0]
+        for number in range(1, 1000):
+            again = zipfile.ZipInfo(f"a{number}.npy")
+            for field in ("compress_type", "CRC", "compress_size", "file_size", "header_offset", "flag_bits"):
+                setattr(again, field, getattr(first, field))
+            archive.filelist.append(again)
+            archive.NameToInfo[again.filename] = again
+        archive.comment = b"pymc3_vi sha256 " + b"0" * 64
+    path.write_bytes(_sealed(buffer.getvalue()))
+    with pytest.raises(FileFormatError, match="its members claim .* bytes and more"):
+        read_container(path)

@@ -8,6 +8,7 @@ import pymc3_vi
 from pymc3_vi.errors import NonFiniteError
 from pymc3_vi.results import FitReport
 
+import numpy as np
 import pymc3 as pm
 import pytest
 import theano
@@ -135,3 +136,22 @@ def test_before_a_fit():
     report = FitReport("ADVI", "KL[MeanField]")
     assert report.reason is None and report.message == "not fitted yet" and report.options == {} and report.steps == 0
     assert pymc3_vi.MeanField(model=hierarchy()).report is None
+
+
+def test_ageing_libraries_are_no_matter_of_the_fit(inference, recwarn):
+    """As NumPy's word on Theano's np.complex; what the user's own code is told stays."""
+
+    def old(approx, losses, i):
+        for category in (DeprecationWarning, PendingDeprecationWarning, FutureWarning):
+            for place in (theano.__file__, pm.__file__, np.__file__):
+                warnings.warn_explicit(f"ageing {i} {place}", category, place, 369)
+        warnings.warn_explicit(f"a wrong value {i}", RuntimeWarning, theano.__file__, 1)
+        warnings.warn_explicit(f"old callback {i}", DeprecationWarning, __file__, 1)
+
+    warnings.simplefilter("always")
+    inference.fit(2, callbacks=[old], progressbar=False)
+    found = inference.report.warnings
+    assert not [w for w in found if "ageing" in w or "np.complex" in w] and "ageing" not in str(inference.report)
+    assert [w for w in found if "wrong" in w] == ["RuntimeWarning: a wrong value 1", "RuntimeWarning: a wrong value 2"]
+    assert "DeprecationWarning: old callback 1" in found
+    assert len([w for w in recwarn if "ageing" in str(w.message)]) == 18  # shown as ever
