@@ -7,12 +7,12 @@ PYTEST := $(PY) -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv lint test test-fast test-slow coverage demo references parity bench accuracy ingredients development-set docs clean
+.PHONY: help venv lint test test-fast test-slow matrix coverage demo references parity bench accuracy ingredients development-set docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
 
-venv:  ## find a Python 3.8-3.11, make .venv and install the pinned requirements
+venv:  ## find a Python 3.8-3.13, make .venv and install the pinned requirements
 	@scripts/make_venv.sh $(VENV)
 
 lint: venv  ## ruff (rules and format) and mypy
@@ -27,6 +27,9 @@ test-fast: venv  ## tests not marked slow
 
 test-slow: venv  ## tests marked slow
 	$(PYTEST) -m slow $(ARGS)
+
+matrix:  ## the fast tier on every supported Python that is found, a line each; ARGS goes to pytest
+	@scripts/matrix.sh $(ARGS)
 
 coverage: venv  ## lines of the package that the fast tier does not run
 	$(PYTEST) -m "not slow" --cov --cov-report=term-missing $(ARGS)
@@ -58,5 +61,5 @@ docs: venv  ## HTML documentation into docs/_build/html
 	$(PY) -m sphinx -W -b html docs docs/_build/html
 
 clean:  ## remove what builds, tests and the demo leave behind (not .venv)
-	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .theano .bench docs/_build demo_output
+	rm -rf build dist .matrix *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .theano .bench docs/_build demo_output
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

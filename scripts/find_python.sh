@@ -3,10 +3,11 @@
 #
 # A name on PATH proves little: a pyenv shim exists for every version that pyenv ever installed, Debian's python3 may
 # lack venv or the headers that C code needs. So each candidate is run and must import venv, ensurepip and find
-# Python.h. PYTHON=/path/to/python asks for that one only.
+# Python.h. PYTHON=/path/to/python asks for that one only, VERSIONS="3.12 3.13" for the first of these.
 set -u
-VERSIONS="3.10 3.11 3.9 3.8"
-HOW="Get one with 'uv python install 3.10', 'pyenv install 3.10' or 'conda create -n py310 python=3.10', then give its path: make PYTHON=/path/to/python3.10"
+VERSIONS="${VERSIONS:-3.10 3.11 3.12 3.13 3.9 3.8}"
+HOW="Get one with 'uv python install 3.12', 'pyenv install 3.12' or 'conda create -n py312 python=3.12', then give its path: make PYTHON=/path/to/python3.12"
+SUPPORTED="3.8, 3.9, 3.10, 3.11, 3.12 or 3.13"
 
 probe='
 import os, sys
@@ -43,7 +44,7 @@ if [ -n "${PYTHON:-}" ]; then
         echo "$answer"
         exit 0
     fi
-    echo "PYTHON=$PYTHON $answer; Python 3.8, 3.9, 3.10 or 3.11 is needed. $HOW" >&2
+    echo "PYTHON=$PYTHON $answer; Python $SUPPORTED is needed. $HOW" >&2
     exit 1
 fi
 
@@ -70,5 +71,5 @@ for name in python3 python; do
         break
     fi
 done
-echo "No working Python 3.8, 3.9, 3.10 or 3.11 found$seen. $HOW" >&2
+echo "No working Python $SUPPORTED found$seen. $HOW" >&2
 exit 1

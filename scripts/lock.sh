@@ -7,14 +7,18 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
+# Python 3.12 is tested with NumPy 1.26, 3.13 with NumPy 2; users get either.
+narrower() { if [ "$1" = py312 ]; then echo "numpy<2"; fi; }
+
 for python in "$@"; do
     tag=$("$python" -c 'import sys; print("py%d%d" % sys.version_info[:2])')
     env="$scratch/$tag"
     "$python" -m venv "$env"
     "$env/bin/python" -m pip install -q -r "$root/requirements/build.txt"
+    cp "$root/scripts/theano_build.pth" "$("$env/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/"
     mkdir "$scratch/src-$tag"
-    cp -r "$root/setup.py" "$root/pyproject.toml" "$root/README.md" "$root/pymc3_vi" "$scratch/src-$tag/"
-    "$env/bin/python" -m pip install -q --no-build-isolation "$scratch/src-$tag[dev]"
+    cp -r "$root/setup.py" "$root/pyproject.toml" "$root/README.md" "$root/scripts" "$root/pymc3_vi" "$scratch/src-$tag/"
+    "$env/bin/python" -m pip install -q --no-build-isolation $(narrower "$tag") "$scratch/src-$tag[dev]"
     "$env/bin/python" -m pip check
     target="$root/requirements/$tag.txt"
     {

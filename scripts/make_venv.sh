@@ -30,7 +30,11 @@ rm -f "$stamp"
 pip=("$env/bin/python" -m pip --disable-pip-version-check install --quiet)
 echo "Installing requirements/$tag.txt into $env"
 "${pip[@]}" -r requirements/build.txt
+# On Python 3.12 and later Theano-PyMC's setup.py needs two names that configparser has no more.
+cp scripts/theano_build.pth "$("$env/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/"
 # In two steps: Theano-PyMC is built from source, and asks for NumPy when it is installed, not when it is built.
 "${pip[@]}" --no-build-isolation -r "requirements/$tag.txt"
 "${pip[@]}" --no-build-isolation --no-deps --editable .
+# The first import keeps the bytecode of what is adapted to newer Pythons, so that later ones are fast.
+env -u PYTHONDONTWRITEBYTECODE THEANO_FLAGS=cxx= "$env/bin/python" -c "import pymc3_vi" >/dev/null 2>&1
 echo "$(fingerprint "$tag") $PWD" > "$stamp"

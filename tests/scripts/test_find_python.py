@@ -38,7 +38,7 @@ def machine(tmp_path):
 
 THIS_PYTHON = f'#!/usr/bin/env bash\nexec "{sys.executable}" "$@"\n'
 PYENV_SHIM = "#!/usr/bin/env bash\necho 'pyenv: command not found' >&2\nexit 127\n"
-TOO_NEW = "#!/usr/bin/env bash\necho 'is Python 3.13' >&2\nexit 1\n"
+TOO_NEW = "#!/usr/bin/env bash\necho 'is Python 3.15' >&2\nexit 1\n"
 
 
 def test_finds_a_python_that_runs_under_its_plain_name(machine):
@@ -52,7 +52,7 @@ def test_finds_a_python_that_runs_under_its_plain_name(machine):
 
 def test_passes_over_a_shim_that_does_not_run(machine):
     add, find = machine
-    for version in ("3.8", "3.9", "3.10", "3.11"):
+    for version in ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13"):
         add(f"python{version}", PYENV_SHIM)
     assert find().returncode == 1
     add("python3", THIS_PYTHON)
@@ -66,8 +66,8 @@ def test_without_a_supported_python_one_line_says_what_to_do(machine):
     assert found.returncode == 1 and found.stdout == ""
     assert len(found.stderr.splitlines()) == 1
     for words in (
-        "3.8, 3.9, 3.10 or 3.11",
-        "python3 on PATH is Python 3.13",
+        "3.8, 3.9, 3.10, 3.11, 3.12 or 3.13",
+        "python3 on PATH is Python 3.15",
         "uv python",
         "pyenv install",
         "conda create",
@@ -82,5 +82,5 @@ def test_a_python_asked_for_is_taken_or_refused(machine):
     assert find(PYTHON=sys.executable).returncode == 0
     refused = find(PYTHON="other")
     assert refused.returncode == 1 and len(refused.stderr.splitlines()) == 1
-    assert "PYTHON=other is Python 3.13" in refused.stderr
+    assert "PYTHON=other is Python 3.15" in refused.stderr
     assert "PYTHON=nowhere does not run" in find(PYTHON="nowhere").stderr
