@@ -25,10 +25,12 @@ class CorrectedPoints:
         On the unconstrained scale, group after group.
     chains : ndarray (s,) of int
         Draws with the same number depend on each other, others do not.
+    strata : ndarray (s,) of int, optional
+        Parts of the posterior that the draws were taken from in known proportions.
     """
 
-    def __init__(self, z, chains):
-        self.z, self.chains = z, chains
+    def __init__(self, z, chains, strata=None):
+        self.z, self.chains, self.strata = z, chains, strata
 
     def parts(self, approx):
         """Draws as a list of arrays, one per group of `approx`."""
@@ -40,8 +42,12 @@ class CorrectedPoints:
 
         .. math:: \mathrm{se}^2 = \sum_c \left(\sum_{s \in c} f_s\right)^2
 
-        over chains c, which is right whatever the dependence inside of them.
+        over chains c, which is right whatever the dependence inside of them, and less the mean of each stratum.
         """
+        if self.strata is not None:
+            influence = np.array(influence)
+            for stratum in np.unique(self.strata):
+                influence[self.strata == stratum] -= influence[self.strata == stratum].mean(axis=0)
         order = np.argsort(self.chains, kind="stable")
         begins = np.flatnonzero(np.diff(self.chains[order], prepend=-1))
         return np.sqrt(np.sum(np.add.reduceat(influence[order], begins, axis=0) ** 2, axis=0))

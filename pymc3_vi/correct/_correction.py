@@ -10,8 +10,10 @@ from ..core import CORRECTIONS, CorrectedPoints
 from ..diagnostics import check_data, coordinate_labels, point_density
 from ..errors import UnconvergedChainsWarning
 from ..validation import check_number
+from ._basins import Basins, find_basins
 from ._evidence import log_evidence
-from ._hmc import MOST_STEPS, TOLERANCE, run_chains
+from ._hmc import MOST_STEPS, SUPERCHAINS, TOLERANCE, run_chains
+from ._starts import start_from
 
 __all__ = ["HMC", "ChainDraws"]
 
@@ -32,14 +34,16 @@ class ChainDraws(CorrectedPoints):
         Names of the coordinates.
     """
 
-    def __init__(self, run, labels, draws, generator):
+    def __init__(self, run, labels, draws, generator, complaints=()):
         sweeps, chains = run.draws.shape[:2]
         # Every sweep in an order of its own, so that no chain is preferred by the stride.
         order = np.concatenate([t * chains + generator.permutation(chains) for t in range(sweeps)])
         picked = order[((np.arange(draws) + generator.random()) * (len(order) / draws)).astype(int)]
         picked = generator.permutation(picked)
-        super().__init__(run.draws.reshape(-1, run.draws.shape[-1])[picked], picked % chains)
-        self.run, self.labels = run, labels
+        of_chain = picked % chains
+        strata = run.strata[of_chain] if isinstance(run, Basins) else None
+        super().__init__(run.draws.reshape(-1, run.draws.shape[-1])[picked], of_chain, strata)
+        self.run, self.labels, self._more = run, labels, list(complaints)
 
     @property
     def nested_rhat(self):
@@ -48,17 +52,29 @@ class ChainDraws(CorrectedPoints):
 
     def evidence(self, approx, generator):
         """Log evidence by bridge sampling, and its standard error."""
+        if isinstance(self.run, Basins):
+            return self.run.evidence
         density = point_density(approx)
         return log_evidence(self.run, lambda z: density.slopes(z, in_cache=True), generator)
 
     @property
     def reliable(self):
         """Whether nothing is wrong with the chains."""
-        return not self.run.flaws()
+        return not self.complaints()
 
     def complaints(self):
         """What is wrong, in sentences with the names of variables."""
-        return [f"{why} ({_names([self.labels[i] for i in where])})" for why, where in self.run.flaws().items()]
+        named = [f"{why} ({_names([self.labels[i] for i in where])})" for why, where in self.run.flaws().items()]
+        return named + self._more
+
+    @property
+    def basins(self):
+        """:class:`Basin` of every separate part of the posterior; empty where there is one."""
+        return self.run.basins if isinstance(self.run, Basins) else []
+
+    def words(self):
+        """The separate parts of the posterior in a sentence; empty where there is one."""
+        return [self.run.words()] if self.basins else []
 
     def note(self):
         """What a table made of the draws says below it."""
@@ -68,7 +84,7 @@ class ChainDraws(CorrectedPoints):
             f"Draws of {chains} Hamiltonian chains: nested R-hat {run.nested_rhat.max():.3f}, "
             f"Monte Carlo errors at most {errors.max():.3f} sd."
         )
-        return " ".join([text] + [f"Not reliable: {complaint}." for complaint in self.complaints()])
+        return " ".join([text] + self.words() + [f"Not reliable: {complaint}." for complaint in self.complaints()])
 
     def warn(self, what, stacklevel):
         """Warn with an UnconvergedChainsWarning when the draws cannot be relied on."""
@@ -105,6 +121,10 @@ class HMC:
         Results then depend on the speed of the machine.
     progressbar : bool, optional
         Default: a bar that comes after three seconds.
+    modes : bool
+        Whether to look for other modes, in up to 100 dimensions: 48 starts from the prior and far around q climb in one
+        batch, and maxima outside of all draws whose share of the mass is not negligible get chains of their own.  Draws
+        are then taken from all parts in proportion to their evidence, and what is printed names them.
 
     Examples
     --------
@@ -122,24 +142,29 @@ class HMC:
     Hamiltonian Monte Carlo by minimizing Fisher Divergence.
     """
 
-    def __init__(self, tolerance=TOLERANCE, budget=None, progressbar=None):
+    def __init__(self, tolerance=TOLERANCE, budget=None, progressbar=None, modes=True):
         self.tolerance = check_number(tolerance, "tolerance", "HMC", low=0, low_open=True)
         self.budget = None if budget is None else check_number(budget, "budget", "HMC", low=0, low_open=True)
-        self.progressbar = progressbar
+        self.progressbar, self.modes = progressbar, bool(modes)
 
     def __call__(self, approx, draws, generator):
         """:class:`ChainDraws` that begin at `approx`."""
         check_data(approx)
         density = point_density(approx)
         density.compile_slopes()
-        bar = _Bar(self.progressbar)
+        bar, complaints = _Bar(self.progressbar), []
+
+        def slopes(z):
+            return density.slopes(z, in_cache=True)
+
+        options = self.tolerance, self.budget, bar
         try:
-            run = run_chains(
-                approx, lambda z: density.slopes(z, in_cache=True), draws, generator, self.tolerance, self.budget, bar
-            )
+            run = run_chains(start_from(approx, slopes, SUPERCHAINS, generator), slopes, draws, generator, *options)
+            if self.modes:
+                run, complaints = find_basins(approx, run, slopes, generator, *options)
         finally:
             bar.close()
-        return ChainDraws(run, coordinate_labels(approx), draws, generator)
+        return ChainDraws(run, coordinate_labels(approx), draws, generator, complaints)
 
     def __repr__(self):
         return f"HMC(tolerance={self.tolerance}, budget={self.budget})"

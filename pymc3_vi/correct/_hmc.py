@@ -8,11 +8,10 @@ from ..errors import VariationalInferenceError
 from ._chains import Chains
 from ._convergence import chain_errors, nested_rhat
 from ._metric import fisher_scale
-from ._starts import start_from
 from ._target import Target
 from ._tuning import Length, StepSize
 
-__all__ = ["Run", "run_chains", "TOLERANCE"]
+__all__ = ["Run", "run_chains", "CHAINS", "SUPERCHAINS", "MOST_STEPS", "TOLERANCE", "LARGE_ERRORS"]
 
 #: Chains, and the superchains that they are in: those of one begin at the same point.
 CHAINS, SUPERCHAINS = 256, 16
@@ -60,6 +59,8 @@ class Run:
     ended : {'converged', 'steps', 'budget', 'interrupted'}
     seconds : float
     tolerance : float
+    target : Target
+        log p in the coordinates in which the chains moved in the end.
     """
 
     def __init__(self, sampler, kept, tolerance):
@@ -70,7 +71,7 @@ class Run:
         self.step, self.length = sampler.step.settled, sampler.length.now
         self.sweeps, self.steps = sampler.sweeps, sampler.steps
         self.evaluations = sampler.chains.target.evaluations
-        self.tolerance = tolerance
+        self.tolerance, self.target = tolerance, sampler.chains.target
         self._where_diverged = self._displacement(diverged)
 
     def _displacement(self, diverged):
@@ -150,12 +151,13 @@ class _Sampler:
         return self.chains.target.points(self.chains.x), self.chains.logp, sweep.accept, sweep.divergent
 
 
-def run_chains(approx, slopes, draws, generator, tolerance=TOLERANCE, seconds=None, tell=lambda sampler: None):
-    """Chains from `approx` until they have converged, or may go on no longer.
+def run_chains(start, slopes, draws, generator, tolerance=TOLERANCE, seconds=None, tell=lambda sampler: None):
+    """Chains from `start` until they have converged, or may go on no longer.
 
     Parameters
     ----------
-    approx : Approximation
+    start : Start
+        Its points are where log p is finite, one for each superchain.
     slopes : callable
         Points z (n, d) -> log p (n,), gradients (n, d).
     draws : int
@@ -172,7 +174,6 @@ def run_chains(approx, slopes, draws, generator, tolerance=TOLERANCE, seconds=No
     -------
     Run
     """
-    start = start_from(approx, slopes, SUPERCHAINS, generator)
     if not len(start.z):
         raise VariationalInferenceError(
             "No draw of the approximation has a finite log density, so there is nowhere to begin. "

@@ -272,6 +272,7 @@ def _by_chains(approx, report, source, verdict, correct, random_seed):
     require(hasattr(points, "run"), ValueError, "correct", "diagnose", "None, 'auto', 'hmc' or an HMC", correct)
     z = np.concatenate([np.asarray(part, dtype="float64") for _, part in source.chunks()])
     report.chains = ChainCheck(points, z, points.evidence(approx, generator))
+    report.notes += points.words()
     if report.chains.reliable:
         return judge_by_chains(report.chains, verdict.advice)
     report.notes += [f"the chains have not converged: {complaint}" for complaint in report.chains.complaints]
