@@ -9,6 +9,7 @@ from ..errors import ExplicitInferenceError
 from ..graph import floatx, substitute
 from ..model import full_data, is_streamed
 from ._data import check_data
+from ._row_values import RowValues, row_density
 
 __all__ = ["DensityDraws", "draws_in_memory", "noise_of"]
 
@@ -68,13 +69,18 @@ class DensityDraws:
         check_data(approx)
         self.approx = approx
         self.draws = draws
-        self.replacements = full_data(approx.view)
         self.streamed = is_streamed(approx.view)
         self._bit_generator = generator.bit_generator
         self._start = self._bit_generator.state
         self._generator = generator
-        self._function = _density_function(approx, self.replacements)
-        self._chunk = draws_in_memory(approx, draws)
+        rows = row_density(approx)
+        self.replacements = full_data(approx.view) if rows is None else {}
+        if rows is None:
+            self._function = _density_function(approx, self.replacements)
+            self._chunk = draws_in_memory(approx, draws)
+        else:
+            self._function = _function_of_rows(approx, RowValues(rows, approx, draws))
+            self._chunk = draws
         self._kept = [] if draws * approx.ddim * np.dtype(theano.config.floatX).itemsize <= KEEP_BUDGET else None
         self._evaluate()
 
@@ -154,6 +160,27 @@ def _density_function(approx, replacements):
     if () not in cache:
         cache[()] = _compile(approx, replacements)
     return cache[()]
+
+
+def _function_of_rows(approx, values):
+    """The same for models of many rows, which are evaluated block by block."""
+    cache = approx.__dict__.setdefault("_cache", {}).setdefault("draw_function", {})
+    if () not in cache:
+        cache[()] = _compile_draws(approx)
+
+    def function(*eps):
+        logq, *z = cache[()](*eps)
+        return [values(np.concatenate(z, axis=1).astype("float64")), logq] + z
+
+    return function
+
+
+@without_test_values
+def _compile_draws(approx):
+    eps = [group.symbolic_initial.type("eps") for group in approx.groups]
+    z = [group.transform(e) for group, e in zip(approx.groups, eps)]
+    logq = approx._sum_logq([group.log_density(e) for group, e in zip(approx.groups, eps)], z, True)
+    return compile_function(eps, [logq] + z, name="draws")
 
 
 @without_test_values

@@ -40,21 +40,29 @@ class RowDensity:
         self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(approx.groups, ends)]
         self.d = int(ends[-1])
         points = [tt.matrix(f"z_{i}", dtype=theano.config.floatX) for i in range(len(self.slices))]
-        self._rest = self._compile(approx, points, [], tt.add(*model.rest) if model.rest else None)
-        self._parts, self._dtypes = [], []
+        self._graphs = [self._graph(approx, points, [], tt.add(*model.rest) if model.rest else None)]
+        self._dtypes = []
         for part in model.parts:
             inputs = [v.type() for v in part.inputs]
             node = substitute(part.node, dict(zip(part.inputs, inputs)))
-            self._parts.append(self._compile(approx, points, inputs, node))
+            self._graphs.append(self._graph(approx, points, inputs, node))
             self._dtypes.append([v.dtype for v in inputs])
+        self._functions = {}
 
     @staticmethod
-    def _compile(approx, points, inputs, node):
-        if node is None:
-            return None
-        logp = approx.evaluate([node], points, batched=True)[0]
-        slopes = tt.grad(tt.sum(logp), points, disconnected_inputs="ignore")
-        return compile_function(inputs + points, [logp] + slopes, name="log density of rows")
+    def _graph(approx, points, inputs, node):
+        """Inputs, points and log p (s,) of a part; None without one."""
+        return None if node is None else (inputs, points, approx.evaluate([node], points, batched=True)[0])
+
+    @without_test_values
+    def _function(self, number, with_slopes):
+        """Compiled function of part `number`, 0 for what reads no rows; made when first needed."""
+        key = number, with_slopes
+        if key not in self._functions:
+            inputs, points, logp = self._graphs[number]
+            slopes = tt.grad(tt.sum(logp), points, disconnected_inputs="ignore") if with_slopes else []
+            self._functions[key] = compile_function(inputs + points, [logp] + slopes, name="log density of rows")
+        return self._functions[key]
 
     def _split(self, z):
         return [np.ascontiguousarray(z[:, part], dtype=theano.config.floatX) for part in self.slices]
@@ -62,16 +70,22 @@ class RowDensity:
     def _call(self, function, columns, points):
         with np.errstate(all="ignore"):
             logp, *parts = function(*columns, *points)
+        if not parts:
+            return logp, np.zeros((len(logp), 0))
         return logp, parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     # ---------------------------------------------------------------- parts of the sum
-    def rest(self, z):
+    def rest(self, z, with_slopes=True):
         """log p (s,) and its gradients (s, d) of what reads no rows."""
-        logp, grad = np.zeros(len(z)), np.zeros((len(z), self.d))
-        if self._rest is not None:
+        logp, grad = np.zeros(len(z)), np.zeros((len(z), self.d if with_slopes else 0))
+        if self._graphs[0] is not None:
             for at in self._chunks(z):
-                logp[at], grad[at] = self._call(self._rest, [], self._split(z[at]))
+                logp[at], grad[at] = self._call(self._function(0, with_slopes), [], self._split(z[at]))
         return logp, grad
+
+    def rest_values(self, z):
+        """log p (s,) of what reads no rows."""
+        return self.rest(z, with_slopes=False)[0]
 
     def slice_length(self, part, columns, points):
         """Rows of a slice of part number `part`."""
@@ -82,18 +96,22 @@ class RowDensity:
     def _chunks(z):
         return [slice(begin, begin + MOST_POINTS) for begin in range(0, len(z), MOST_POINTS)]
 
-    def of_slice(self, part, columns, z):
+    def of_slice(self, part, columns, z, with_slopes=True):
         """log p (s,) and its gradients (s, d) of the rows `columns` at the points `z`."""
         columns = [np.asarray(c, dtype) for c, dtype in zip(columns, self._dtypes[part])]
-        found = [self._call(self._parts[part], columns, self._split(z[at])) for at in self._chunks(z)]
+        found = [
+            self._call(self._function(1 + part, with_slopes), columns, self._split(z[at])) for at in self._chunks(z)
+        ]
         return found[0] if len(found) == 1 else [np.concatenate(values) for values in zip(*found)]
 
     def slopes(self, z, tables=None):
         """log p (s,) and its gradients (s, d) at the points `z` (s, d) on the rows of `tables`; default: all rows."""
-        total = PassSum(self, z, tables)
-        while not total.complete:
-            total.advance(LARGEST_SLICE)
+        total = PassSum(self, z, tables).finish()
         return total.logp, total.grad
+
+    def values(self, z, tables=None):
+        """log p (s,) alone; see :meth:`slopes`."""
+        return PassSum(self, z, tables, with_slopes=False).finish().logp
 
 
 class PassSum:
@@ -114,10 +132,11 @@ class PassSum:
         Rows so far.
     """
 
-    def __init__(self, density, z, tables=None):
+    def __init__(self, density, z, tables=None, with_slopes=True):
         self.density, self.z = density, z
         self.tables = density.model.tables if tables is None else tables
-        self.logp, self.grad = density.rest(z)
+        self.with_slopes = with_slopes
+        self.logp, self.grad = density.rest(z, with_slopes)
         self.part, self.position, self.rows = 0, 0, 0
         self._open = None
 
@@ -125,6 +144,12 @@ class PassSum:
     def complete(self):
         """Whether all rows have been read."""
         return self.part == len(self.tables)
+
+    def finish(self):
+        """Read all rows that are left; returns itself."""
+        while not self.complete:
+            self.advance(LARGEST_SLICE)
+        return self
 
     def advance(self, rows):
         """Read at least `rows` more rows, in whole slices, or all that are left."""
@@ -134,7 +159,7 @@ class PassSum:
             length = self.density.slice_length(self.part, columns, len(self.z))
             first = self.position - begin
             piece = [c[first : first + length] for c in columns]
-            logp, grad = self.density.of_slice(self.part, piece, self.z)
+            logp, grad = self.density.of_slice(self.part, piece, self.z, self.with_slopes)
             self._move(len(piece[0]), self.logp + logp, self.grad + grad)
 
     def _move(self, count, logp, grad):
@@ -170,6 +195,7 @@ class PassSum:
         """Pass over all rows from what :meth:`snapshot` gave."""
         total = cls.__new__(cls)
         total.density, total.tables, total._open = density, density.model.tables, None
+        total.with_slopes = True
         total.z, total.logp, total.grad = (np.asarray(state[name]) for name in ("z", "logp", "grad"))
         total.part, total.position, total.rows = map(int, state["place"])
         return total

@@ -9,6 +9,7 @@ from ._data import (
     model_coords,
     observed_arrays,
     pointwise_logp,
+    reads_rows,
     variable_dims,
     warn_of_data,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "model_coords",
     "observed_arrays",
     "pointwise_logp",
+    "reads_rows",
     "predictive_draws",
     "prior_points",
     "NotASum",

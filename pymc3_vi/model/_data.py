@@ -15,6 +15,7 @@ from ..graph import substitute
 
 __all__ = [
     "full_data",
+    "reads_rows",
     "is_streamed",
     "observed_tensors",
     "observed_arrays",
@@ -48,6 +49,11 @@ def full_data(view):
         elif isinstance(v, RowsVariable):
             found[v] = v.loader.table.columns[v.position].whole(v.dtype)
     return found
+
+
+def reads_rows(nodes):
+    """Whether graphs read minibatches or batches of a loader."""
+    return any(isinstance(v, (pm.Minibatch, RowsVariable)) for v in ancestors(nodes))
 
 
 def is_streamed(view):
@@ -164,9 +170,12 @@ def variable_dims(view):
 
 def data_size(view):
     """Number of values in all arrays that the log density reads, whole data of minibatches included."""
-    leaves = (v for v in _behind(view) if v.owner is None)
+    behind = _behind(view)
+    leaves = (v for v in behind if v.owner is None)
     values = (
         v.get_value(borrow=True) if isinstance(v, theano.compile.SharedVariable) else getattr(v, "data", None)
         for v in leaves
     )
-    return sum(v.size for v in values if isinstance(v, np.ndarray))
+    columns = (v.loader.table.columns[v.position] for v in behind if isinstance(v, RowsVariable))
+    own = sum(int(np.prod(column.shape)) for column in columns)
+    return own + sum(v.size for v in values if isinstance(v, np.ndarray))

@@ -8,10 +8,19 @@ import theano.tensor as tt
 
 from ..compiler import compile_function, without_test_values
 from ..core import CORRECTIONS, find_correction
-from ..diagnostics import ImportanceWeights, changed_data, check_data, draws_in_memory, noise_of, psis_resample
+from ..diagnostics import (
+    ImportanceWeights,
+    RowValues,
+    changed_data,
+    check_data,
+    draws_in_memory,
+    noise_of,
+    psis_resample,
+    row_density,
+)
 from ..errors import ExplicitInferenceError, VariationalInferenceError
 from ..graph import substitute
-from ..model import full_data, is_streamed, pointwise_logp
+from ..model import full_data, is_streamed, pointwise_logp, reads_rows
 from ..validation import check_positive_int
 
 __all__ = ["ModelDraws"]
@@ -66,15 +75,19 @@ class ModelDraws:
             self.points = correction(approx, self.draws, self.generator)
             self.points.warn("the corrected results", stacklevel=4)
             picked = self.points.parts(approx)
-        function = _result_function(approx, tuple(names), with_data, not other_data, self.points is None)
+        rows = None if other_data else row_density(approx)
+        in_rows = rows is not None
+        function = _result_function(approx, tuple(names), with_data, not other_data, self.points is None, in_rows)
         size = approx.draws_per_call(draws, [approx.view.model.named_vars[name] for name in names])
         if not other_data:
-            size = draws_in_memory(approx, draws)
+            size = self.draws if in_rows and not with_data else draws_in_memory(approx, draws)
         parts = [function(*eps) for eps in _chunks(approx, self.draws, size, self.generator, picked)]
         arrays = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
         self.logp = self.logq = None
         if not other_data:
             self.logp = np.asarray(arrays.pop(0), dtype="float64")
+            if in_rows:  # in place of log p there are the draws
+                self.logp = RowValues(rows, approx, self.draws)(self.logp)
         if not other_data and approx.has_logq and self.points is None:
             self.logq = np.asarray(arrays.pop(0), dtype="float64")
         self.values = OrderedDict(zip(names, arrays))
@@ -145,7 +158,7 @@ def _weights(log_weights):
 
 def _chunks(approx, draws, size, generator, picked):
     """Base noise in parts of `size` draws, which fit into memory: fresh, or that of `picked` draws."""
-    replacements = full_data(approx.view)
+    replacements = full_data(approx.view) if approx.has_local else {}
     for begin in range(0, draws, size):
         if picked is None:
             yield noise_of(approx, min(size, draws - begin), generator, replacements)
@@ -153,18 +166,20 @@ def _chunks(approx, draws, size, generator, picked):
             yield [array[begin : begin + size] for array in picked]
 
 
-def _result_function(approx, names, with_data, with_densities, of_noise):
+def _result_function(approx, names, with_data, with_densities, of_noise, in_rows):
     """Compiled function noise (or z) -> log p, log q, variables, log-likelihoods; compiled once per approximation."""
     cache = approx.__dict__.setdefault("_cache", {}).setdefault("result_function", {})
-    key = (names, with_data, with_densities, of_noise)
+    key = (names, with_data, with_densities, of_noise, in_rows)
     if key not in cache:
         cache[key] = _compile(approx, *key)
     return cache[key]
 
 
 @without_test_values
-def _compile(approx, names, with_data, with_densities, of_noise):
-    replacements = full_data(approx.view)
+def _compile(approx, names, with_data, with_densities, of_noise, in_rows):
+    named = [approx.view.model.named_vars[name] for name in names]
+    # Rows that no variable reads are not asked for: they may not fit into memory.
+    replacements = full_data(approx.view) if with_data or not in_rows or reads_rows(named) else {}
     eps = [group.symbolic_initial.type("eps") for group in approx.groups]
     if of_noise:
         terms = approx.terms(eps, batched=True, replacements=replacements)
@@ -174,7 +189,9 @@ def _compile(approx, names, with_data, with_densities, of_noise):
     else:
         logp = substitute([approx.view.varlogp(), approx.view.datalogp()], replacements)
         z, densities = eps, [tt.add(*approx.evaluate(logp, eps, batched=True))]
-    nodes = [approx.view.model.named_vars[name] for name in names]
+    nodes = list(named)
+    if in_rows:
+        densities[0] = tt.concatenate(list(z), axis=1)
     if with_data:
         nodes += list(pointwise_logp(approx.view).values())
     if not with_densities:
