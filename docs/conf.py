@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import pymc3_vi
+from pymc3_vi.parameters import as_markdown
 
 project = "pymc3_vi"
 author = "the pymc3_vi contributors"
@@ -14,3 +17,8 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
 html_theme = "alabaster"
+
+# What parameters.md includes: the table that checks them.
+_page = Path(__file__).with_name("_build") / "parameters.md"
+_page.parent.mkdir(exist_ok=True)
+_page.write_text(as_markdown(), encoding="utf-8")

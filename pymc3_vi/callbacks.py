@@ -5,7 +5,8 @@ import inspect
 
 import numpy as np
 
-from .validation import check_number, check_positive_int, did_you_mean
+from .errors import ParameterTypeError
+from .parameters import checked
 
 __all__ = ["Callback", "CheckParametersConvergence", "Tracker"]
 
@@ -61,14 +62,9 @@ class CheckParametersConvergence(Callback):
     Small steps look like convergence to this rule; :class:`Converged` tests the iterates themselves.
     """
 
+    @checked
     def __init__(self, every=100, tolerance=1e-3, diff="relative", ord=np.inf):
-        if diff not in _DIFFERENCES:
-            raise ValueError(
-                f"The 'diff' parameter of CheckParametersConvergence must be one of {sorted(_DIFFERENCES)}. "
-                f"Got {diff!r} instead.{did_you_mean(diff, _DIFFERENCES)}"
-            )
-        self.every = check_positive_int(every, "every", "CheckParametersConvergence")
-        self.tolerance = check_number(tolerance, "tolerance", "CheckParametersConvergence", low=0)
+        self.every, self.tolerance = every, tolerance
         self.ord = ord
         self.prev = None
         self._difference = _DIFFERENCES[diff]
@@ -119,6 +115,7 @@ class Tracker(Callback):
     [1]
     """
 
+    @checked
     def __init__(self, **stats):
         self.whatchdict = stats
         self.hist = collections.defaultdict(list)
@@ -127,7 +124,7 @@ class Tracker(Callback):
     @staticmethod
     def _wants_arguments(name, stat):
         if not callable(stat):
-            raise TypeError(f"The statistic {name!r} of Tracker must be callable. Got {stat!r} instead.")
+            raise ParameterTypeError(f"The statistic {name!r} of Tracker must be callable. Got {stat!r} instead.")
         try:
             signature = inspect.signature(stat)
         except (TypeError, ValueError):  # builtins such as time.time have none

@@ -7,6 +7,8 @@ and what to do.
 
 __all__ = [
     "VariationalInferenceError",
+    "ParameterTypeError",
+    "ParameterValueError",
     "ExplicitInferenceError",
     "AEVBInferenceError",
     "DataError",
@@ -28,6 +30,7 @@ __all__ = [
     "VarianceCollapseWarning",
     "OverflowStartWarning",
     "NonFiniteDrawsWarning",
+    "ScalingWarning",
     "UnreliableWeightsWarning",
     "UnconvergedChainsWarning",
 ]
@@ -35,6 +38,14 @@ __all__ = [
 
 class VariationalInferenceError(Exception):
     """Base class of all errors raised on purpose by this package."""
+
+
+class ParameterTypeError(VariationalInferenceError, TypeError):
+    """A parameter was given something of a kind that it does not take."""
+
+
+class ParameterValueError(VariationalInferenceError, ValueError):
+    """A parameter was given a value that is not allowed."""
 
 
 class GroupError(VariationalInferenceError, TypeError):
@@ -154,6 +165,10 @@ class OverflowStartWarning(UserWarning):
 
 class NonFiniteDrawsWarning(UserWarning):
     """Some draws of q before the first step had no finite log density."""
+
+
+class ScalingWarning(UserWarning):
+    """A minibatch's likelihood is not scaled to the whole data."""
 
 
 class UnreliableWeightsWarning(UserWarning):

@@ -4,8 +4,8 @@ import numpy as np
 import theano.tensor as tt
 
 from .graph import Memoised, floatx, node_property
+from .parameters import checked
 from .test_functions import as_kernel
-from .validation import check_number
 
 __all__ = ["Stein"]
 
@@ -40,9 +40,10 @@ class Stein(Memoised):
     Liu, Wang: Stein Variational Gradient Descent, NIPS 2016, eq. 8.
     """
 
+    @checked
     def __init__(self, approx=None, kernel="rbf", use_histogram=True, temperature=1, terms=None):
         self.approx = approx
-        self.temperature = check_number(temperature, "temperature", "Stein", low=0, low_open=True)
+        self.temperature = temperature
         self.use_histogram = use_histogram
         self._kernel_function = as_kernel(kernel)
         self._given_terms = terms
@@ -127,6 +128,7 @@ class Stein(Memoised):
         phi = self._kernel_function.direction(X, scores)
         return (phi if constant is None else phi / constant) / floatx(X.shape[0])
 
+    @checked
     def updates(self, obj, **kwargs):
         """Updates of one step of the objective function `obj`; keywords as in ``ObjectiveFunction.updates``."""
         return obj.updates(**kwargs)

@@ -3,15 +3,23 @@
 import difflib
 import inspect
 import numbers
+import os
+import reprlib
+import sys
+import warnings
+
+from .errors import ParameterTypeError, ParameterValueError, UnknownNameError
 
 __all__ = [
+    "shown",
     "close_match",
     "did_you_mean",
     "require",
     "check_positive_int",
     "check_number",
     "check_callable",
-    "check_choice",
+    "unknown_name",
+    "warn_user",
     "reject_unknown_keywords",
     "accepted_keywords",
 ]
@@ -30,10 +38,48 @@ def did_you_mean(name, options):
     return f" Did you mean {match!r}?" if match is not None else ""
 
 
+class _Short(reprlib.Repr):
+    """One line for any object, however long or broken its own text is."""
+
+    def __init__(self):
+        super().__init__()
+        self.maxstring, self.maxother, self.maxlist, self.maxtuple, self.maxdict = 80, 100, 6, 6, 6
+
+    def repr_instance(self, x, level):
+        """An object that is no container of Python's."""
+        if isinstance(x, type):
+            return f"the class {x.__name__}"
+        if inspect.isroutine(x):
+            return f"the function {getattr(x, '__name__', x)}"
+        try:
+            text = " ".join(repr(x).split())
+        except Exception:  # a broken __repr__ must not hide the error that is being reported
+            return f"an object of type {type(x).__name__}"
+        if type(x).__name__ == "Model" or len(text) > self.maxother:
+            return f"an object of type {type(x).__name__}"
+        return text
+
+
+#: Text of a value for a message.
+shown = _Short().repr
+
+
+def warn_user(message, category=UserWarning):
+    """Warn as if at the user's own line, the last one outside of this package."""
+    package, frame, level = os.path.dirname(__file__) + os.sep, sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
+
+
 def require(condition, error, parameter, caller, constraint, value):
-    """Raise `error` in the package's standard sentence unless `condition` holds."""
+    """Raise `error` in the package's standard sentence unless `condition` holds.
+
+    For TypeError and ValueError, the package's own class derived from it is raised.
+    """
     if not condition:
-        raise error(f"The {parameter!r} parameter of {caller} must be {constraint}. Got {value!r} instead.")
+        error = {TypeError: ParameterTypeError, ValueError: ParameterValueError}.get(error, error)
+        raise error(f"The {parameter!r} parameter of {caller} must be {constraint}. Got {shown(value)} instead.")
 
 
 def check_positive_int(value, parameter, caller, minimum=1, error=ValueError):
@@ -81,21 +127,21 @@ def accepted_keywords(*callables):
     return names
 
 
+def unknown_name(name, known, parameter, caller, what="variable"):
+    """The UnknownNameError for a parameter that names something that is not there, with the close match."""
+    known = [str(k) for k in known]
+    return UnknownNameError(
+        f"The {parameter!r} parameter of {caller} names what is not there: no {what} {name!r}."
+        f"{did_you_mean(name, known)} Known: {', '.join(known)}."
+    )
+
+
 def reject_unknown_keywords(given, allowed, caller):
-    """Raise TypeError for the first keyword in `given` that is not in `allowed`, with the close match."""
+    """Raise ParameterTypeError for the first keyword in `given` that is not in `allowed`, with the close match."""
     allowed = list(allowed)
     for name in given:
         if name not in allowed:
-            raise TypeError(
+            raise ParameterTypeError(
                 f"{caller} got an unknown keyword {name!r}.{did_you_mean(name, allowed)} "
                 f"It takes: {', '.join(sorted(allowed))}."
             )
-
-
-def check_choice(value, options, parameter, caller):
-    """Raise ValueError, with the closest match, unless `value` is one of `options`."""
-    if value not in options:
-        match = did_you_mean(value, options)
-        raise ValueError(
-            f"The {parameter!r} parameter of {caller} must be one of {list(options)}. Got {value!r} instead.{match}"
-        )

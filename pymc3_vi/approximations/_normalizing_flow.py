@@ -5,7 +5,7 @@ import theano.tensor as tt
 
 from ..compiler.ops import batch_matmul
 from ..core import Group, register_family
-from ..errors import ParametrizationError
+from ..errors import ParameterTypeError, ParametrizationError
 from ..flows import (
     Formula,
     LocFlow,
@@ -85,7 +85,9 @@ class NormalizingFlowGroup(Group):
                 )
             return Formula("-".join(flow_for_params(self.user_params[i]).short_name for i in self._positions()))
         if flow is not None and not isinstance(flow, (str, Formula)):
-            raise TypeError(f"The 'flow' parameter of NormalizingFlowGroup must be a formula. Got {flow!r} instead.")
+            raise ParameterTypeError(
+                f"The 'flow' parameter of NormalizingFlowGroup must be a formula. Got {flow!r} instead."
+            )
         return Formula(self.default_flow if flow is None else flow)
 
     def _positions(self):

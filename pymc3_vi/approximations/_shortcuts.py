@@ -2,6 +2,7 @@
 
 from ..core import Approximation, Group
 from ..errors import LocalGroupError
+from ..parameters import checked
 from ..validation import reject_unknown_keywords
 from ._empirical import EmpiricalGroup
 from ._full_rank import FullRankGroup
@@ -40,6 +41,7 @@ class SingleGroupApproximation(Approximation):
 
     _group_class = None
 
+    @checked
     def __init__(
         self,
         local_rv=None,
@@ -89,6 +91,7 @@ class MeanField(SingleGroupApproximation):
 
     _group_class = MeanFieldGroup
 
+    @checked
     def __init__(
         self,
         local_rv=None,
@@ -111,6 +114,7 @@ class FullRank(SingleGroupApproximation):
 
     _group_class = FullRankGroup
 
+    @checked
     def __init__(
         self,
         local_rv=None,
@@ -151,6 +155,7 @@ class Empirical(SingleGroupApproximation):
 
     _group_class = EmpiricalGroup
 
+    @checked
     def __init__(self, trace=None, size=None, jitter=1e-6, local_rv=None, model=None, **kwargs):
         if local_rv is not None:
             raise LocalGroupError("Empirical does not support local variables (local_rv); use MeanField or FullRank.")
@@ -159,8 +164,10 @@ class Empirical(SingleGroupApproximation):
     histogram = _delegate("histogram")
     randidx = property(lambda self: self.groups[0].randidx)
 
+    @checked
     def evaluate_over_trace(self, node):
         """`node` at every particle, as a symbolic batch with a leading axis of length n."""
+        node = self.view.nodes(node, "node", "evaluate_over_trace")
         return self.evaluate(node, [self.histogram], batched=True)
 
 
@@ -177,12 +184,14 @@ class NormalizingFlow(SingleGroupApproximation):
 
     _group_class = NormalizingFlowGroup
 
+    @checked
     def __init__(self, flow=NormalizingFlowGroup.default_flow, local_rv=None, model=None, **kwargs):
         super().__init__(local_rv=local_rv, model=model, flow=flow, **kwargs)
 
     flow = _delegate("flow")
 
 
+@checked
 def sample_approx(approx, draws=1000, include_transformed=True, random_seed=None):
     """Draws from `approx` as a MultiTrace; see :meth:`Approximation.sample`."""
     return approx.sample(draws=draws, include_transformed=include_transformed, random_seed=random_seed)

@@ -6,6 +6,7 @@ import platform
 
 from theano import config
 
+from ..parameters import checked
 from ._blas import blas_threads
 from ._cxx_modules import CompileError, active_cxx, compiler_version
 from ._module_files import cache_dir, cached_files
@@ -43,6 +44,7 @@ def _sizes():
     return sizes
 
 
+@checked
 def show_config(print_it=True):
     """Show versions, the compiler, the BLAS in use and the cache of compiled code.
 

@@ -9,10 +9,11 @@ import theano.tensor as tt
 
 from ..compiler import compile_function, without_test_values
 from ..compiler.vectorize import vectorize_graph, vectorize_in_slices
-from ..errors import GroupError, VariationalInferenceError
+from ..errors import GroupError, ParameterValueError, VariationalInferenceError
 from ..graph import FlatBijection, Memoised, floatx, node_property, substitute
 from ..model import ModelView, transformed, warn_of_data
-from ..validation import check_positive_int, did_you_mean
+from ..parameters import checked
+from ..validation import check_positive_int
 from ._joint import JointPlaceholders
 from ._memory import draws_at_once
 from ._sampling import Sampling
@@ -50,6 +51,7 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         If variables are missing, in two groups, or two groups stand for the rest.
     """
 
+    @checked
     def __init__(self, groups, model=None, cost_part_grad_scale=1, scale_cost_to_minibatch=False):
         self.view = ModelView(model)
         self.groups = self._join(list(groups))
@@ -88,6 +90,7 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
     # ---------------------------------------------------------------- what it is
     model = property(lambda self: self.view.model, doc="The PyMC3 model.")
 
+    @checked
     def collect(self, item, part="total"):
         """Attribute `item` of every group in `part` (``'total'``, ``'local'``, ``'global'`` or ``'batched'``)."""
         parts = {
@@ -96,10 +99,11 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
             "global": lambda g: not g.local,
             "batched": lambda g: g.batched,
         }
-        if part not in parts:
-            raise ValueError(
-                f"The 'part' parameter of collect must be one of {sorted(parts)}. Got {part!r} instead."
-                f"{did_you_mean(part, parts)}"
+        unknown = [g for g in self.groups if not hasattr(g, item)]
+        if unknown:
+            raise ParameterValueError(
+                f"The 'item' parameter of collect must be an attribute of every group. Got {item!r} instead, which "
+                f"{type(unknown[0]).__name__} does not have."
             )
         return [getattr(g, item) for g in self.groups if parts[part](g)]
 
@@ -144,6 +148,7 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         _get_scale_cost, _set_scale_cost, doc="Whether losses are divided by the largest ``total_size`` scaling."
     )
 
+    @checked
     def group_of(self, variable):
         """The group that holds `variable` (a random variable or its name)."""
         variable = self.view.resolve(variable)
@@ -156,6 +161,7 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
             point.update(group.start_point)
         self.view.check_start(point)
 
+    @checked
     def reseed(self, random_seed):
         """Use `random_seed` for the noise of coming fits and for draws."""
         for group in self.groups:
@@ -347,13 +353,14 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         return mix + theano.gradient.disconnected_grad(logq - mix)
 
     # ---------------------------------------------------------------- drawing
+    @checked
     @without_test_values
     def sample_node(self, node, size=None, deterministic=False, more_replacements=None):
         """Symbolic draws of any expression of the model's variables.
 
         Parameters
         ----------
-        node : Variable or list of Variable
+        node : Variable or name of a variable, or list of them
         size : int or scalar variable, optional
             Number of draws, a new leading axis; None gives one draw without it.
         deterministic : bool or scalar variable
@@ -365,12 +372,13 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
         -------
         Variable or list of Variable, like `node`.
         """
+        original = node = self.view.nodes(node, "node", "sample_node", more_replacements)
         warn_of_data(self.view, node)
-        original = node
         node = substitute(node, more_replacements)
         sampled = self.symbolic_single_sample(node) if size is None else self.symbolic_sample_over_posterior(node)
         return self.set_size_and_deterministic(sampled, size, deterministic, more_replacements, test_values=original)
 
+    @checked
     def apply_replacements(self, node, more_replacements=None, deterministic=False):
         """`node` with the model's variables replaced by one draw from q, like :meth:`sample_node` without `size`."""
         return self.sample_node(node, more_replacements=more_replacements, deterministic=deterministic)

@@ -1,6 +1,6 @@
 """Which family serves a name, a flow formula or a dict of parameters."""
 
-from ..errors import GroupError, ParametrizationError
+from ..errors import GroupError, ParameterTypeError, ParametrizationError, UnknownNameError
 from ..registry import Registry
 
 __all__ = ["FAMILIES", "register_family", "family_for_name", "family_for_params"]
@@ -17,18 +17,21 @@ def register_family(cls):
 def family_for_name(name):
     """Group class for a family name, alias or flow formula."""
     if not isinstance(name, str):
-        raise TypeError(f"The 'vfam' parameter of Group must be a string. Got {name!r} instead.")
+        raise ParameterTypeError(f"The 'vfam' parameter of Group must be a string. Got {name!r} instead.")
     if name not in FAMILIES:
         for _, cls in FAMILIES.items():
             if cls.accepts_name(name):
                 return cls
-    return FAMILIES.get(name)
+    try:
+        return FAMILIES.get(name)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"The 'vfam' parameter of Group names no family: {error}") from None
 
 
 def family_for_params(params):
     """Group class whose parameters have exactly the keys of `params`."""
     if not isinstance(params, dict):
-        raise TypeError(f"The 'params' parameter of Group must be a dict. Got {params!r} instead.")
+        raise ParameterTypeError(f"The 'params' parameter of Group must be a dict. Got {params!r} instead.")
     for _, cls in FAMILIES.items():
         if cls.accepts_params(params):
             return cls

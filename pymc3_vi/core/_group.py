@@ -5,7 +5,14 @@ import theano
 import theano.tensor as tt
 
 from ..compiler import flags
-from ..errors import BatchedGroupError, GroupError, LocalGroupError, ParametrizationError, StartError
+from ..errors import (
+    BatchedGroupError,
+    GroupError,
+    LocalGroupError,
+    ParameterTypeError,
+    ParametrizationError,
+    StartError,
+)
 from ..graph import (
     FlatBijection,
     Memoised,
@@ -19,6 +26,7 @@ from ..graph import (
     substitute,
 )
 from ..model import ModelView, scaling_of, transformed
+from ..parameters import checked
 from ..validation import reject_unknown_keywords
 from ._families import family_for_name, family_for_params
 from ._placeholders import PlaceholderAPI
@@ -96,12 +104,13 @@ class Group(PlaceholderAPI, Memoised):
         if cls is not Group:
             return super().__new__(cls)
         if (vfam is None) == (params is None):
-            raise TypeError(
+            raise ParameterTypeError(
                 "Group needs exactly one of 'vfam' and 'params'; got " + ("none." if vfam is None else "both.")
             )
         family = family_for_name(vfam) if vfam is not None else family_for_params(params)
         return super().__new__(family)
 
+    @checked
     def __init__(
         self,
         group=None,
@@ -125,7 +134,7 @@ class Group(PlaceholderAPI, Memoised):
         if rowwise and not self.supports_batched:
             raise BatchedGroupError(f"{name} does not support rowwise=True; use a mean-field, full-rank or flow group.")
         if params is not None and not isinstance(params, dict):
-            raise TypeError(f"The 'params' parameter of {name} must be a dict. Got {params!r} instead.")
+            raise ParameterTypeError(f"The 'params' parameter of {name} must be a dict. Got {params!r} instead.")
         if local and params is None:
             raise LocalGroupError(
                 f"{name} got local=True without 'params'. Pass the encoder's outputs as params={{...}}."
@@ -149,9 +158,14 @@ class Group(PlaceholderAPI, Memoised):
         """Give an unbound ('all the rest') group its variables; called by the Approximation."""
         if isinstance(group, (str, tt.TensorVariable)):
             group = [group]
-        variables = [self.view.resolve(v) for v in group]
+        try:
+            variables = [self.view.resolve(v) for v in group]
+        except GroupError as error:
+            raise GroupError(f"The 'group' parameter of {type(self).__name__} is wrong: {error}") from None
         if not variables:
-            raise GroupError(f"{type(self).__name__} got an empty list of variables. Pass None to mean 'all the rest'.")
+            raise GroupError(
+                f"The 'group' parameter of {type(self).__name__} must not be empty. Pass None to mean 'all the rest'."
+            )
         names = [v.name for v in variables]
         doubled = sorted({n for n in names if names.count(n) > 1})
         if doubled:
@@ -176,6 +190,7 @@ class Group(PlaceholderAPI, Memoised):
             self.shared_params = self._create_params(self.seeds.generator("init:" + self._stream), **self._kwargs)
         self._finalize_init()
 
+    @checked
     def reseed(self, random_seed):
         """Use `random_seed` for all randomness from now on; parameters stay as they are."""
         self.seeds = SeedStream(random_seed)

@@ -8,9 +8,9 @@ import theano.tensor as tt
 
 from ..compiler import without_test_values
 from ..compiler.vectorize import vectorize_graph
-from ..errors import UnknownNameError
 from ..graph import floatx, graph_property, node_property, substitute
-from ..validation import did_you_mean
+from ..parameters import checked
+from ..validation import unknown_name
 from ._placeholders import copy_test_value
 from ._terms import Terms
 
@@ -132,6 +132,7 @@ class JointPlaceholders:
             result.update(group.make_size_and_deterministic_replacements(s, d, more_replacements))
         return result
 
+    @checked
     @without_test_values
     def set_size_and_deterministic(self, node, s, d, more_replacements=None, test_values=None):
         """`node` with real noise in place of the placeholders.
@@ -152,6 +153,7 @@ class JointPlaceholders:
         copy_test_value(node if test_values is None else test_values, out, s, more_replacements)
         return out
 
+    @checked
     @without_test_values
     def rslice(self, name):
         """Placeholder draws of the variable called `name`, with a leading sample axis."""
@@ -161,4 +163,4 @@ class JointPlaceholders:
                     value.name = f"{name}_vi_random_slice"
                     return value
         names = [v.name for g in self.groups for v in g.group]
-        raise UnknownNameError(f"The approximation has no variable {name!r}.{did_you_mean(name, names)}")
+        raise unknown_name(name, names, "name", "rslice")

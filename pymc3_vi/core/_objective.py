@@ -1,6 +1,5 @@
 """Objective function: from an operator to the updates of one step."""
 
-import warnings
 from collections import OrderedDict, namedtuple
 
 import numpy as np
@@ -10,8 +9,10 @@ import theano.tensor as tt
 from ..compiler import compile_function, with_linear_algebra_in_c, without_test_values
 from ..errors import ParametrizationError
 from ..graph import StepNoise, substitute
+from ..parameters import checked
 from ..steps import Step, StepGraph
-from ..updates import adam, get_or_compute_grads, total_norm_constraint
+from ..updates import adam, check_updates, get_or_compute_grads, total_norm_constraint
+from ..validation import warn_user
 
 __all__ = ["ObjectiveFunction", "ObjectiveUpdates", "StepFunction"]
 
@@ -85,6 +86,7 @@ class ObjectiveFunction:
     tf : TestFunction
     """
 
+    @checked
     def __init__(self, op, tf):
         self.op = op
         self.tf = tf
@@ -112,6 +114,7 @@ class ObjectiveFunction:
             self.approx.check_start()
             self._start_checked = True
 
+    @checked
     @without_test_values
     def build_step(self, score=True, **options):
         """Graph of one optimization step on block noise.
@@ -136,11 +139,11 @@ class ObjectiveFunction:
             params = _once(self.test_params + options.more_tf_params)
             terms, gradient_terms = self.draw_terms(noise, options.tf_n_mc, schedules, options.more_replacements)
             _, grads = self.loss_and_gradients(terms, gradient_terms, params, options.more_replacements, sign=-1)
-            updates.update(self._apply_optimizer(options.test_optimizer, grads, params, options, schedules))
+            updates.update(self._apply_optimizer("test_optimizer", grads, params, options, schedules))
         params = _once(self.obj_params + options.more_obj_params)
         terms, gradient_terms = self.draw_terms(noise, options.obj_n_mc, schedules, options.more_replacements)
         loss, grads = self.loss_and_gradients(terms, gradient_terms, params, options.more_replacements)
-        updates.update(self._apply_optimizer(options.obj_optimizer, grads, params, options, schedules))
+        updates.update(self._apply_optimizer("obj_optimizer", grads, params, options, schedules))
         trained = set(_once(self.test_params + options.more_tf_params + params))
         state = [v for v in updates if v not in trained]
         updates.update(options.more_updates)
@@ -190,13 +193,15 @@ class ObjectiveFunction:
         return substitute(op.T(op.apply(self.tf)), more_replacements)
 
     @staticmethod
-    def _apply_optimizer(optimizer, grads, params, options, schedules):
+    def _apply_optimizer(name, grads, params, options, schedules):
+        optimizer = getattr(options, name)
         if options.total_grad_norm_constraint is not None:
             grads = total_norm_constraint(grads, options.total_grad_norm_constraint)
-        updates = optimizer(grads, params)
+        updates = check_updates(optimizer(grads, params), params, optimizer, name)
         schedules.extend(getattr(updates, "schedules", ()))
         return updates
 
+    @checked
     def step_function(self, score=False, fn_kwargs=None, **options):
         """Compiled step: call it to run one step; it returns the loss when `score` is True.
 
@@ -210,6 +215,7 @@ class ObjectiveFunction:
         return StepFunction(Step(self.build_step(score=score, **options), fn_kwargs=fn_kwargs))
 
     # ---------------------------------------------------------------- the symbolic interface
+    @checked
     @without_test_values
     def updates(self, **options):
         """Updates of one step as a Theano graph with symbolic random noise, for use in functions of one's own.
@@ -239,15 +245,13 @@ class ObjectiveFunction:
             params = _once(self.test_params + options.more_tf_params)
             target = self(options.tf_n_mc, more_tf_params=options.more_tf_params, **self._replacements(options))
             grads = get_or_compute_grads(target, params)
-            result.update(self._apply_optimizer(options.test_optimizer, grads, params, options, []))
+            result.update(self._apply_optimizer("test_optimizer", grads, params, options, []))
         elif options.tf_n_mc is not None or options.more_tf_params:
-            warnings.warn(
-                f"'tf_n_mc' and 'more_tf_params' are ignored: {self.op} has no test function to train.", stacklevel=2
-            )
+            warn_user(f"'tf_n_mc' and 'more_tf_params' are ignored: {self.op} has no test function to train.")
         params = _once(self.obj_params + options.more_obj_params)
         target = self(options.obj_n_mc, more_obj_params=options.more_obj_params, **self._replacements(options))
         grads = get_or_compute_grads(target, params)
-        result.update(self._apply_optimizer(options.obj_optimizer, grads, params, options, []))
+        result.update(self._apply_optimizer("obj_optimizer", grads, params, options, []))
         result.update(options.more_updates)
         if self.op.returns_loss:
             result.loss = target
@@ -257,6 +261,7 @@ class ObjectiveFunction:
     def _replacements(options):
         return {"more_replacements": options.more_replacements}
 
+    @checked
     @without_test_values
     def score_function(self, sc_n_mc=None, more_replacements=None, fn_kwargs=None):
         """Compiled function without arguments that returns a fresh Monte Carlo estimate of the loss.

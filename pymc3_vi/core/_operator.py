@@ -1,11 +1,12 @@
 """Operator: turns log p and log q into a cost or a direction."""
 
 import copy
-import warnings
 
 from ..errors import AEVBInferenceError, ExplicitInferenceError, ParametrizationError
 from ..graph import graph_property
+from ..parameters import checked
 from ..test_functions import TestFunction
+from ..validation import warn_user
 from ._objective import ObjectiveFunction
 
 __all__ = ["Operator"]
@@ -48,6 +49,7 @@ class Operator:
     require_logq = True
     objective_class = ObjectiveFunction
 
+    @checked
     def __init__(self, approx):
         self.approx = approx
         self._terms = None
@@ -112,13 +114,14 @@ class Operator:
         """
         raise NotImplementedError(f"{type(self).__name__} must implement apply(f).")
 
+    @checked
     def __call__(self, f=None):
         """Objective function of this operator with test function `f`."""
         if self.has_test_function:
             if f is None:
                 raise ParametrizationError(f"{self} needs a test function; pass a kernel name or callable.")
         elif f is not None:
-            warnings.warn(f"{self} takes no test function; {f!r} is ignored.", stacklevel=2)
+            warn_user(f"{self} takes no test function; {f!r} is ignored.")
         f = TestFunction.from_function(f) if self.has_test_function else TestFunction()
         f.setup(self.approx)
         return self.objective_class(self, f)

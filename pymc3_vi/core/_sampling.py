@@ -5,8 +5,9 @@ import numpy as np
 from ..compiler import compile_function, without_test_values
 from ..graph import SeedStream, floatx
 from ..model import trace_from_arrays
+from ..parameters import checked
 from ..registry import Registry
-from ..validation import check_positive_int, require
+from ..validation import require
 from ._memory import draws_at_once
 
 __all__ = ["Sampling", "CORRECTIONS", "CorrectedPoints", "find_correction"]
@@ -82,6 +83,7 @@ class Sampling:
         z = [g.transform(e) for g, e in zip(self.groups, eps)] if of_noise else eps
         return compile_function(eps, self.evaluate(nodes, z, batched=True), name="draws")
 
+    @checked
     def generator(self, random_seed=None):
         """Generator for draws: a fresh one for a given seed, else the approximation's own, which moves on."""
         if random_seed is not None:
@@ -90,12 +92,12 @@ class Sampling:
             self._sample_generator = self.groups[0].seeds.generator("sample")
         return self._sample_generator
 
+    @checked
     def sample_arrays(self, draws=1000, include_transformed=True, random_seed=None, correct=None):
         """Draws as a dict name -> array (draws, ...), with deterministics and untransformed variables.
 
         Parameters are those of :meth:`sample`.
         """
-        draws = check_positive_int(draws, "draws", "sample")
         generator = self.generator(random_seed)
         names = [v.name for v in self.view.unobserved(include_transformed)]
         correction = find_correction(correct, "sample")
@@ -125,6 +127,7 @@ class Sampling:
             cached[key] = draws_at_once(self, nodes, draws)
         return cached[key]
 
+    @checked
     def sample(self, draws=1000, include_transformed=True, random_seed=None, correct=None):
         """Draws from the approximation.
 
@@ -150,6 +153,7 @@ class Sampling:
         arrays = self.sample_arrays(draws, include_transformed, random_seed, correct)
         return trace_from_arrays(self.view, arrays)
 
+    @checked
     def sample_vp(self, draws=1000, hide_transformed=True, random_seed=None):
         """Draws without the transformed variables, unless `hide_transformed` is False; see :meth:`sample`."""
         return self.sample(draws, include_transformed=not hide_transformed, random_seed=random_seed)

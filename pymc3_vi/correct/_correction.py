@@ -1,7 +1,6 @@
 """``correct='hmc'``: draws from the posterior itself."""
 
 import time
-import warnings
 
 import numpy as np
 from fastprogress.fastprogress import progress_bar
@@ -9,7 +8,8 @@ from fastprogress.fastprogress import progress_bar
 from ..core import CORRECTIONS, CorrectedPoints
 from ..diagnostics import check_data, coordinate_labels, point_density
 from ..errors import UnconvergedChainsWarning
-from ..validation import check_number
+from ..parameters import checked
+from ..validation import warn_user
 from ._basins import Basins, find_basins
 from ._evidence import log_evidence
 from ._hmc import MOST_STEPS, SUPERCHAINS, TOLERANCE, run_chains
@@ -91,11 +91,10 @@ class ChainDraws(CorrectedPoints):
         complaints = self.complaints()
         if complaints:
             ends = {"budget": " The budget was spent.", "interrupted": " The chains were interrupted."}
-            warnings.warn(
+            warn_user(
                 f"Do not rely on {what}: {'; '.join(complaints)}.{ends.get(self.run.ended, '')} Reparameterise (e.g. "
                 "non-centred), fit a richer family, or compare with pm.sample().",
                 UnconvergedChainsWarning,
-                stacklevel=stacklevel,
             )
 
 
@@ -142,10 +141,10 @@ class HMC:
     Hamiltonian Monte Carlo by minimizing Fisher Divergence.
     """
 
+    @checked
     def __init__(self, tolerance=TOLERANCE, budget=None, progressbar=None, modes=True):
-        self.tolerance = check_number(tolerance, "tolerance", "HMC", low=0, low_open=True)
-        self.budget = None if budget is None else check_number(budget, "budget", "HMC", low=0, low_open=True)
-        self.progressbar, self.modes = progressbar, bool(modes)
+        self.tolerance, self.budget = tolerance, budget
+        self.progressbar, self.modes = progressbar, modes
 
     def __call__(self, approx, draws, generator):
         """:class:`ChainDraws` that begin at `approx`."""

@@ -11,7 +11,8 @@ from theano.graph.op import Op
 
 from ..compiler import flags
 from ..errors import DataError
-from ..validation import check_positive_int, did_you_mean
+from ..parameters import checked
+from ..validation import did_you_mean
 from ._columns import column_of
 from ._order import BatchOrder
 from ._table import Table
@@ -103,13 +104,14 @@ class DataLoader:
         is_table = isinstance(source, (dict, tuple, list)) or hasattr(source, "columns")
         return object.__new__(cls if is_table or cls is not DataLoader else _TensorLoader)
 
+    @checked
     def __init__(self, source, batch_size=128, shuffle=True, seed=None):
         columns = _columns(source)
         self.names = list(columns)
-        self.table = Table(columns.values(), check_positive_int(batch_size, "batch_size", "DataLoader"))
+        self.table = Table(columns.values(), batch_size)
         self._check_rows()
         seed = int(np.random.randint(0, 2**31 - 1)) if seed is None else seed
-        seed = check_positive_int(seed, "seed", "DataLoader", minimum=0)
+        seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) if isinstance(seed, list) else seed
         self.order = BatchOrder(len(self), min(batch_size, len(self)), shuffle, seed)
         self.types = [_type_of(column) for column in self.table.columns]
         self.counter = theano.shared(np.int64(0), "batch_number")
@@ -199,6 +201,9 @@ def _columns(source):
         items = list(enumerate(source))
     else:
         items = [("source", source)]
+    symbolic = [item for _, item in items if isinstance(item, theano.graph.basic.Variable)]
+    if symbolic:
+        raise DataError(f"The 'source' parameter of DataLoader must hold arrays. Got the expression {symbolic[0]}.")
     if not items:
         raise DataError("The 'source' parameter of DataLoader must have columns. Got none.")
     return OrderedDict((name, column_of(array, repr(name))) for name, array in items)

@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..callbacks import Callback
-from ..validation import check_number, check_positive_int
+from ..parameters import checked
 from ._convergence import batch_means_error
 
 __all__ = ["Converged", "IterateCheck", "check_iterates"]
@@ -100,9 +100,9 @@ class Converged(Callback):
         The last one.
     """
 
+    @checked
     def __init__(self, tol=0.02, every=20):
-        self.tol = check_number(tol, "tol", "Converged", low=0, low_open=True)
-        self.every = check_positive_int(every, "every", "Converged")
+        self.tol, self.every = tol, every
         self._step = None
         self._forget()
 

@@ -9,6 +9,7 @@ from ..approximations.gaussian import GaussianBlocks
 from ..core import find_correction
 from ..errors import ExplicitInferenceError
 from ..model import data_size, is_streamed
+from ..parameters import checked
 from ..validation import check_positive_int, require
 from ._against_chains import ChainCheck, judge_by_chains
 from ._convergence import loss_trend
@@ -172,6 +173,7 @@ def _range(values):
     return f"{np.mean(values):.2f} on average, {np.min(values):.2f} to {np.max(values):.2f}"
 
 
+@checked
 def diagnose(approx, draws=None, random_seed=None, correct=None):
     r"""Measure how well the approximation represents the posterior, and say what to do with it.
 

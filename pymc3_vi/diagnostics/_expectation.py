@@ -6,10 +6,10 @@ import numpy as np
 
 from ..compiler import compile_function, without_test_values
 from ..core import CORRECTIONS, find_correction
-from ..errors import UnknownNameError
 from ..graph import substitute
 from ..model import full_data
-from ..validation import check_positive_int, did_you_mean
+from ..parameters import checked
+from ..validation import check_positive_int
 from ._judged_draws import JudgedDraws
 from ._resample import warn_if_unreliable
 
@@ -32,6 +32,7 @@ class Expectation(namedtuple("Expectation", "value, error, khat, ess")):
     __slots__ = ()
 
 
+@checked
 def expectation(approx, node, draws=10_000, correct="psis", random_seed=None):
     r"""Posterior expectation of an expression of the model's variables.
 
@@ -68,28 +69,19 @@ def expectation(approx, node, draws=10_000, correct="psis", random_seed=None):
     """
     draws = check_positive_int(draws, "draws", "expectation", minimum=2)
     correction = find_correction(correct, "expectation")
-    node = _resolve(approx, node)
+    node = approx.view.nodes(node, "node", "expectation", closed=True)
     generator = approx.generator(random_seed)
     if correct is None:
         return _plain(approx, node, draws, generator)
     if correction is not CORRECTIONS.get("psis"):
         return _at_points(approx, node, correction(approx, draws, generator))
     found = JudgedDraws(approx, draws, generator)
-    warn_if_unreliable(found.judgement(), "the expectation and its error", stacklevel=4)
+    warn_if_unreliable(found.judgement(), "the expectation and its error")
     source, weights = found.source, found.weights
     function = _node_function(approx, node, source.replacements)
     values = (function(*eps) for eps in source.noise())
     value, error = _weighted_moments(values, weights.weights)
     return Expectation(value, error, weights.khat, weights.ess)
-
-
-def _resolve(approx, node):
-    if not isinstance(node, str):
-        return node
-    named = approx.view.model.named_vars
-    if node not in named:
-        raise UnknownNameError(f"The model has no variable {node!r}.{did_you_mean(node, named)}")
-    return named[node]
 
 
 def _plain(approx, node, draws, generator):

@@ -1,7 +1,5 @@
 """Linear response: how the means of q answer to the posterior, which gives covariances that the family cannot hold."""
 
-import warnings
-
 import numpy as np
 import theano
 import theano.tensor as tt
@@ -9,7 +7,8 @@ import theano.tensor as tt
 from ..approximations.gaussian import GaussianBlocks
 from ..compiler import compile_function, without_test_values
 from ..errors import ConvergenceWarning, ParametrizationError, VariationalInferenceError
-from ..validation import check_positive_int, did_you_mean, require
+from ..parameters import checked
+from ..validation import warn_user
 from ._data import check_data
 from ._density import PointDensity
 from ._fixed_draws import REPLICATES, FixedDrawELBO, FixedDraws
@@ -23,8 +22,6 @@ DEFAULT_DRAWS = 1024
 LARGEST_DENSE, LARGEST_FULL = 1000, 5000
 #: Posterior standard deviations by which means may be away from the optimum without a warning.
 DRIFT = 0.2
-
-_SOLVERS = ("auto", "dense", "cg")
 
 
 def gaussian_blocks(approx, caller):
@@ -46,6 +43,7 @@ def point_density(approx):
     return cache[()]
 
 
+@checked
 def lrvb_cov(approx, of=None, n_draws=None, solver="auto", random_seed=None):
     r"""Linear-response covariance of a fitted Gaussian approximation.
 
@@ -90,11 +88,10 @@ def lrvb_cov(approx, of=None, n_draws=None, solver="auto", random_seed=None):
     Giordano, Ingram, Broderick: Black box variational inference with a deterministic objective, JMLR 25(18), 2024,
     section 4.
     """
-    require(solver in _SOLVERS, ValueError, "solver", "lrvb_cov", f"one of {list(_SOLVERS)}", solver)
     blocks = gaussian_blocks(approx, "lrvb_cov")
     draws = approx.fixed_draws
     if n_draws is not None or draws is None:
-        wanted = DEFAULT_DRAWS if n_draws is None else check_positive_int(n_draws, "n_draws", "lrvb_cov")
+        wanted = DEFAULT_DRAWS if n_draws is None else n_draws
         seed = int(approx.generator(random_seed).integers(2**31))
         draws = FixedDraws("sobol", 2 * REPLICATES * -(-wanted // (2 * REPLICATES)), seed)
     check_data(approx)
@@ -108,6 +105,7 @@ def lrvb_cov(approx, of=None, n_draws=None, solver="auto", random_seed=None):
     return 0.5 * (cov + cov.T)
 
 
+@checked
 def frequentist_se(approx):
     r"""Standard errors of the means of a DADVI fit that come from its finite number of draws.
 
@@ -164,12 +162,11 @@ def _warn_if_away(approx, elbo, step):
     away = np.abs(elbo.means(step[None])[0]) / elbo.widths
     worst = int(np.argmax(away))
     if away[worst] > DRIFT:
-        warnings.warn(
+        warn_user(
             f"The fit has not converged: the mean of {coordinate_labels(approx)[worst]} is about {away[worst]:.2g} "
             "standard deviations away from its optimum, and the linear response is that of another place. Fit on, or "
             "use method='dadvi'.",
             ConvergenceWarning,
-            stacklevel=3,
         )
 
 
@@ -184,31 +181,12 @@ def _identity_jacobian(elbo):
 def _jacobian(approx, elbo, x, of):
     """Derivatives (k, size) of the expectations of the quantities `of`."""
     parts = of if isinstance(of, (list, tuple)) else [of]
-    gradients = _slope_function(approx, [_resolve(approx, part) for part in parts])
+    gradients = _slope_function(approx, approx.view.nodes(parts, "of", "lrvb_cov", closed=True))
     mu, scale = elbo.chart.place(x)
     z = mu + elbo.blocks.stretch(elbo.eps, scale)
     empty = elbo.chart.slope(x, elbo.eps, np.zeros_like(z), control=False)
     rows = [empty - elbo.chart.slope(x, elbo.eps, grad, control=False) for grad in gradients(z)]
     return np.array(rows)
-
-
-def _resolve(approx, part):
-    named = approx.model.named_vars
-    if isinstance(part, str):
-        if part not in named:
-            raise ParametrizationError(
-                f"The 'of' parameter of lrvb_cov names an unknown variable {part!r}.{did_you_mean(part, named)}"
-            )
-        return named[part]
-    require(
-        isinstance(part, theano.graph.basic.Variable),
-        TypeError,
-        "of",
-        "lrvb_cov",
-        "a variable, an expression, a name or a list of them",
-        part,
-    )
-    return part
 
 
 @without_test_values

@@ -1,9 +1,8 @@
 """``sample(correct='psis')``: draws picked by their importance weights."""
 
-import warnings
-
 from ..core import CORRECTIONS
 from ..errors import AEVBInferenceError, UnreliableWeightsWarning
+from ..validation import warn_user
 from ._judged_draws import DRAWS, draws_with_judgement
 
 __all__ = ["psis_noise", "psis_resample", "warn_if_unreliable"]
@@ -30,10 +29,10 @@ def psis_noise(approx, draws, generator):
     UnreliableWeightsWarning
         When the weights cannot be relied on: by the last ``diagnose()`` on the same parameters, else by these draws.
     """
-    return psis_resample(approx, draws, generator, stacklevel=6)[0]
+    return psis_resample(approx, draws, generator)[0]
 
 
-def psis_resample(approx, draws, generator, stacklevel=5):
+def psis_resample(approx, draws, generator):
     """Noise of :func:`psis_noise`, and the :class:`ImportanceWeights` of the draws that it was picked from."""
     if approx.has_local:
         raise AEVBInferenceError(
@@ -41,12 +40,12 @@ def psis_resample(approx, draws, generator, stacklevel=5):
             "Use expectation(node), which reads the whole data."
         )
     proposals = draws_with_judgement(approx, generator, at_least=max(PROPOSALS * draws, DRAWS))
-    warn_if_unreliable(proposals.judgement(), "the corrected draws", stacklevel)
+    warn_if_unreliable(proposals.judgement(), "the corrected draws")
     picked = proposals.weights.resample(draws, generator)
     return proposals.source.pick_noise(picked), proposals.weights
 
 
-def warn_if_unreliable(judgement, what, stacklevel=5):
+def warn_if_unreliable(judgement, what):
     """Warn with an UnreliableWeightsWarning when weights cannot be relied on.
 
     Parameters
@@ -54,14 +53,12 @@ def warn_if_unreliable(judgement, what, stacklevel=5):
     judgement : Judgement or Diagnosis
     what : str
         What is then not reliable.
-    stacklevel : int
     """
     if not judgement.reliable:
-        warnings.warn(
+        warn_user(
             f"k-hat is {judgement.khat:.2f}, above {judgement.threshold:.2f}: {what} are not reliable. "
             "approx.diagnose() says what to try.",
             UnreliableWeightsWarning,
-            stacklevel=stacklevel,
         )
 
 

@@ -7,6 +7,7 @@ import theano.tensor as tt
 from ..compiler import without_test_values
 from ..errors import BatchedGroupError, LocalGroupError, ParametrizationError
 from ..graph import SeedStream, collect_shared, create_param, create_shared, param_shapes
+from ..parameters import checked
 from ..validation import check_number, check_positive_int, did_you_mean
 from ._chain import FlowChain, LastResult
 from ._registry import flow_for_params, flow_for_short_name, register_flow
@@ -106,6 +107,7 @@ class AbstractFlow:
             if not hasattr(cls, spec.name):
                 setattr(cls, spec.name, _parameter(spec.name))
 
+    @checked
     @without_test_values
     def __init__(
         self, z0=None, dim=None, jitter=0.001, params=None, batch_size=None, local=False, random_seed=None, **values
@@ -156,7 +158,7 @@ class AbstractFlow:
         unknown = [key for key in self.user_params if key not in shapes]
         if unknown:
             raise ParametrizationError(
-                f"{name} has no parameter {unknown[0]!r}.{did_you_mean(unknown[0], shapes)} "
+                f"{name} has no parameter {unknown[0]!r}, as it stands in 'params'.{did_you_mean(unknown[0], shapes)} "
                 f"It takes: {', '.join(shapes)}."
             )
         missing = [key for key in shapes if key not in self.user_params]

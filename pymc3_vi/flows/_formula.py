@@ -1,6 +1,7 @@
 """Formulas: which flows a chain is made of, as a string."""
 
-from ..errors import ParametrizationError
+from ..errors import ParameterTypeError, ParametrizationError, UnknownNameError
+from ..parameters import checked
 from ._base import as_generator
 from ._registry import flow_for_short_name
 
@@ -37,11 +38,12 @@ class Formula:
     'planar-planar'
     """
 
+    @checked
     def __init__(self, formula):
         if isinstance(formula, Formula):
             formula = formula.formula
         if not isinstance(formula, str):
-            raise TypeError(
+            raise ParameterTypeError(
                 "The 'formula' parameter of Formula must be a string such as 'scale-hh*4-loc'. "
                 f"Got {formula!r} instead."
             )
@@ -50,7 +52,10 @@ class Formula:
         self.flows = []
         for step in steps:
             name, count = self._parse(step)
-            self.flows.extend([flow_for_short_name(name)] * count)
+            try:
+                self.flows.extend([flow_for_short_name(name)] * count)
+            except UnknownNameError as error:
+                raise UnknownNameError(f"In the 'formula' parameter of Formula: {error}") from None
 
     def _parse(self, step):
         """'name*3' -> ('name', 3)."""
@@ -62,6 +67,7 @@ class Formula:
             )
         return name, int(count) if star else 1
 
+    @checked
     def __call__(self, z0=None, dim=None, jitter=0.001, params=None, batch_size=None, local=False, random_seed=None):
         """Create and link the flows.
 

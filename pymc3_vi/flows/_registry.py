@@ -1,6 +1,6 @@
 """Which flow serves a short name, or a dict of parameters."""
 
-from ..errors import UnknownNameError
+from ..errors import ParameterValueError, UnknownNameError
 from ..registry import Registry
 
 __all__ = ["FLOWS", "register_flow", "flow_for_short_name", "flow_for_params", "seems_like_flow_params"]
@@ -32,12 +32,12 @@ def register_flow(cls):
     """
     name = cls.short_name
     if not name or any(character in name for character in "-* "):
-        raise ValueError(
+        raise ParameterValueError(
             f"The 'short_name' of {cls.__name__} must be a word without '-', '*' and blanks. Got {name!r} instead."
         )
     for other_name, other in FLOWS.items():
         if _param_names(other) == _param_names(cls) and other is not cls:
-            raise ValueError(
+            raise ParameterValueError(
                 f"The parameter names {sorted(_param_names(cls))} of {cls.__name__} are those of the flow "
                 f"{other_name!r} already. Rename one."
             )

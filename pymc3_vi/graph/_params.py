@@ -6,7 +6,7 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..errors import ParametrizationError
+from ..errors import ParameterTypeError, ParametrizationError
 from ..validation import did_you_mean
 from ._substitute import floatx
 
@@ -97,5 +97,7 @@ def collect_shared(params):
     if params is None:
         return []
     if not isinstance(params, dict):
-        raise TypeError(f"The 'params' parameter of collect_shared must be a dict or None. Got {params!r} instead.")
+        raise ParameterTypeError(
+            f"The 'params' parameter of collect_shared must be a dict or None. Got {params!r} instead."
+        )
     return [params[k] for k in sorted(params) if isinstance(params[k], theano.compile.SharedVariable)]

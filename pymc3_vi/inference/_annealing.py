@@ -1,7 +1,6 @@
 """The rule of fits without an explicit optimizer: annealed Adam and the average of the last iterates."""
 
 import math
-import warnings
 
 import numpy as np
 import theano
@@ -9,7 +8,7 @@ import theano.tensor as tt
 
 from ..errors import ConvergenceWarning
 from ..updates import adam, tail_average
-from ..validation import check_number
+from ..validation import check_number, warn_user
 
 __all__ = ["AnnealedAdam", "TailAveraged"]
 
@@ -134,12 +133,11 @@ class AnnealedAdam:
         if self.changed is None or self.changed[1] <= LATE * length:
             return
         names, i = self.changed
-        warnings.warn(
-            f"A callback changed {', '.join(names)}, which the log density reads, up to step {i:,} of {length:,.0f}, when "
-            "steps had become small: the result may lag behind. Make the last change in the first half of the steps, "
-            "or call fit again.",
+        warn_user(
+            f"A callback changed {', '.join(names)}, which the log density reads, up to step {i:,} of {length:,.0f}, "
+            "when steps had become small: the result may lag behind. Make the last change in the first half of the "
+            "steps, or call fit again.",
             ConvergenceWarning,
-            stacklevel=5,
         )
 
     def __repr__(self):

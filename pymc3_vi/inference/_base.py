@@ -1,21 +1,22 @@
 """Inference: an operator, an approximation and a test function, fitted step by step."""
 
 import time
-import warnings
 
 import numpy as np
+from theano.graph.fg import MissingInputError
 
 from ..algorithms import passes_for
 from ..algorithms.newton import NewtonStep, newton_step
 from ..callbacks import Callback
 from ..core import StepOptions
 from ..diagnostics import Converged
-from ..errors import ConvergenceWarning
+from ..errors import ConvergenceWarning, ParameterTypeError, ParameterValueError
 from ..model import DataRead
+from ..parameters import checked
 from ..results import FitReport, rebuilt_options, resume_step
 from ..steps import Step, StepDiverged
 from ..updates import PartialOptimizer, Schedule
-from ..validation import accepted_keywords, check_callable, check_choice, check_positive_int, reject_unknown_keywords
+from ..validation import accepted_keywords, reject_unknown_keywords, warn_user
 from ._algorithm_step import AlgorithmStep
 from ._annealing import AnnealedAdam, TailAveraged
 from ._density_watch import DensityWatch
@@ -26,6 +27,7 @@ from ._left_out import warn_of_left_out
 from ._loop import run_loop
 from ._non_finite import non_finite_error
 from ._pre_flight import check_draws
+from ._unbounded import warn_if_unbounded
 
 __all__ = ["Inference", "FitState"]
 
@@ -54,6 +56,7 @@ class Inference(SavedInference):
         What was run; ``approx.report`` after a fit.
     """
 
+    @checked
     def __init__(self, op, approx, tf, **kwargs):
         reject_unknown_keywords(kwargs, accepted_keywords(op.__init__), type(self).__name__)
         self._set_up(op, approx, tf, **kwargs)
@@ -93,6 +96,7 @@ class Inference(SavedInference):
         return values
 
     # ---------------------------------------------------------------- fitting
+    @checked
     def fit(
         self,
         n=10000,
@@ -178,22 +182,21 @@ class Inference(SavedInference):
             For an unknown keyword, with the close match.
         """
         reject_unknown_keywords(kwargs, accepted_keywords(Inference.fit), "fit")
-        n = check_positive_int(n, "n", "fit", minimum=0)
-        callbacks = self._check_callbacks(callbacks)
-        check_choice(algorithm, ("auto", "passes", "stochastic"), "algorithm", "fit")
+        self.check_ready("fit", resume)
+        callbacks = callbacks or []
         converged = None if tol is None else Converged(tol)
         if converged is not None:
             callbacks = callbacks + [converged]
         score = self._maybe_score(score)
         options = dict(
-            obj_n_mc=obj_n_mc,
-            tf_n_mc=tf_n_mc,
-            obj_optimizer=obj_optimizer,
-            test_optimizer=test_optimizer,
             more_obj_params=more_obj_params,
+            more_replacements=more_replacements,
             more_tf_params=more_tf_params,
             more_updates=more_updates,
-            more_replacements=more_replacements,
+            obj_n_mc=obj_n_mc,
+            obj_optimizer=obj_optimizer,
+            test_optimizer=test_optimizer,
+            tf_n_mc=tf_n_mc,
             total_grad_norm_constraint=total_grad_norm_constraint,
         )
         with self.report.recording(n):
@@ -211,9 +214,10 @@ class Inference(SavedInference):
                 converged = None
             self._run(step, n, callbacks, score, progressbar, resume)
             if converged is not None and not converged.converged and self.report.reason == "done":
-                warnings.warn(converged.advice(), ConvergenceWarning, stacklevel=2)
+                warn_user(converged.advice(), ConvergenceWarning)
         return self.approx
 
+    @checked
     def refine(self, n, progressbar=True):
         """Run `n` more steps of the last fit: same compiled step, optimizer state and callbacks.
 
@@ -224,20 +228,21 @@ class Inference(SavedInference):
         """
         if self.state is None:
             raise NotFittedError("Need to call `.fit` first: there is no fit to refine yet.")
-        n = check_positive_int(n, "n", "refine", minimum=0)
+        self.check_ready("refine")
         if self.state.step is None:  # loaded from a file
             self.fit(n, callbacks=self.state.callbacks, progressbar=progressbar, **rebuilt_options(self.resume_point))
             return
         with self.report.recording(n):
             self._run(self.state.step, n, self.state.callbacks, self.state.score, progressbar)
 
+    @checked
     def run_profiling(self, n=1000, score=None, **kwargs):
         """Run `n` steps under Theano's profiler (on Theano's own engine) and return its profile."""
         score = self._maybe_score(score)
         fn_kwargs = dict(kwargs.pop("fn_kwargs", None) or {}, profile=True)
         reject_unknown_keywords(kwargs, StepOptions._fields, "run_profiling")
         step = Step(self.objective.build_step(score=score, **kwargs), fn_kwargs=fn_kwargs)
-        step.run(check_positive_int(n, "n", "run_profiling"))
+        step.run(n)
         return step.profile
 
     # ---------------------------------------------------------------- parts of a fit
@@ -246,13 +251,13 @@ class Inference(SavedInference):
         if score is None:
             return has_loss
         if score and not has_loss:
-            warnings.warn(f"score=True is ignored: {self.objective.op} has no loss.", stacklevel=3)
+            warn_user(f"score=True is ignored: {self.objective.op} has no loss.")
         return bool(score) and has_loss
 
     def _averaging(self, optimizer, average):
         """The rule for `average`, the last one again when nothing has changed."""
         if optimizer is None:
-            raise ValueError(
+            raise ParameterValueError(
                 "The 'average' parameter of fit needs an obj_optimizer: the default rules average by themselves. "
                 f"Got average={average!r} without one."
             )
@@ -260,15 +265,6 @@ class Inference(SavedInference):
         if last is None or last.tail != average or not _same(last.optimizer, optimizer):
             self._averaged = TailAveraged(optimizer, average)
         return self._averaged
-
-    @staticmethod
-    def _check_callbacks(callbacks):
-        if callbacks is None:
-            return []
-        callbacks = [callbacks] if callable(callbacks) else list(callbacks)
-        for callback in callbacks:
-            check_callable(callback, "callbacks", "fit", "(approx, losses, i)")
-        return callbacks
 
     def _step(self, score, options, fn_kwargs, algorithm):
         """The compiled step for these options, the last one again when they have not changed."""
@@ -279,7 +275,7 @@ class Inference(SavedInference):
         begin = time.perf_counter()
         step = self._default_step(score, options, fn_kwargs, algorithm)
         if step is None:
-            step = Step(self.objective.build_step(score=score, **options), fn_kwargs=fn_kwargs)
+            step = self._compile(score, options, fn_kwargs)
         step.recorded_losses = lambda: self.history.array
         self._compiled = (key, step)
         self.report.compiled(begin)
@@ -291,12 +287,24 @@ class Inference(SavedInference):
         demanded = algorithm == "passes"
         if self._rule is not self.default_rule:
             if demanded:
-                raise TypeError("fit got algorithm='passes' together with an optimizer. Leave one of them out.")
+                raise ParameterTypeError(
+                    "fit got algorithm='passes' together with an optimizer. Leave one of them out."
+                )
             return None
         found = None if algorithm == "stochastic" else passes_for(self.objective, options, demanded)
         if found is not None and not isinstance(found, dict):
             return AlgorithmStep(found, self.objective, score)
         return newton_step(self.objective, options, score, fn_kwargs, whole_data=found)
+
+    def _compile(self, score, options, fn_kwargs):
+        try:
+            return Step(self.objective.build_step(score=score, **options), fn_kwargs=fn_kwargs)
+        except MissingInputError as error:
+            raise ParameterValueError(
+                f"A step of {type(self).__name__} depends on a variable that has no value. Give it one by the "
+                "'more_replacements' parameter of fit, or make it a theano.shared in the model, in 'obj_optimizer', "
+                f"'more_updates' or 'cost_part_grad_scale'. Theano says: {str(error).splitlines()[0]}"
+            ) from None
 
     def _take_up(self, step):
         """Put the state of a loaded fit into the first step after loading."""
@@ -336,11 +344,13 @@ class Inference(SavedInference):
             watch = self._watch(callbacks if rule is not None else [], rule, first)
             watching = callbacks + [watch] if watch.callbacks else callbacks
             try:
+                self.running = True
                 end = run_loop(self.approx, step, n, self.history, first, watching, progressbar, interrupts)
                 self.report.ended(end.reason, end.message)
                 if rule is not None:
                     watch.look(first + end.steps)
                     rule.finish()
+                warn_if_unbounded(self.approx)
                 if isinstance(step, AlgorithmStep):
                     self.report.found(repr(step))
                 else:
@@ -348,6 +358,7 @@ class Inference(SavedInference):
             except StepDiverged as stop:
                 raise non_finite_error(self.approx, step, stop, first + step.steps_done - before + 1) from None
             finally:
+                self.running = False
                 done = step.steps_done - before
                 self.approx.hist = np.array(self.history.array)
                 self.approx.fitted_to = DataRead(self.approx.view, self.approx.params)

@@ -3,6 +3,7 @@
 from collections import namedtuple
 
 from ..errors import FileFormatError, VariationalInferenceError
+from ..parameters import checked
 from ..results import load_parts, rebuilt_options, restore_point, save_inference
 
 __all__ = ["FitState", "NotFittedError", "SavedInference"]
@@ -20,6 +21,31 @@ class SavedInference:
 
     #: Whether there is anything beside the approximation that a fit goes on from.
     has_steps = True
+
+    #: Whether steps are being made, so that a callback must not begin others.
+    running = False
+
+    def check_ready(self, caller, resume=False):
+        """Raise unless a fit can begin: the model is as it was, no fit is under way, and there is one to resume."""
+        if self.running:
+            raise VariationalInferenceError(
+                f"{caller} was called by a callback of a fit of the same inference, which is still under way. Raise "
+                "StopIteration in the callback to end that fit, and call it afterwards."
+            )
+        if resume and self.state is None:
+            raise NotFittedError(
+                "The 'resume' parameter of fit must be False in the first fit: there is none to resume. "
+                "Got True instead."
+            )
+        self.approx.view.check_unchanged()
+
+    def __getstate__(self):
+        if self.state is not None:
+            raise VariationalInferenceError(
+                f"A fitted {type(self).__name__} cannot be pickled or copied: it holds compiled code. Pickle its "
+                ".approx, or write it with .save(path) and read it with Inference.load(path, model)."
+            )
+        return vars(self)
 
     @property
     def options(self):
@@ -40,6 +66,7 @@ class SavedInference:
         separate = rule is not None and self.state is not None and rule is not self.state.step
         return rule.snapshot() if separate else None
 
+    @checked
     def resume(self, callbacks=None, progressbar=True):
         """Run the steps that an interrupted fit still had to do, as if it had not been interrupted.
 
@@ -64,8 +91,9 @@ class SavedInference:
         """
         if self.state is None:
             raise NotFittedError("Need to call `.fit` first: there is no fit to resume yet.")
+        self.check_ready("resume")
         left = max(self.planned - self.state.i, 0)
-        callbacks = self.state.callbacks if callbacks is None else self._check_callbacks(callbacks)
+        callbacks = self.state.callbacks if callbacks is None else callbacks
         if self.state.step is None:
             return self.fit(
                 left, callbacks=callbacks, progressbar=progressbar, resume=True, **rebuilt_options(self.resume_point)
@@ -74,6 +102,7 @@ class SavedInference:
             self._run(self.state.step, left, callbacks, self.state.score, progressbar, resume=True)
         return self.approx
 
+    @checked
     def save(self, path):
         """Write the inference to a file: parameters, optimizer state, random state, history.
 
@@ -88,6 +117,7 @@ class SavedInference:
         save_inference(self, path)
 
     @classmethod
+    @checked
     def load(cls, path, model=None, same_data=True):
         """Inference from a file that :meth:`save` or a :class:`Checkpoint` wrote.
 
@@ -124,6 +154,7 @@ class SavedInference:
         inference._set_up(operator, approx, kernel, **keywords)
         return inference.restore(path, same_data)
 
+    @checked
     def restore(self, path, same_data=True):
         """Take over parameters, optimizer state, random state and history from a file; returns the inference itself.
 

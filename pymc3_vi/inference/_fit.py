@@ -1,14 +1,14 @@
 """``fit``: the front door."""
 
 import inspect
-import warnings
 
 from ..core import named_start
-from ..errors import NonFiniteError, OverflowStartWarning, StartError, UnknownNameError
+from ..errors import NonFiniteError, OverflowStartWarning, ParameterTypeError, StartError, UnknownNameError
 from ..graph import SeedStream
 from ..model import ModelView, model_context
+from ..parameters import checked
 from ..registry import Registry
-from ..validation import accepted_keywords, check_positive_int, did_you_mean, reject_unknown_keywords
+from ..validation import accepted_keywords, did_you_mean, reject_unknown_keywords, warn_user
 from ._base import Inference
 from ._implicit import ASVGD, SVGD
 from ._klqp import ADVI, NFVI, FullRankADVI
@@ -30,6 +30,25 @@ for _name, _cls in [
     METHODS.register(_name, _cls)
 
 
+#: PyMC3's order of the parameters of ``fit``.
+_PYMC3_ORDER = ("n", "local_rv", "method", "model", "random_seed", "start", "inf_kwargs")
+
+
+def _in_pymc3_order(args, kwargs):
+    """Arguments by keyword where they come in PyMC3's order, which has `local_rv` (a dict or None) second."""
+    if len(args) < 2 or not (args[1] is None or isinstance(args[1], dict)) or len(args) > len(_PYMC3_ORDER):
+        return args, kwargs
+    if len(args) > 2 and hasattr(args[2], "free_RVs"):  # a model in the third place is ours
+        args, named = (args[0], "advi", *args[2:]), {"local_rv": args[1]}
+    else:
+        args, named = (), dict(zip(_PYMC3_ORDER, args))
+    twice = [name for name in named if name in kwargs]
+    if twice:
+        raise ParameterTypeError(f"fit got {twice[0]!r} twice, by position and by keyword.")
+    return args, {**named, **kwargs}
+
+
+@checked(arrange=_in_pymc3_order)
 def fit(
     n=10000, method="advi", model=None, random_seed=None, start=None, inf_kwargs=None, local_rv=None, starts=1, **kwargs
 ):
@@ -78,8 +97,8 @@ def fit(
     ...     approx = pymc3_vi.fit(method="advi", random_seed=1)
     ...     trace = approx.sample(1000)
     """
-    if isinstance(method, dict) or method is None:  # PyMC3's positional order: fit(n, local_rv, method, ...)
-        method, local_rv, model = model if isinstance(model, (str, type)) else "advi", method, None
+    if method is None:
+        method = "advi"
     options = dict(inf_kwargs or {})
     for name, value in (("random_seed", random_seed), ("start", start), ("local_rv", local_rv)):
         if value is not None:
@@ -87,9 +106,9 @@ def fit(
     inference = method if isinstance(method, Inference) else None
     if inference is None:
         options["model"] = model_context(model if model is not None else options.pop("model", None))
-        inference = _begin(method, options, check_positive_int(starts, "starts", "fit"))
+        inference = _begin(method, options, starts)
     elif starts != 1:
-        raise TypeError("fit got method as an instance together with starts. Pass the class instead.")
+        raise ParameterTypeError("fit got method as an instance together with starts. Pass the class instead.")
     else:
         _configure(inference, options, model)
     allowed = accepted_keywords(type(inference).fit, Inference.fit)
@@ -102,10 +121,8 @@ def fit(
         options["start"] = working_start(inference.approx.view, options.get("random_seed"))
         if options["start"] is None:
             raise
-        warnings.warn(
-            f"Another start is used, a draw from the prior or around the model's own: {error}",
-            OverflowStartWarning,
-            stacklevel=2,
+        warn_user(
+            f"Another start is used, a draw from the prior or around the model's own: {error}", OverflowStartWarning
         )
     return _create(method, options).fit(n, **kwargs)
 
@@ -142,11 +159,18 @@ def _create(method, options):
     elif inspect.isclass(method) and issubclass(method, Inference):
         cls = method
     else:
-        raise TypeError(
+        raise ParameterTypeError(
             f"The 'method' parameter of fit must be one of {METHODS.names()}, an Inference class or an Inference "
             f"instance. Got {method!r} instead."
         )
-    return cls(**options)
+    try:
+        return cls(**options)
+    except ParameterTypeError as error:
+        if "unknown keyword" not in str(error):
+            raise
+        raise ParameterTypeError(
+            f"The 'inf_kwargs' parameter of fit must be keywords of {cls.__name__}: {error}"
+        ) from None
 
 
 def _configure(inference, options, model):
@@ -162,7 +186,7 @@ def _configure(inference, options, model):
     if seed is not None:
         inference.approx.reseed(seed)
     if options:
-        raise TypeError(
+        raise ParameterTypeError(
             f"fit got method={type(inference).__name__} as an instance together with {sorted(options)}. "
             "Pass these when making the instance, or pass the class."
         )

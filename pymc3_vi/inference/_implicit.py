@@ -1,11 +1,11 @@
 """Inference by kernelised Stein gradients: particles and implicit approximations."""
 
-import warnings
-
 from ..approximations import Empirical, FullRank
-from ..errors import AEVBInferenceError, VarianceCollapseWarning
+from ..errors import AEVBInferenceError, ParameterTypeError, VarianceCollapseWarning
 from ..operators import KSD
+from ..parameters import checked
 from ..test_functions import rbf
+from ..validation import warn_user
 from ._annealing import AnnealedAdam
 from ._base import Inference
 
@@ -25,6 +25,7 @@ class ImplicitGradient(Inference):
         Keywords of the estimator, e.g. ``temperature``.
     """
 
+    @checked
     def __init__(self, approx, estimator=KSD, kernel=rbf, **kwargs):
         super().__init__(estimator, approx, kernel, **kwargs)
         if approx.all_histograms:
@@ -66,6 +67,7 @@ class SVGD(ImplicitGradient):
     #: Whether the warning has been given.
     _collapse_warned = False
 
+    @checked
     def __init__(
         self,
         n_particles=100,
@@ -91,12 +93,11 @@ class SVGD(ImplicitGradient):
         if self._collapse_warned or 5 * d < particles:
             return
         self._collapse_warned = True
-        warnings.warn(
+        warn_user(
             f"{particles} particles in {d} dimensions: the spread of SVGD's particles underestimates the posterior's "
             f"when the dimension is a fifth of their number or more. Use n_particles of at least {5 * d + 1}, a "
             "larger temperature, or ADVI/FullRankADVI for the spread.",
             VarianceCollapseWarning,
-            stacklevel=4,
         )
 
 
@@ -123,25 +124,29 @@ class ASVGD(ImplicitGradient):
     Wang, Feng, Liu: Learning to Sample Using Stein Discrepancy, 2016, algorithm 2.
     """
 
+    @checked
     def __init__(self, approx=None, estimator=KSD, kernel=rbf, model=None, random_seed=None, start=None, **kwargs):
-        warnings.warn(
+        warn_user(
             "ASVGD is experimental: its answer depends on the temperature and on obj_n_mc, and at temperature 1 the "
-            "posterior variance is often underestimated. Compare it with ADVI or NUTS.",
-            stacklevel=2,
+            "posterior variance is often underestimated. Compare it with ADVI or NUTS."
         )
         local_rv = kwargs.pop("local_rv", None)
         if approx is None:
             approx = FullRank(local_rv=local_rv, model=model, random_seed=random_seed, start=start)
         elif start is not None:
-            raise TypeError("ASVGD got 'approx' together with 'start'. Give 'start' to the groups of 'approx'.")
+            raise ParameterTypeError(
+                "ASVGD got 'approx' together with 'start'. Give 'start' to the groups of 'approx'."
+            )
         elif random_seed is not None:
             approx.reseed(random_seed)
         super().__init__(approx, estimator, kernel, **kwargs)
 
+    @checked
     def fit(self, n=10000, score=None, callbacks=None, progressbar=True, obj_n_mc=500, **kwargs):
         """As :meth:`Inference.fit`, with many draws per step since the kernel compares draws with each other."""
         return super().fit(n, score, callbacks, progressbar, obj_n_mc=obj_n_mc, **kwargs)
 
+    @checked
     def run_profiling(self, n=1000, score=None, obj_n_mc=500, **kwargs):
         """As :meth:`Inference.run_profiling`."""
         return super().run_profiling(n=n, score=score, obj_n_mc=obj_n_mc, **kwargs)

@@ -2,6 +2,7 @@
 
 from ..approximations import FullRank, MeanField, NormalizingFlow
 from ..operators import KL
+from ..parameters import checked
 from ._base import Inference
 
 __all__ = ["KLqp", "ADVI", "FullRankADVI", "NFVI"]
@@ -21,6 +22,7 @@ class KLqp(Inference):
     Kucukelbir et al.: Automatic Differentiation Variational Inference, JMLR 18(14), 2017.
     """
 
+    @checked
     def __init__(self, approx, beta=1.0):
         super().__init__(op=KL, approx=approx, tf=None, beta=beta)
 
@@ -49,6 +51,7 @@ class ADVI(KLqp):
     Roeder, Wu, Duvenaud: Sticking the Landing, NIPS 2017, section 2.
     """
 
+    @checked
     def __init__(
         self,
         local_rv=None,
@@ -72,6 +75,7 @@ class FullRankADVI(KLqp):
     beside a mean-field group for the rest, is the better choice there.
     """
 
+    @checked
     def __init__(
         self,
         local_rv=None,
@@ -107,6 +111,7 @@ class NFVI(KLqp):
     Rezende, Mohamed: Variational Inference with Normalizing Flows, ICML 2015, section 4.
     """
 
+    @checked
     def __init__(self, flow="planar", model=None, random_seed=None, beta=1.0, start=None, **kwargs):
         approx = NormalizingFlow(flow, model=model, random_seed=random_seed, start=start, **kwargs)
         super().__init__(approx, beta=beta)

@@ -1,10 +1,9 @@
 """What is said at the end of a fit about draws that had no finite log density or gradient."""
 
-import warnings
-
 import numpy as np
 
 from ..errors import NonFiniteDrawsWarning
+from ..validation import warn_user
 from ._non_finite import culprits
 
 __all__ = ["warn_of_left_out"]
@@ -29,13 +28,12 @@ def warn_of_left_out(approx, step, begin):
         return
     details = _example(approx, step.left_out.last)
     where = f" For example: {details}" if details else ""
-    warnings.warn(
+    warn_user(
         f"{count:,} draws of q in the last {TAIL:.0%} of the steps have no finite log density or gradient and were "
         f"left out.{where} If q gives such points any probability the ELBO is not finite, and neither a smaller "
         "learning rate nor another start changes that: bound the variables by their distributions, so that the "
         "unconstrained scale has no forbidden region, or write the term so that it is finite everywhere.",
         NonFiniteDrawsWarning,
-        stacklevel=5,
     )
 
 

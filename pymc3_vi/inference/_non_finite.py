@@ -114,9 +114,9 @@ def culprits(approx, draws):
             bad = np.flatnonzero(~np.isfinite(np.atleast_1d(value).ravel()))
             if len(bad):
                 names.append(var.name)
-                at = np.atleast_1d(where).ravel()[bad[0]]
+                at, slope = (float(np.atleast_1d(v).ravel()[bad[0]]) for v in (where, value))
                 details.append(
-                    f"The gradient of variable {var.name!r} is non-finite at element {bad[0]} (value {at:.6g})."
+                    f"The gradient of variable {var.name!r} is {slope} at element {bad[0]}, whose value is {at:.6g}."
                 )
         if names:
             break

@@ -1,13 +1,12 @@
 """What a fit looks at before its first step: the log density at draws of q."""
 
-import warnings
-
 import numpy as np
 from theano.graph.basic import ancestors
 
 from ..algorithms.newton import NewtonStep
 from ..errors import NonFiniteDrawsWarning, StartError
 from ..steps import UNDEFINED
+from ..validation import warn_user
 from ._algorithm_step import AlgorithmStep
 from ._non_finite import TermsAtDraws, draws_of_rows, undefined
 
@@ -66,11 +65,10 @@ def check_draws(approx, step, n, replacements=None):
         raise StartError(f"None of {len(draws)} draws of q has a finite log density and gradient: {found}. {_ADVICE}")
     if found.bad:
         then = "They are left out of their steps."
-        warnings.warn(
+        warn_user(
             f"{found.bad} of {len(draws)} draws of q before the first step have no finite log density or gradient: "
             f"{found}. {then} {_ADVICE}",
             NonFiniteDrawsWarning,
-            stacklevel=5,
         )
 
 

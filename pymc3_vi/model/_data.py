@@ -1,6 +1,5 @@
 """Data of a model: the whole behind minibatches, observed values as arrays, their log-likelihood one by one."""
 
-import warnings
 from collections import OrderedDict
 
 import numpy as np
@@ -12,6 +11,7 @@ from theano.graph.basic import ancestors
 from ..compiler import compile_function, without_test_values
 from ..data import RowsVariable
 from ..graph import substitute
+from ..validation import warn_user
 
 __all__ = [
     "full_data",
@@ -138,13 +138,12 @@ def warn_of_data(view, nodes):
         behind = set(ancestors([node]))
         names = [v.name for v in view.observed if v in behind]
         if names and not behind & free:
-            warnings.warn(
+            warn_user(
                 f"{node} holds the observed values of {', '.join(names)}, not predictions: every draw of it is the "
                 "same. Predictions are approx.to_inference_data(posterior_predictive=True) and "
                 "pm.sample_posterior_predictive; draws of their mean are those of the expression that the likelihood "
                 "was given.",
                 UserWarning,
-                stacklevel=4,
             )
 
 

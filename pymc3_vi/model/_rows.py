@@ -159,6 +159,9 @@ def _state(shared):
 
 def _join(groups, variable, inputs):
     """Add a likelihood to the groups that share an input with it, which become one."""
+    several = [batch for batch in inputs if len(_streams(batch)) > 1]
+    if several:
+        raise NotASum(f"{several[0].name}, which {variable.name!r} reads, is a batch of rows and columns")
     shared = [group for group in groups if any(v in group[1] for v in inputs)]
     variables = [v for group in shared for v in group[0]] + [variable]
     known = list(dict.fromkeys([v for group in shared for v in group[1]] + list(inputs)))

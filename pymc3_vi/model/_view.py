@@ -9,9 +9,10 @@ import theano.tensor as tt
 from pymc3.util import get_default_varnames, get_transformed, get_untransformed_name, is_transformed_name
 
 from ..compiler import building, without_test_values
-from ..errors import GroupError, ParametrizationError, StartError
+from ..errors import GroupError, ParameterTypeError, ParametrizationError, StartError
 from ..graph import FlatLayout
 from ..validation import did_you_mean
+from ._consistency import check_data, check_names, check_same_model, resolve_nodes, variables_of
 from ._start import check_finite_start
 
 __all__ = ["ModelView", "LogpTerm", "model_context", "transformed"]
@@ -21,8 +22,14 @@ LogpTerm = namedtuple("LogpTerm", "name, kind, node")
 
 
 def model_context(model=None):
-    """`model`, or the model of the surrounding ``with`` block; raises TypeError outside of one."""
-    return pm.modelcontext(model)
+    """`model`, or the model of the surrounding ``with`` block; raises ParameterTypeError outside of one."""
+    try:
+        return pm.modelcontext(model)
+    except TypeError:
+        raise ParameterTypeError(
+            "The 'model' parameter must be a pymc3.Model where no model is open. Got None instead. Pass model=..., or "
+            "call inside `with model:`."
+        ) from None
 
 
 def transformed(var):
@@ -57,11 +64,13 @@ class ModelView:
     def __init__(self, model=None):
         self.model = model_context(model)
         self.free = list(self.model.free_RVs)
+        self._variables = variables_of(self.model)
         if not self.free:
             raise GroupError(
                 "The model has no free random variables, so there is nothing to infer. "
                 "Add at least one variable without the 'observed' argument."
             )
+        check_names(self.model)
 
     @property
     def observed(self):
@@ -88,8 +97,11 @@ class ModelView:
             variable = self.model.named_vars[variable]
         variable = transformed(variable)
         if variable not in self.free:
+            name = getattr(variable, "name", None)
+            of = " of another model" if name in self.names else ""
             raise GroupError(
-                f"{variable} is not a free random variable of the model. Free variables: {', '.join(self.names)}."
+                f"{variable} is not a free random variable of the model{', but one' + of if of else ''}. "
+                f"Free variables: {', '.join(self.names)}."
             )
         return variable
 
@@ -137,7 +149,13 @@ class ModelView:
         point = OrderedDict((v.name, np.asarray(self.model.test_point[v.name])) for v in self.free)
         user = dict(user or {})
         known = self.model.named_vars
+        observed = [v.name for v in self.observed]
         for name in user:
+            if name in observed:
+                raise StartError(
+                    f"The 'start' parameter names {name!r}, which is observed, so that it has no start value. Free "
+                    f"variables: {', '.join(self.names)}."
+                )
             if name not in known:
                 raise StartError(
                     f"The 'start' parameter names an unknown variable {name!r}.{did_you_mean(name, known)} "
@@ -162,8 +180,20 @@ class ModelView:
             point[var.name] = np.array(value)
         return point
 
+    def check_unchanged(self):
+        """Raise GroupError if the model got or lost variables since this view was made."""
+        check_same_model(self.model, self._variables)
+
+    def nodes(self, node, parameter, caller, replacements=None, closed=False):
+        """Expressions for what a user passed, names included; see :func:`resolve_nodes`."""
+        return resolve_nodes(self, node, parameter, caller, replacements, closed)
+
     def check_start(self, point=None):
-        """Raise StartError, naming variable and term, unless the log density is finite at `point` (default: start)."""
+        """Raise StartError, naming variable and term, unless the log density is finite at `point` (default: start).
+
+        Data that cannot be right (``total_size``, minibatches of different rows) raise ParametrizationError before.
+        """
+        check_data(self)
         check_finite_start(self, self.start() if point is None else dict(self.start(), **point))
 
     def _start_value(self, var, user):

@@ -2,7 +2,7 @@
 
 from ..core import Operator
 from ..graph import floatx
-from ..validation import check_number
+from ..parameters import checked
 
 __all__ = ["KL"]
 
@@ -25,9 +25,10 @@ class KL(Operator):
     beta-VAE, ICLR 2017, eq. 4.
     """
 
+    @checked
     def __init__(self, approx, beta=1.0):
         super().__init__(approx)
-        self.beta = check_number(beta, "beta", "KL", low=0)
+        self.beta = beta
 
     def apply(self, f):
         """Scalar negative ELBO."""

@@ -6,8 +6,8 @@ from ..compiler import without_test_values
 from ..core import ObjectiveFunction, Operator
 from ..errors import ParametrizationError
 from ..graph import substitute
+from ..parameters import checked
 from ..stein import Stein
-from ..validation import check_number
 
 __all__ = ["KSD", "KSDObjective"]
 
@@ -82,10 +82,12 @@ class KSD(Operator):
     require_logq = returns_loss = False
     has_test_function = True
 
+    @checked
     def __init__(self, approx, temperature=1):
         super().__init__(approx)
-        self.temperature = check_number(temperature, "temperature", "KSD", low=0, low_open=True)
+        self.temperature = temperature
 
+    @checked
     def stein(self, f):
         """The :class:`Stein` gradient with kernel `f`."""
         histogram = self.approx.all_histograms

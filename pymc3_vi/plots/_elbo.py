@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..diagnostics import batch_means_error, loss_trend
+from ..parameters import checked
 from ..validation import check_positive_int, require
 from ._axes import COLOURS, GREY, LIGHT, finish, single_axes
 
@@ -12,6 +13,7 @@ __all__ = ["plot_elbo"]
 BLOCKS = 100
 
 
+@checked
 def plot_elbo(fit, window=None, ax=None):
     """Plot the ELBO of every step, means of blocks of steps, and the window at the end with its mean and error.
 

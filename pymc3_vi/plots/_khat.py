@@ -4,6 +4,7 @@ import numpy as np
 
 from ..diagnostics import Diagnosis, ImportanceWeights, diagnose, khat_threshold
 from ..errors import ExplicitInferenceError
+from ..parameters import checked
 from ._axes import COLOURS, GREY, finish, grid_of_axes
 
 __all__ = ["plot_khat"]
@@ -12,6 +13,7 @@ __all__ = ["plot_khat"]
 POINTS = 12
 
 
+@checked
 def plot_khat(fit, draws=10_000, axes=None, random_seed=None):
     """Plot the largest importance weights with their fitted tail, and k-hat against the number of draws.
 

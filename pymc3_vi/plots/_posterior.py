@@ -4,8 +4,8 @@ import arviz as az
 import numpy as np
 
 from ..core import Approximation
-from ..errors import UnknownNameError
-from ..validation import check_number, check_positive_int, did_you_mean, require
+from ..parameters import checked
+from ..validation import require, unknown_name
 from ._axes import COLOURS, finish, grid_of_axes
 
 __all__ = ["plot_posterior"]
@@ -14,6 +14,7 @@ __all__ = ["plot_posterior"]
 MAX_PANELS = 12
 
 
+@checked
 def plot_posterior(
     fit, other=None, var_names=None, labels=None, draws=4000, hdi_prob=0.94, correct=None, axes=None, random_seed=None
 ):
@@ -52,12 +53,11 @@ def plot_posterior(
     MissingExtraError
         Without Matplotlib.
     """
-    check_positive_int(draws, "draws", "plot_posterior", minimum=2)
-    hdi_prob = check_number(hdi_prob, "hdi_prob", "plot_posterior", low=0, high=1, low_open=True)
     fits = [fit] + ([] if other is None else list(other) if isinstance(other, (list, tuple)) else [other])
     tables = [_draws(f, draws, correct if i == 0 else None, random_seed) for i, f in enumerate(fits)]
     labels = _labels(fits, labels)
     panels = _panels(tables, var_names)
+    require(panels, ValueError, "fit", "plot_posterior", "fits with a variable in common", [list(t) for t in tables])
     axes = grid_of_axes(axes, len(panels), "plot_posterior")
     for ax, name in zip(axes, panels):
         _panel(ax, [table[name] for table in tables], labels, hdi_prob)
@@ -111,10 +111,7 @@ def _panels(tables, var_names):
         found = [c for c in common if c == name or c.startswith(f"{name}[")]
         if not found:
             variables = sorted({c.split("[")[0] for c in common})
-            raise UnknownNameError(
-                f"Not all fits have a variable {name!r}.{did_you_mean(name, variables)} "
-                f"In common: {', '.join(variables)}."
-            )
+            raise unknown_name(name, variables, "var_names", "plot_posterior", "variable of all fits")
         panels.extend(found)
     return panels
 

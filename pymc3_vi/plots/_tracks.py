@@ -3,8 +3,9 @@
 import numpy as np
 
 from ..callbacks import Tracker
-from ..errors import UnknownNameError
-from ..validation import did_you_mean, require
+from ..errors import ParameterValueError
+from ..parameters import checked
+from ..validation import require, unknown_name
 from ._axes import COLOURS, finish, grid_of_axes
 
 __all__ = ["plot_tracks"]
@@ -13,6 +14,7 @@ __all__ = ["plot_tracks"]
 LABELLED = len(COLOURS)
 
 
+@checked
 def plot_tracks(tracker, names=None, every=1, axes=None):
     """Plot what a :class:`~pymc3_vi.callbacks.Tracker` recorded, one panel a statistic, one line a component.
 
@@ -69,15 +71,13 @@ def plot_tracks(tracker, names=None, every=1, axes=None):
 def _track(recorded, name):
     """Values (steps, components)."""
     if name not in recorded:
-        raise UnknownNameError(
-            f"The tracker has not recorded {name!r}.{did_you_mean(name, recorded)} It has: {', '.join(recorded)}."
-        )
+        raise unknown_name(name, recorded, "names", "plot_tracks", "statistic")
     try:
         values = np.asarray([np.asarray(value, dtype="float64") for value in recorded[name]], dtype="float64")
     except (TypeError, ValueError):
-        raise ValueError(
+        raise ParameterValueError(
             f"The statistic {name!r} of plot_tracks must be numbers or arrays of one shape at every step. "
-            "Name those that are with 'names'."
+            "In 'tracker' it is not. Name those that are with 'names'."
         ) from None
     require(len(values), ValueError, name, "plot_tracks", "recorded at least once", recorded[name])
     return values.reshape(len(values), -1)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ..callbacks import Callback
 from ..errors import VariationalInferenceError
-from ..validation import check_positive_int
+from ..parameters import checked
 from ._container import check_writable
 from ._resume import save_inference
 
@@ -39,8 +39,9 @@ class Checkpoint(Callback):
     >>> approx = inference.resume(callbacks=[checkpoint])  # doctest: +SKIP
     """
 
+    @checked
     def __init__(self, every, path):
-        self.every = check_positive_int(every, "every", "Checkpoint")
+        self.every = every
         self.path = Path(path)
         self.saved = None
         self._inference = None

@@ -7,6 +7,7 @@ import arviz as az
 import numpy as np
 
 from ..model import constant_arrays, model_coords, observed_arrays, predictive_draws, variable_dims
+from ..parameters import checked
 from ..validation import require
 from ._model_draws import ModelDraws
 from ._versions import package_versions
@@ -14,6 +15,7 @@ from ._versions import package_versions
 __all__ = ["to_inference_data"]
 
 
+@checked
 def to_inference_data(
     approx,
     draws=1000,

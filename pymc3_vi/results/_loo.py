@@ -8,8 +8,9 @@ from scipy.special import logsumexp
 
 from ..core import Approximation
 from ..diagnostics import ImportanceWeights, check_data, khat_threshold, nearly_equal
-from ..errors import UnknownNameError, UnreliableWeightsWarning, VariationalInferenceError
-from ..validation import did_you_mean, require
+from ..errors import UnreliableWeightsWarning, VariationalInferenceError
+from ..parameters import checked
+from ..validation import require, unknown_name, warn_user
 from ._inference_data import to_inference_data
 
 __all__ = ["loo"]
@@ -21,6 +22,7 @@ SCALES = {"log": 1, "negative_log": -1, "deviance": -2}
 CLOSE_SCORE = 0.1
 
 
+@checked
 def loo(data, draws=4000, var_name=None, scale=None, random_seed=None):
     r"""Pareto-smoothed leave-one-out cross-validation with draws from an approximation.
 
@@ -70,7 +72,6 @@ def loo(data, draws=4000, var_name=None, scale=None, random_seed=None):
         check_data(data)
         data = to_inference_data(data, draws, random_seed=random_seed)
     scale = az.rcParams["stats.ic_scale"] if scale is None else scale
-    require(scale in SCALES, ValueError, "scale", "loo", f"one of {sorted(SCALES)}", scale)
     likelihood = _log_likelihood(data, var_name).stack(__sample__=("chain", "draw"))
     likelihood = likelihood.transpose(..., "__sample__")
     log_weights = _log_weights(data)
@@ -97,7 +98,6 @@ def _harmless(log_weights, likelihood):
 
 def _log_likelihood(data, var_name):
     """Log-likelihood (chain, draw, ...) of one observed variable."""
-    require(isinstance(data, az.InferenceData), TypeError, "data", "loo", "an Approximation or InferenceData", data)
     if "log_likelihood" not in data.groups():
         raise VariationalInferenceError(
             "loo needs the log-likelihood of every observation, which these InferenceData do not have. "
@@ -115,9 +115,7 @@ def _log_likelihood(data, var_name):
         )
         return data.log_likelihood[names[0]]
     if var_name not in names:
-        raise UnknownNameError(
-            f"There is no log-likelihood of {var_name!r}.{did_you_mean(var_name, names)} Known: {', '.join(names)}."
-        )
+        raise unknown_name(var_name, names, "var_name", "loo", "log-likelihood")
     return data.log_likelihood[var_name]
 
 
@@ -142,11 +140,10 @@ def _as_elpd(data, name, scale, scores, in_sample, khat, bad):
         result = az.loo(data, pointwise=True, var_name=name, scale=scale)
     if bad:
         threshold = khat_threshold(int(result["n_samples"]))
-        warnings.warn(
+        warn_user(
             f"k-hat of {bad} of {khat.size} observations is above {threshold:.2f}: their cross-validation is not "
             "reliable. approx.diagnose() says how well the approximation itself can be corrected.",
             UnreliableWeightsWarning,
-            stacklevel=3,
         )
     scores = SCALES[scale] * scores
     result.iloc[0] = float(scores.sum())

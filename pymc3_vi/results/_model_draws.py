@@ -1,6 +1,5 @@
 """Draws of all unobserved variables with log p, log q and the log-likelihood of every observation."""
 
-import warnings
 from collections import OrderedDict
 
 import numpy as np
@@ -21,7 +20,7 @@ from ..diagnostics import (
 from ..errors import ExplicitInferenceError, VariationalInferenceError
 from ..graph import substitute
 from ..model import full_data, is_streamed, pointwise_logp, reads_rows
-from ..validation import check_positive_int
+from ..validation import check_positive_int, warn_user
 
 __all__ = ["ModelDraws"]
 
@@ -128,11 +127,10 @@ def _other_data(approx, corrected):
     if changes and corrected:
         check_data(approx)
     if changes:
-        warnings.warn(
+        warn_user(
             f"The model's data are not those of the fit: {', '.join(changes)} changed since. Draws and predictions are "
             "for the new data; log densities, importance weights and log-likelihoods are left out.",
             UserWarning,
-            stacklevel=4,
         )
     return bool(changes)
 
@@ -141,10 +139,9 @@ def _unavailable(approx):
     """Whether there is no log-likelihood of single observations, with a warning."""
     if not is_streamed(approx.view):
         return False
-    warnings.warn(
+    warn_user(
         "Data come from a Python generator, so there is no log-likelihood of all observations; it is left out.",
         UserWarning,
-        stacklevel=4,
     )
     return True
 

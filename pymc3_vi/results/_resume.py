@@ -1,7 +1,6 @@
 """``inference.save(path)``, and what lets a fit go on from there step for step."""
 
 import inspect
-import warnings
 from collections import namedtuple
 
 import numpy as np
@@ -10,6 +9,7 @@ from ..core import Operator
 from ..errors import FileFormatError
 from ..model import ModelView, is_streamed
 from ..test_functions import KERNELS
+from ..validation import warn_user
 from ._approximation_state import checked_history, make_approximation, put_approximation_state
 from ._options import describe, is_opaque, opaque_names, rebuild
 from ._save import check_model, read_file, read_report, reading, write_file
@@ -155,10 +155,9 @@ def restore_point(inference, path, same_data=True):
         )
         put_approximation_state(inference.approx, header["approximation"], arrays)
     if is_streamed(inference.approx.view):
-        warnings.warn(
+        warn_user(
             f"The data come from a Python generator, whose position {path} cannot hold: the fit goes on with other "
-            "batches than it would have seen.",
-            stacklevel=4,
+            "batches than it would have seen."
         )
     return point
 
@@ -207,10 +206,9 @@ def resume_step(point, step, options, rule=None):
     names = sorted(set(described) | set(point.options))
     changed = [name for name in names if _comparable(described.get(name)) != _comparable(point.options.get(name))]
     if changed:
-        warnings.warn(
+        warn_user(
             f"The options {', '.join(changed)} differ from those of the fit saved in {point.path}: this fit starts "
-            "from its parameters, but with a fresh optimizer state and fresh noise.",
-            stacklevel=4,
+            "from its parameters, but with a fresh optimizer state and fresh noise."
         )
         return
     try:

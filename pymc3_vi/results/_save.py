@@ -2,6 +2,7 @@
 
 from ..errors import FileFormatError
 from ..model import DataRead, ModelView, model_differences, model_fingerprint
+from ..parameters import checked
 from ._approximation_state import approximation_state, make_approximation, put_approximation_state
 from ._container import read_container, write_container
 from ._fit_report import FitReport
@@ -26,6 +27,7 @@ def write_file(path, kind, approx, more_header=None, more_arrays=None):
     write_container(path, header, dict(arrays, **(more_arrays or {})))
 
 
+@checked
 def save_approximation(approx, path):
     """Write the approximation to a file, in one stroke.
 
@@ -93,6 +95,7 @@ def check_model(path, header, view, same_data=True):
         raise FileFormatError(f"{path} is of another model: {'; '.join(found)}.{hint}", "model")
 
 
+@checked
 def load(path, model=None, into=None, same_data=True):
     """Approximation from a file that ``approx.save`` or ``inference.save`` wrote.
 

@@ -9,9 +9,10 @@ import pandas as pd
 
 from ..core import CORRECTIONS, find_correction
 from ..diagnostics import CORRECT, check_data, diagnose, warn_if_unreliable
-from ..errors import UnknownNameError, VariationalInferenceError
+from ..errors import VariationalInferenceError
 from ..model import model_coords, variable_dims
-from ..validation import check_number, check_positive_int, did_you_mean
+from ..parameters import checked
+from ..validation import unknown_name
 from ._model_draws import ModelDraws
 
 __all__ = ["Summary", "summary"]
@@ -40,6 +41,7 @@ class Summary(pd.DataFrame):
         return f"{super()._repr_html_()}<p>{html.escape(self.note)}</p>"
 
 
+@checked
 def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, round_to=3, random_seed=None):
     r"""Posterior means, standard deviations and highest-density intervals with their Monte Carlo errors.
 
@@ -85,11 +87,7 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
     UnconvergedChainsWarning
         With ``correct='hmc'``, when chains have not converged.
     """
-    draws = check_positive_int(draws, "draws", "summary", minimum=100)
-    hdi_prob = check_number(hdi_prob, "hdi_prob", "summary", low=0, high=1, low_open=True)
     correction = find_correction(correct, "summary")
-    if round_to is not None:
-        round_to = check_positive_int(round_to, "round_to", "summary", minimum=0)
     if correct is not None:
         check_data(approx)
     by_weights = correction is CORRECTIONS.get("psis")
@@ -100,7 +98,7 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
     if by_weights:
         found.require_weights("summary")
         if diagnosis is not None:
-            warn_if_unreliable(diagnosis, "the corrected results", stacklevel=3)
+            warn_if_unreliable(diagnosis, "the corrected results")
         weights = found.weights.weights
         index = found.weights.resample(draws, found.generator)
     columns = ["mean", "sd"] + [f"hdi_{100 * p:g}%" for p in ((1 - hdi_prob) / 2, (1 + hdi_prob) / 2)]
@@ -159,10 +157,7 @@ def _names(found, var_names):
     known = list(found.values)
     if var_names is None:
         return known
-    names = [var_names] if isinstance(var_names, str) else list(var_names)
-    for name in names:
+    for name in var_names:
         if name not in known:
-            raise UnknownNameError(
-                f"The model has no variable {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}."
-            )
-    return names
+            raise unknown_name(name, known, "var_names", "summary")
+    return var_names

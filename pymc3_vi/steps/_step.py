@@ -7,6 +7,7 @@ import theano
 import theano.tensor as tt
 
 from ..compiler import calls_done, compile_function, release_memory, without_test_values
+from ..errors import ParametrizationError
 from ._left_out import UNDEFINED, LeftOut, redraw, run_defined
 from ._snapshot import Snapshot, put_snapshot, take_snapshot
 
@@ -93,6 +94,7 @@ class Step:
         self.left_out = LeftOut()
         self._recent = []
         self._safe = None
+        self._shapes = [p.get_value(borrow=True).shape for p in graph.params]
         #: Steps in one go (fewer after one that broke), fresh draws in a row at this step, whether an Op raised.
         self._at_once, self._tries, self._raised = noise.rows, 0, False
         self.go_to(noise.rows, 0)  # an exhausted block: the first run fills it
@@ -258,7 +260,20 @@ class Step:
         except UNDEFINED:
             self._raised = True
             self._catch_up()
+        self._check_shapes()
         self._take_back_broken()
+
+    def _check_shapes(self):
+        """Parameters keep their shapes, whatever an optimizer makes of them."""
+        for param, shape in zip(self.graph.params, self._shapes):
+            found = param.get_value(borrow=True).shape
+            if found != shape:
+                position, saved = self._safe
+                self._go_back(saved, position)
+                raise ParametrizationError(
+                    f"The 'obj_optimizer' parameter of fit must give every parameter a value of its shape. It gave "
+                    f"{param} a value of shape {found} instead of {shape}."
+                )
 
     def _take_back_broken(self):
         """Take back the first step since the last safe state that broke and those after it, and leave its draw out."""

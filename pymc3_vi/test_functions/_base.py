@@ -4,6 +4,7 @@ import theano.tensor as tt
 
 from ..errors import ParametrizationError
 from ..graph import collect_shared
+from ..parameters import checked
 from ..registry import Registry
 
 __all__ = ["TestFunction", "Kernel", "KERNELS", "as_kernel"]
@@ -44,6 +45,7 @@ class TestFunction:
         """Called once with the approximation before the first use."""
 
     @classmethod
+    @checked
     def from_function(cls, f):
         """Test function for a name, a callable or a test function.
 

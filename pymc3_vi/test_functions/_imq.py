@@ -3,7 +3,7 @@
 import numpy as np
 import theano.tensor as tt
 
-from ..validation import check_number, require
+from ..parameters import checked
 from ._base import KERNELS, Kernel
 from ._distances import bandwidth_of, check_bandwidth, squared_distances, weighted_differences
 
@@ -33,10 +33,10 @@ class IMQ(Kernel):
     Gorham, Mackey: Measuring Sample Quality with Kernels, ICML 2017, theorem 8.
     """
 
+    @checked
     def __init__(self, bandwidth=None, beta=-0.5):
         self.bandwidth = check_bandwidth(bandwidth, "IMQ")
-        self.beta = check_number(beta, "beta", "IMQ")
-        require(-1 < self.beta < 0, ValueError, "beta", "IMQ", "greater than -1 and less than 0", beta)
+        self.beta = beta
 
     def __call__(self, X):
         H = squared_distances(X)

@@ -2,6 +2,7 @@
 
 import theano.tensor as tt
 
+from ..parameters import checked
 from ._base import KERNELS, Kernel
 from ._distances import bandwidth_of, centred, check_bandwidth, squared_distances, weighted_differences
 
@@ -25,6 +26,7 @@ class RBF(Kernel):
     Liu, Wang: Stein Variational Gradient Descent, NIPS 2016, section 5.
     """
 
+    @checked
     def __init__(self, bandwidth=None):
         self.bandwidth = check_bandwidth(bandwidth, "RBF")
 

@@ -6,7 +6,7 @@ from ._adagrad_window import adagrad_window
 from ._adam import adam
 from ._adamax import adamax
 from ._averaging import tail_average
-from ._common import get_or_compute_grads, zeros_like_param
+from ._common import check_updates, get_or_compute_grads, zeros_like_param
 from ._constraints import norm_constraint, total_norm_constraint
 from ._hyperparameters import COUNT, FRACTION, NON_NEGATIVE, POSITIVE
 from ._momentum import apply_momentum, apply_nesterov_momentum, momentum, nesterov_momentum
@@ -32,6 +32,7 @@ __all__ = [
     "apply_nesterov_momentum",
     "norm_constraint",
     "total_norm_constraint",
+    "check_updates",
     "get_or_compute_grads",
     "constant",
     "exponential",

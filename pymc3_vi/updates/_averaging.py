@@ -3,6 +3,8 @@ import theano
 import theano.tensor as tt
 
 from ..compiler import without_test_values
+from ..errors import ParameterValueError
+from ..parameters import checked
 from ..validation import check_positive_int, require
 from ._common import check_params
 from ._updates import Updates
@@ -10,6 +12,7 @@ from ._updates import Updates
 __all__ = ["tail_average"]
 
 
+@checked
 @without_test_values
 def tail_average(updates, params, start, counter=None):
     r"""Add averages of the iterates from one step on (Polyak-Ruppert averaging of the tail).
@@ -73,7 +76,9 @@ def tail_average(updates, params, start, counter=None):
     weight = 1.0 / tt.cast(tt.maximum(counter - start, 0) + 1, "float64")
     for param in params:
         if param not in updates:
-            raise ValueError(f"The 'params' parameter of tail_average must hold keys of 'updates'. {param} has none.")
+            raise ParameterValueError(
+                f"The 'params' parameter of tail_average must hold keys of 'updates'. {param} has none."
+            )
         average = theano.shared(
             param.get_value(),
             name=f"{param.name}_average" if param.name else "average",

@@ -1,10 +1,17 @@
 """What every update rule starts from: checked parameters, their gradients, state of the right type."""
 
+from collections import OrderedDict
+
 import numpy as np
 import theano
 import theano.tensor as tt
 
-__all__ = ["check_params", "get_or_compute_grads", "step_counter", "zeros_like_param"]
+from ..errors import ParameterTypeError, ParameterValueError
+from ..parameters import checked
+from ..validation import shown
+from ._updates import Updates
+
+__all__ = ["check_params", "check_updates", "get_or_compute_grads", "step_counter", "zeros_like_param"]
 
 
 def check_params(params, caller="get_or_compute_grads"):
@@ -17,29 +24,32 @@ def check_params(params, caller="get_or_compute_grads"):
     ValueError
         If one of them is not shared, or stands there twice.
     """
-    if isinstance(params, theano.graph.basic.Variable) or not hasattr(params, "__iter__"):
-        raise TypeError(
+    if isinstance(params, (theano.graph.basic.Variable, str)) or not hasattr(params, "__iter__"):
+        raise ParameterTypeError(
             f"The 'params' parameter of {caller} must be a list of shared variables. Got {params!r} instead; "
             "put a single variable into a list."
         )
     params = list(params)
     for index, param in enumerate(params):
         if not isinstance(param, theano.compile.SharedVariable):
-            raise ValueError(
+            raise ParameterValueError(
                 f"The 'params' parameter of {caller} must hold shared variables only, because only they can be "
                 f"updated. Got {param!r} at position {index}; pass the shared variables that it is computed from."
             )
         if not str(getattr(param, "dtype", "")).startswith("float"):
-            raise TypeError(
+            raise ParameterTypeError(
                 f"The 'params' parameter of {caller} must hold floating point variables. Got {param} of type "
                 f"{param.type} at position {index}."
             )
     if len(set(params)) != len(params):
         twice = next(p for index, p in enumerate(params) if p in params[:index])
-        raise ValueError(f"The 'params' parameter of {caller} must hold every variable once. Got {twice} twice.")
+        raise ParameterValueError(
+            f"The 'params' parameter of {caller} must hold every variable once. Got {twice} twice."
+        )
     return params
 
 
+@checked
 def get_or_compute_grads(loss_or_grads, params):
     """Gradients with respect to `params`, computed from a loss or taken as given.
 
@@ -67,16 +77,23 @@ def get_or_compute_grads(loss_or_grads, params):
         return _check_grads(loss_or_grads, params)
     loss = _as_expression(loss_or_grads, "a scalar loss or a list of gradients")
     if loss.ndim != 0:
-        raise TypeError(
+        raise ParameterTypeError(
             "The 'loss_or_grads' parameter must be a scalar loss or a list of gradients. "
             f"Got an expression with {loss.ndim} dimensions, {loss}; reduce it with .sum() or .mean()."
         )
-    return tt.grad(loss, params)
+    try:
+        return tt.grad(loss, params)
+    except theano.gradient.DisconnectedInputError:
+        reached = set(theano.graph.basic.ancestors([loss]))
+        missing = [param for param in params if param not in reached] or params
+        raise ParameterValueError(
+            f"The 'loss_or_grads' parameter must depend on all parameters. Got {loss}, which does not on {missing[0]}."
+        ) from None
 
 
 def _check_grads(grads, params):
     if len(grads) != len(params):
-        raise ValueError(
+        raise ParameterValueError(
             f"The 'loss_or_grads' parameter must hold one gradient for each parameter. "
             f"Got {len(grads)} gradients for {len(params)} parameters."
         )
@@ -84,8 +101,9 @@ def _check_grads(grads, params):
     for grad, param in zip(grads, params):
         grad = _as_expression(grad, f"gradients; the one of {param} must be an expression")
         if grad.ndim != param.ndim:
-            raise ValueError(
-                f"The gradient of {param} must have its {param.ndim} dimensions. Got {grad} with {grad.ndim}."
+            raise ParameterValueError(
+                f"In the 'loss_or_grads' parameter the gradient of {param} must have its {param.ndim} dimensions. "
+                f"Got {grad} with {grad.ndim}."
             )
         checked.append(grad)
     return checked
@@ -95,7 +113,56 @@ def _as_expression(value, allowed):
     try:
         return tt.as_tensor_variable(value)
     except Exception as error:  # Theano raises several kinds, none of which says what was expected
-        raise TypeError(f"The 'loss_or_grads' parameter must be {allowed}. Got {value!r} instead.") from error
+        raise ParameterTypeError(f"The 'loss_or_grads' parameter must be {allowed}. Got {value!r} instead.") from error
+
+
+def check_updates(updates, params, optimizer, parameter):
+    """What an optimizer of the user's returned, as an ordered dict.
+
+    Parameters
+    ----------
+    updates : object
+    params : list of shared variables
+        At least one of them must be updated.
+    optimizer : callable
+    parameter : str
+        Parameter of ``fit`` that it was passed as.
+
+    Raises
+    ------
+    ParameterTypeError, ParameterValueError
+        If it is no dict of updates, or updates nothing that is to be optimized.
+    """
+    if isinstance(updates, Updates):
+        return updates
+    problem, where = None, " instead"
+    if isinstance(updates, (list, tuple)) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in updates):
+        updates = OrderedDict(updates)
+    if not hasattr(updates, "items"):
+        problem = f"returned {shown(updates)}"
+    for variable, value in () if problem else updates.items():
+        if not isinstance(variable, theano.compile.SharedVariable):
+            problem = f"has the key {shown(variable)}"
+            break
+        try:
+            ndim = tt.as_tensor_variable(value).ndim
+        except Exception:  # Theano raises several kinds, none of which says what was expected
+            problem = f"gives {shown(value)} to {variable}"
+            break
+        if ndim != variable.ndim:
+            problem, where = f"gives a value of {ndim} dimensions to {variable}", f", which has {variable.ndim}"
+            break
+    if problem is not None:
+        raise ParameterTypeError(
+            f"The {parameter!r} parameter of fit must return a dict from shared variables to their new values. "
+            f"Here {shown(optimizer)} {problem}{where}."
+        )
+    if params and not any(param in updates for param in params):
+        raise ParameterValueError(
+            f"The {parameter!r} parameter of fit must update the parameters that it gets. {shown(optimizer)} updates "
+            "none of them."
+        )
+    return updates
 
 
 def zeros_like_param(param, suffix, leading=()):

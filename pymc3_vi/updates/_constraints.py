@@ -1,13 +1,16 @@
 import theano.tensor as tt
 
 from ..compiler import without_test_values
+from ..errors import ParameterValueError
 from ..graph import match_pattern
+from ..parameters import checked
 from ..validation import require
-from ._hyperparameters import NON_NEGATIVE, POSITIVE, as_number
+from ._hyperparameters import as_number
 
 __all__ = ["norm_constraint", "total_norm_constraint"]
 
 
+@checked
 @without_test_values
 def norm_constraint(tensor, max_norm, norm_axes=None, epsilon=1e-7):
     r"""Rescale the slices of a tensor whose norm is too large.
@@ -45,10 +48,9 @@ def norm_constraint(tensor, max_norm, norm_axes=None, epsilon=1e-7):
     array([[0.6, 0.3],
            [0.8, 0.4]])
     """
-    caller = "norm_constraint"
     tensor = tt.as_tensor_variable(tensor)
     norm = tt.sqrt(tt.sum(tensor**2, axis=_norm_axes(tensor, norm_axes), keepdims=True))
-    scaled = tensor * _shrinkage(norm, max_norm, epsilon, caller)
+    scaled = tensor * _shrinkage(norm, max_norm, epsilon)
     return match_pattern(scaled, tensor)
 
 
@@ -59,7 +61,7 @@ def _norm_axes(tensor, norm_axes):
             return (0,)
         if 3 <= ndim <= 5:
             return tuple(range(1, ndim))
-        raise ValueError(
+        raise ParameterValueError(
             f"The 'norm_axes' parameter of norm_constraint must be given for a tensor of {ndim} dimensions; it has a "
             "default for 2 to 5 dimensions only. Give the axes over which one norm is taken, e.g. norm_axes=(0,)."
         )
@@ -72,13 +74,12 @@ def _norm_axes(tensor, norm_axes):
     return axes
 
 
-def _shrinkage(norm, max_norm, epsilon, caller):
+def _shrinkage(norm, max_norm, epsilon):
     """Factor of at most 1 that brings `norm` down to `max_norm`."""
-    POSITIVE.check(max_norm, "max_norm", caller)
-    NON_NEGATIVE.check(epsilon, "epsilon", caller)
     return tt.minimum(norm, max_norm) / (norm + epsilon)
 
 
+@checked
 @without_test_values
 def total_norm_constraint(tensor_vars, max_norm, epsilon=1e-7, return_norm=False):
     r"""Rescale several tensors together if their common norm is too large.
@@ -127,6 +128,6 @@ def total_norm_constraint(tensor_vars, max_norm, epsilon=1e-7, return_norm=False
     )
     tensors = [tt.as_tensor_variable(tensor) for tensor in tensor_vars]
     norm = tt.sqrt(sum(tt.sum(tensor**2) for tensor in tensors))
-    factor = _shrinkage(norm, max_norm, epsilon, caller)
+    factor = _shrinkage(norm, max_norm, epsilon)
     scaled = [match_pattern(tensor * factor, tensor) for tensor in tensors]
     return (scaled, norm) if return_norm else scaled

@@ -8,7 +8,7 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..validation import check_positive_int, require
+from ..parameters import Constraint, Interval, SymbolicScalar, check
 from ._schedules import Schedule
 
 __all__ = ["Bounds", "Count", "POSITIVE", "NON_NEGATIVE", "FRACTION", "COUNT", "as_number", "graph_value"]
@@ -22,52 +22,51 @@ def as_number(value):
     return float(value) if is_real else None
 
 
-class Bounds(namedtuple("Bounds", "low, low_open, high")):
+class Bounds(namedtuple("Bounds", "low, low_open, high"), Constraint):
     """A scalar from `low` (excluded if `low_open`) to below `high`: a number, a schedule, or in the graph."""
 
     __slots__ = ()
 
     @property
-    def constraint(self):
+    def _scalar(self):
+        return SymbolicScalar(Interval(float, self.low, self.high, self.low_open, high_open=True))
+
+    @property
+    def allowed(self):
         """The bounds in words."""
-        words = f"a finite number {'greater than' if self.low_open else 'at least'} {self.low}"
-        if self.high < math.inf:
-            words += f" and less than {self.high}"
-        return words + ", a schedule, a shared scalar or a symbolic scalar"
+        return self._scalar.interval.allowed + ", a schedule, a shared scalar or a symbolic scalar"
+
+    def take(self, value):
+        """`value` itself if it is allowed; of a schedule the first number is looked at."""
+        self._scalar.take(value(0) if isinstance(value, Schedule) else value)
+        return value
 
     def check(self, value, name, caller):
-        """Raise unless `value` is allowed.
-
-        Raises
-        ------
-        TypeError
-            For what is no scalar.
-        ValueError
-            For a number out of bounds, also for one that a schedule starts with.
-        """
-        if isinstance(value, theano.graph.basic.Variable):
-            scalar = getattr(value.type, "ndim", None) == 0 and value.dtype.startswith(("float", "int", "uint"))
-            require(scalar, TypeError, name, caller, self.constraint, f"{value} of type {value.type}")
-            return
-        if isinstance(value, Schedule):
-            value = value(0)
-        number = as_number(value)
-        require(number is not None, TypeError, name, caller, self.constraint, value)
-        inside = math.isfinite(number) and self.low <= number < self.high
-        inside = inside and not (self.low_open and number == self.low)
-        require(inside, ValueError, name, caller, self.constraint, value)
+        """Raise ParameterTypeError for what is no scalar, ParameterValueError for a number out of bounds."""
+        check(caller, name, self, value)
 
 
-class Count(namedtuple("Count", "minimum")):
-    """An integer that fixes the shape of the graph, so it cannot be symbolic."""
+class Count(namedtuple("Count", "minimum"), Constraint):
+    """An integer of at least `minimum` that fixes the shape of the graph, so it cannot be symbolic."""
 
     __slots__ = ()
 
+    @property
+    def allowed(self):
+        """The bound in words."""
+        return Interval(int, self.minimum, MOST).allowed
+
+    def take(self, value):
+        """`value` as int."""
+        return Interval(int, self.minimum, MOST).take(value)
+
     def check(self, value, name, caller):
-        """Raise unless `value` is an integer of at least `minimum`."""
-        check_positive_int(value, name, caller, self.minimum)
+        """Raise unless `value` is allowed."""
+        check(caller, name, self, value)
 
 
+#: Largest size of a window.
+MOST = 10**9
 POSITIVE = Bounds(0, True, math.inf)
 NON_NEGATIVE = Bounds(0, False, math.inf)
 FRACTION = Bounds(0, False, 1)

@@ -1,4 +1,6 @@
 from ..compiler import without_test_values
+from ..errors import ParameterTypeError, ParameterValueError
+from ..parameters import checked
 from ._common import check_params, zeros_like_param
 from ._hyperparameters import FRACTION, POSITIVE, graph_value
 from ._optimizer import optimizer
@@ -8,6 +10,7 @@ from ._updates import Updates
 __all__ = ["apply_momentum", "apply_nesterov_momentum", "momentum", "nesterov_momentum"]
 
 
+@checked
 def apply_momentum(updates, params=None, momentum=0.9):
     r"""Add momentum to updates of any kind.
 
@@ -44,6 +47,7 @@ def apply_momentum(updates, params=None, momentum=0.9):
     return _add_velocity(updates, params, momentum, "apply_momentum", _heavy_ball)
 
 
+@checked
 def apply_nesterov_momentum(updates, params=None, momentum=0.9):
     r"""Add Nesterov momentum to updates of any kind.
 
@@ -100,14 +104,18 @@ def _look_ahead(param, new, velocity, mu):
 def _add_velocity(updates, params, momentum, caller, rule):
     """Copy of `updates` after ``rule(param, new, velocity, mu) -> (new velocity, new value)`` for all `params`."""
     if not isinstance(updates, dict):
-        raise TypeError(f"The 'updates' parameter of {caller} must be a dict of updates. Got {updates!r} instead.")
+        raise ParameterTypeError(
+            f"The 'updates' parameter of {caller} must be a dict of updates. Got {updates!r} instead."
+        )
     FRACTION.check(momentum, "momentum", caller)
     result = Updates(updates)
     params = check_params(result.params if params is None else params, caller)
     mu = graph_value(momentum, "momentum", FRACTION, result)
     for param in params:
         if param not in updates:
-            raise ValueError(f"The 'params' parameter of {caller} must hold keys of 'updates'. {param} has no update.")
+            raise ParameterValueError(
+                f"The 'params' parameter of {caller} must hold keys of 'updates'. {param} has no update."
+            )
         velocity = zeros_like_param(param, "velocity")
         result[velocity], result[param] = rule(param, result[param], velocity, mu)
     return result.match_types()

@@ -4,6 +4,8 @@ import functools
 import inspect
 
 from ..compiler import without_test_values
+from ..errors import ParameterTypeError, ParameterValueError
+from ..parameters import LOSS_OR_GRADS, PARAMETERS, PARAMS
 from ..registry import Registry
 from ..validation import reject_unknown_keywords
 from ._common import check_params
@@ -59,7 +61,11 @@ def optimizer(**constraints):
         names = [parameter.name for parameter in parameters]
         defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
         if set(names) != set(constraints):
-            raise TypeError(f"optimizer() needs one constraint for each of {names}. Got {sorted(constraints)}.")
+            raise ParameterTypeError(
+                f"optimizer() needs one constraint for each of {names}. Got {sorted(constraints)}."
+            )
+
+        PARAMETERS[rule.__name__] = {"loss_or_grads": LOSS_OR_GRADS, "params": PARAMS, **constraints}
 
         @functools.wraps(rule)
         def wrapper(loss_or_grads=None, params=None, *args, **keywords):
@@ -70,13 +76,13 @@ def optimizer(**constraints):
                 return PartialOptimizer(wrapper, **given)
             if loss_or_grads is None or params is None:
                 absent = "loss_or_grads" if loss_or_grads is None else "params"
-                raise ValueError(
+                raise ParameterValueError(
                     f"{rule.__name__} needs both 'loss_or_grads' and 'params', or neither for partial application. "
                     f"{absent!r} is missing."
                 )
             missing = [name for name in names if name not in given and name not in defaults]
             if missing:
-                raise TypeError(
+                raise ParameterTypeError(
                     f"{rule.__name__} has no default for {missing[0]!r}. Give one, e.g. "
                     f"{rule.__name__}({missing[0]}=0.001)."
                 )
@@ -90,7 +96,7 @@ def optimizer(**constraints):
 def _join(caller, names, args, keywords):
     """One dict, in the order of `names`, of hyperparameters given by position and by keyword."""
     if len(args) > len(names):
-        raise TypeError(
+        raise ParameterTypeError(
             f"{caller} takes at most {len(names) + 2} arguments: loss_or_grads, params, {', '.join(names)}. "
             f"Got {len(args) + 2}."
         )
@@ -98,7 +104,7 @@ def _join(caller, names, args, keywords):
     given = dict(zip(names, args))
     for name in keywords:
         if name in given:
-            raise TypeError(f"{caller} got {name!r} twice, by position and by keyword.")
+            raise ParameterTypeError(f"{caller} got {name!r} twice, by position and by keyword.")
     given.update(keywords)
     return {name: given[name] for name in names if name in given}
 

@@ -5,6 +5,8 @@ import theano
 import theano.tensor as tt
 
 from ..compiler import without_test_values
+from ..errors import ParameterTypeError, ParameterValueError
+from ..parameters import checked
 from ..validation import check_callable, require
 from ._common import check_params, get_or_compute_grads, zeros_like_param
 from ._updates import Updates
@@ -12,6 +14,7 @@ from ._updates import Updates
 __all__ = ["PreconditionedOptimizer", "preconditioned"]
 
 
+@checked
 def preconditioned(optimizer, scales):
     r"""Run an optimizer in rescaled coordinates.
 
@@ -116,7 +119,7 @@ class PreconditionedOptimizer:
     def _map_back(moved, coordinates, scales):
         """`moved` with the new values of the coordinates replaced by those of the parameters."""
         if moved.averages:
-            raise ValueError(
+            raise ParameterValueError(
                 "The 'optimizer' parameter of preconditioned must not average: its coordinates move along with the "
                 "iterate. Apply tail_average to the preconditioned updates instead."
             )
@@ -153,19 +156,23 @@ def _shared_scale(scale, param):
     try:
         value = np.asarray(scale if shared is None else scale.get_value(borrow=True), dtype=param.dtype)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"The scale of {param} must be an array or a shared variable. Got {scale!r}.") from error
+        raise ParameterTypeError(
+            f"The scale of {param} must be an array or a shared variable. Got {scale!r}."
+        ) from error
     if value.ndim == 0 and shared is None:
         value = np.full(shape, value)
     allowed = f"of shape {shape}" + (f" or {shape * 2}" if len(shape) == 1 else "")
     triangular = len(shape) == 1 and value.shape == shape * 2
     if value.shape != shape and not triangular:
-        raise ValueError(f"The scale of {param} must be {allowed}. Got shape {value.shape}.")
+        raise ParameterValueError(f"The scale of {param} must be {allowed}. Got shape {value.shape}.")
     positive = np.diag(value) if triangular else value
     if not (np.isfinite(value).all() and (positive > 0).all()):
         what = "with a positive diagonal" if triangular else "and positive"
-        raise ValueError(f"The scale of {param} must be finite {what}. Got {value!r}.")
+        raise ParameterValueError(f"The scale of {param} must be finite {what}. Got {value!r}.")
     if triangular and np.triu(value, 1).any():
-        raise ValueError(f"The scale of {param} must be lower triangular, such as a Cholesky factor. Got {value!r}.")
+        raise ParameterValueError(
+            f"The scale of {param} must be lower triangular, such as a Cholesky factor. Got {value!r}."
+        )
     if shared is not None:
         return shared
     pattern = (False, False) if triangular else param.broadcastable

@@ -10,6 +10,7 @@ import math
 import numpy as np
 import theano.tensor as tt
 
+from ..parameters import checked
 from ..validation import check_number, check_positive_int, require
 
 # Lower case like `functools.partial`: users call these beside the optimizers, ``adam(learning_rate=cosine(0.01, n))``.
@@ -77,6 +78,7 @@ class constant(Schedule):
     lr : float
     """
 
+    @checked
     def __init__(self, lr):
         self.lr = _number(lr, "lr", "constant", low=0, low_open=True)
 
@@ -99,6 +101,7 @@ class exponential(Schedule):
         Whether the rate stays and falls at once at multiples of `every` (:math:`\lfloor t / n \rfloor`).
     """
 
+    @checked
     def __init__(self, lr, decay, every, staircase=False):
         self.lr = _number(lr, "lr", "exponential", low=0, low_open=True)
         self.decay = _number(decay, "decay", "exponential", low=0, low_open=True, high=1)
@@ -135,6 +138,7 @@ class cosine(Schedule):
     Loshchilov, Hutter (2017). SGDR: Stochastic gradient descent with warm restarts. ICLR. Eq. 5.
     """
 
+    @checked
     def __init__(self, lr, n, final=0.0, warmup=0):
         self.lr = _number(lr, "lr", "cosine", low=0, low_open=True)
         self.n = check_positive_int(n, "n", "cosine")
@@ -184,6 +188,7 @@ class reduce_on_plateau(Schedule):
         Smallest rate.
     """
 
+    @checked
     def __init__(self, lr, factor=0.5, patience=10, every=100, tolerance=1.0, min_lr=0.0):
         caller = "reduce_on_plateau"
         self.lr = _number(lr, "lr", caller, low=0, low_open=True)

@@ -305,7 +305,7 @@ def test_bad_numbers_are_named(conjugate):
         pymc3_vi.fit(-1, model=conjugate)
     with pytest.raises(ValueError, match="'obj_n_mc'"):
         _quick(conjugate, obj_n_mc=0)
-    with pytest.raises(ValueError, match="'beta' parameter of KL"):
+    with pytest.raises(ValueError, match="'beta' parameter of ADVI"):
         pymc3_vi.ADVI(model=conjugate, beta=-1)
     with pytest.raises(TypeError, match=r"'callbacks'.*\(approx, losses, i\)"):
         _quick(conjugate, callbacks=[3])

@@ -81,7 +81,7 @@ def test_tracks_have_one_panel_a_statistic_and_one_line_a_component(rng):
 
 
 def test_tracks_of_what_is_not_there():
-    with pytest.raises(UnknownNameError, match="not recorded 'mena'. Did you mean 'mean'"):
+    with pytest.raises(UnknownNameError, match="no statistic 'mena'. Did you mean 'mean'"):
         plots.plot_tracks({"mean": [1.0, 2.0]}, "mena")
     with pytest.raises(ValueError, match="'text' of plot_tracks must be numbers"):
         plots.plot_tracks({"text": ["a", "b"]})
@@ -121,7 +121,7 @@ def test_posterior_chooses_components(conjugate):
     assert [ax.get_title() for ax in plots.plot_posterior(fit, var_names=["tau", "mu[1]"])] == ["tau", "mu[1]"]
     assert len(plots.plot_posterior({"x": np.random.RandomState(1).normal(size=(50, 40))})) == 12
     assert [ax.get_title() for ax in plots.plot_posterior(fit, {"tau": np.arange(9.0), "b": np.arange(9.0)})] == ["tau"]
-    with pytest.raises(UnknownNameError, match="have a variable 'tua'. Did you mean 'tau'"):
+    with pytest.raises(UnknownNameError, match="no variable of all fits 'tua'. Did you mean 'tau'"):
         plots.plot_posterior(fit, var_names="tua")
     with pytest.raises(TypeError, match="'fit' parameter of plot_posterior must be an Approximation, MultiTrace"):
         plots.plot_posterior(3)

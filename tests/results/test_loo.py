@@ -98,7 +98,7 @@ def test_what_has_no_weights_is_refused(conjugate, biased, rng):
     with pytest.raises(VariationalInferenceError, match="needs the log-likelihood of every observation"):
         pymc3_vi.loo(biased.to_inference_data(100, log_likelihood=False, random_seed=1))
     idata = biased.to_inference_data(100, random_seed=1)
-    with pytest.raises(UnknownNameError, match="no log-likelihood of 'Y'.* Known: y"):
+    with pytest.raises(UnknownNameError, match="no log-likelihood 'Y'.* Known: y"):
         pymc3_vi.loo(idata, var_name="Y")
     with pytest.raises(ValueError, match="'scale' parameter of loo must be one of"):
         pymc3_vi.loo(idata, scale="loog")

@@ -47,7 +47,7 @@ def test_an_unknown_name_gets_the_closest_match():
 
 @pytest.mark.parametrize("wrong", [3, None, [rbf]])
 def test_what_is_no_function_is_refused(wrong):
-    with pytest.raises(ParametrizationError, match="kernel name .*rbf.*a callable or a TestFunction. Got"):
+    with pytest.raises(ParametrizationError, match="kernel name .*rbf.*a callable X -> .* or a TestFunction. Got"):
         as_kernel(wrong)
 
 

@@ -87,5 +87,7 @@ def test_errors():
         tail_average(updates, [w], -1)
     with pytest.raises(TypeError, match="'start' parameter of tail_average"):
         tail_average(updates, [w], 1.5)
-    with pytest.raises(TypeError, match="'counter' parameter of tail_average must be an integer scalar"):
+    with pytest.raises(
+        TypeError, match="'counter' parameter of tail_average must be an integer of at least 0, or an integer scalar"
+    ):
         tail_average(updates, [w], 1, counter=theano.shared(0.0))

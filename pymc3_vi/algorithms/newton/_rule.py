@@ -1,7 +1,5 @@
 """Which fits the Newton rule can run."""
 
-import warnings
-
 import numpy as np
 import theano
 
@@ -9,6 +7,7 @@ from ...approximations.gaussian import LARGEST_FULL_DIMENSION, GaussianBlocks
 from ...errors import ConvergenceWarning
 from ...graph import substitute
 from ...operators import KL
+from ...validation import warn_user
 from ._step import NewtonStep
 from ._target import DrawTarget, changes_between_calls
 
@@ -73,13 +72,12 @@ def _affordable_blocks(approx):
     if blocks.widest <= LARGEST_FULL_DIMENSION or independent.leaves_out_correlations():
         return None
     # Fewer draws than dimensions would leave directions in which the scale grows without end.
-    warnings.warn(
+    warn_user(
         f"{approx.title} has {blocks.d:,} values, and the default rule fits correlations among at most "
         f"{LARGEST_FULL_DIMENSION:,}: the result is the optimum of mean field. Give the variables whose correlations "
         "matter a full-rank group of their own and the rest a mean-field group (see Group), or pass obj_optimizer= to "
         "go on from here by stochastic gradients.",
         ConvergenceWarning,
-        stacklevel=5,
     )
     return independent
 

@@ -1,7 +1,6 @@
 """The optimum of a Gaussian family on many rows, in few passes over them."""
 
 import logging
-import warnings
 
 import numpy as np
 
@@ -9,6 +8,7 @@ from ...approximations.gaussian import Chart, matched_pairs
 from ...diagnostics import PassSum, RowDensity
 from ...errors import ConvergenceWarning
 from ...steps import StepDiverged
+from ...validation import warn_user
 from .._algorithm import Algorithm
 from ..newton import NoFiniteStart
 from ._search import PassSearch
@@ -280,7 +280,7 @@ class Passes(Algorithm):
         if self.search.x is not None and self._steps_ahead():
             self._write(*self.search.best(ahead=True))
         if self.distance > self.worth_saying:
-            warnings.warn(self._advice(), ConvergenceWarning, stacklevel=4)
+            warn_user(self._advice(), ConvergenceWarning)
 
     def _advice(self):
         left = self.rows if self.search.x is None else 3 * self.rows

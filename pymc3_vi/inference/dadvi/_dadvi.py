@@ -2,7 +2,6 @@
 
 import logging
 import time
-import warnings
 from collections import namedtuple
 
 import numpy as np
@@ -10,16 +9,21 @@ import numpy as np
 from ...algorithms.newton import BatchTarget, NoFiniteStart, WarmStart
 from ...approximations import MeanField
 from ...callbacks import Callback
-from ...diagnostics import KINDS, REPLICATES, FixedDraws, coordinate_labels, gaussian_blocks, point_density
-from ...errors import AEVBInferenceError, ConvergenceWarning, NonFiniteError, VariationalInferenceError
+from ...diagnostics import REPLICATES, FixedDraws, coordinate_labels, gaussian_blocks, point_density
+from ...errors import (
+    AEVBInferenceError,
+    ConvergenceWarning,
+    NonFiniteError,
+    ParameterTypeError,
+    VariationalInferenceError,
+)
 from ...model import DataRead
+from ...parameters import checked
 from ...validation import (
     accepted_keywords,
-    check_number,
-    check_positive_int,
-    did_you_mean,
     reject_unknown_keywords,
     require,
+    warn_user,
 )
 from .._density_watch import DensityWatch
 from .._files import FitState, NotFittedError
@@ -86,6 +90,7 @@ class DADVI(KLqp):
 
     has_steps = False
 
+    @checked
     def __init__(self, approx=None, model=None, random_seed=None, start=None, local_rv=None):
         if local_rv is not None:
             raise AEVBInferenceError("DADVI does not support local variables (local_rv); use ADVI.")
@@ -93,7 +98,9 @@ class DADVI(KLqp):
             approx = MeanField(model=model, random_seed=random_seed, start=start)
         else:
             if start is not None:
-                raise TypeError("DADVI got 'approx' together with 'start'. Give 'start' to the groups of 'approx'.")
+                raise ParameterTypeError(
+                    "DADVI got 'approx' together with 'start'. Give 'start' to the groups of 'approx'."
+                )
             if random_seed is not None:
                 approx.reseed(random_seed)
         super().__init__(approx)
@@ -103,6 +110,7 @@ class DADVI(KLqp):
         self._settings = None
         self._started = False
 
+    @checked
     def fit(
         self,
         n=10000,
@@ -160,9 +168,8 @@ class DADVI(KLqp):
             When `n` iterations or `max_draws` draws were not enough.
         """
         reject_unknown_keywords(kwargs, accepted_keywords(DADVI.fit), "DADVI.fit")
-        n = check_positive_int(n, "n", "fit", minimum=0)
-        callbacks = self._check_callbacks(callbacks)
-        limit = check_positive_int(max_draws, "max_draws", "fit", minimum=2 * REPLICATES)
+        callbacks = callbacks or []
+        limit = max_draws
         recipe = self._recipe(n_draws, draws, limit)
         if n_draws is not None:
             require(
@@ -171,49 +178,53 @@ class DADVI(KLqp):
         self._settings = _Settings(
             recipe,
             limit,
-            None if tol is None else check_number(tol, "tol", "fit", low=0, low_open=True),
-            _check_optimizer(optimizer),
+            tol,
+            optimizer,
             _check_options(optimizer, optimizer_options),
         )
         self._solve(n, callbacks, progressbar)
         return self.approx
 
+    @checked
     def refine(self, n, progressbar=True):
         """Do at most `n` more iterations of the last fit, with its options and callbacks."""
         if self.state is None:
             raise NotFittedError("Need to call `.fit` first: there is no fit to refine yet.")
-        self._solve(check_positive_int(n, "n", "refine", minimum=0), self.state.callbacks, progressbar)
+        self._solve(n, self.state.callbacks, progressbar)
 
+    @checked
     def resume(self, callbacks=None, progressbar=True):
         """Go on with an interrupted fit, up to the number of iterations that it had."""
         if self.state is None:
             raise NotFittedError("Need to call `.fit` first: there is no fit to resume yet.")
-        callbacks = self.state.callbacks if callbacks is None else self._check_callbacks(callbacks)
+        callbacks = self.state.callbacks if callbacks is None else callbacks
         self._solve(max(self.planned - self.state.i, 0), callbacks, progressbar)
         return self.approx
 
+    @checked
     def save(self, path):
         """Not offered: the approximation is all that there is to save."""
         raise VariationalInferenceError(
             "A DADVI inference has no state beside its approximation: save that with approx.save(path)."
         )
 
+    @checked
     def run_profiling(self, n=1000, score=None, **kwargs):
         """Not offered: there is no step that could be profiled alone."""
         raise VariationalInferenceError("DADVI has no step to profile; profile method='advi' on the same model.")
 
     # ---------------------------------------------------------------- parts of a fit
     def _recipe(self, n_draws, kind, limit):
-        require(kind in KINDS, ValueError, "draws", "fit", f"one of {list(KINDS)}", kind)
         widest = max([0] + [g.ddim for g in self.approx.groups if not type(self.blocks)([g]).is_diagonal])
         least = max(FIRST_DRAWS, DRAWS_PER_DIMENSION * widest)
-        wanted = least if n_draws is None else check_positive_int(n_draws, "n_draws", "fit", minimum=2)
+        wanted = least if n_draws is None else n_draws
         unit = 2 * REPLICATES
         wanted = wanted if n_draws is not None else min(wanted, limit // unit * unit)
         seed = int(self.approx.groups[0].seeds.generator("fixed draws").integers(2**31))
         return FixedDraws(kind, unit * -(-wanted // unit), seed)
 
     def _solve(self, n, callbacks, progressbar):
+        self.check_ready("fit")
         first = self.state.i if self.state is not None else 0
         self.state, self.planned = FitState(first, None, callbacks, True), first + n
         self.approx.report = self.report
@@ -232,6 +243,7 @@ class DADVI(KLqp):
                 if not self._started:
                     self._find_start(density)
                 solver = Solver(density, self.blocks, *self._settings)
+                self.running = True
                 self.solution = solver.run(n, _Accepted(self, solver, first, watching, progress, interrupts))
                 interrupts.stop()
                 self.report.ended("done", self._verdict(solver, changes))
@@ -244,6 +256,7 @@ class DADVI(KLqp):
                 logger.info("Interrupted: everything so far is kept.")
                 self.report.ended("interrupted", "interrupted by the user")
             finally:
+                self.running = False
                 interrupts.stop()
                 done = len(self.history) - recorded
                 if solver is not None:
@@ -309,28 +322,24 @@ class DADVI(KLqp):
         if changes:
             names = ", ".join(sorted({name for changed, _ in changes for name in changed}))
             text = f"a callback changed {names} up to iteration {changes[-1][1]:,}"
-            warnings.warn(
+            warn_user(
                 f"DADVI solves one problem with one log density, but {text}, which the log density reads: the result "
                 "belongs to none. Call refine to solve the present problem from here, or change it between fits.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
             return text
         if not found.solved:
             text = f"not converged after {solver.iterations} iterations with {found.draws.count:,} draws"
-            warnings.warn(
-                f"DADVI has {text}. Give it more iterations (n=...), or call refine.", ConvergenceWarning, stacklevel=4
-            )
+            warn_user(f"DADVI has {text}. Give it more iterations (n=...), or call refine.", ConvergenceWarning)
             return text
         text = f"solved after {solver.iterations} iterations, {solver.standing}"
         tolerance = self._settings.tolerance
         if tolerance is not None and found.error > tolerance:
             label = coordinate_labels(self.approx)[found.worst]
-            warnings.warn(
+            warn_user(
                 f"The mean of {label} has a standard error of {found.error:.2g} sd with {found.draws.count:,} draws, "
                 f"tol is {tolerance:g}. Raise max_draws, or accept it with a larger tol.",
                 ConvergenceWarning,
-                stacklevel=4,
             )
         return text
 
@@ -353,15 +362,6 @@ class _Accepted:
         approx.hist = history.array
         for callback in self.callbacks:
             callback.call(approx, LossView(history.array), self.first + self.solver.iterations)
-
-
-def _check_optimizer(name):
-    if name not in OPTIMIZERS:
-        raise ValueError(
-            f"The 'optimizer' parameter of DADVI.fit must be one of {list(OPTIMIZERS)}. Got {name!r} instead."
-            f"{did_you_mean(name, OPTIMIZERS)}"
-        )
-    return name
 
 
 def _check_options(optimizer, options):
