@@ -15,6 +15,7 @@ from ..parameters import checked
 from ..validation import did_you_mean
 from ._columns import column_of
 from ._order import BatchOrder
+from ._sources import frame_columns
 from ._table import Table
 
 __all__ = ["DataLoader", "RowsVariable"]
@@ -71,9 +72,11 @@ class DataLoader:
 
     Parameters
     ----------
-    source : array, memmap, dict of arrays, tuple of arrays, or DataFrame
+    source : array, dict or tuple of arrays, data frame, Parquet or Arrow data set, or callable
         Arrays may be those of NumPy, memory-mapped files, datasets of HDF5 or zarr, or Dask arrays, with rows as first
-        axis; only rows that are needed are read.
+        axis; frames those of pandas or Dask; data sets those of ``pyarrow.dataset.dataset(path)``, files those of
+        ``pyarrow.parquet.ParquetFile(path)``.  All pieces of a data set must have the columns of the first, in any
+        order.  A callable gives an iterable of batches (dicts of arrays), the same ones each time it is called.
     batch_size : int
         Rows of a batch.
     shuffle : bool
@@ -101,7 +104,8 @@ class DataLoader:
     """
 
     def __new__(cls, source, *args, **kwargs):
-        is_table = isinstance(source, (dict, tuple, list)) or hasattr(source, "columns")
+        names = ("columns", "column_names", "get_fragments", "num_row_groups", "__call__")
+        is_table = isinstance(source, (dict, tuple, list)) or any(hasattr(source, name) for name in names)
         return object.__new__(cls if is_table or cls is not DataLoader else _TensorLoader)
 
     @checked
@@ -193,6 +197,9 @@ class _TensorLoader(DataLoader, RowsVariable):
 
 
 def _columns(source):
+    lazy = frame_columns(source)
+    if lazy:
+        return OrderedDict(lazy)
     if isinstance(source, dict):
         items = list(source.items())
     elif hasattr(source, "columns"):

@@ -1,0 +1,191 @@
+"""Tables in files and in lazy frames: Parquet and Arrow data sets, Dask data frames, iterables of batches."""
+
+import numpy as np
+
+from ..errors import DataError
+from ._columns import _Column
+
+__all__ = ["frame_columns"]
+
+
+class Frames:
+    """Pieces of a table, one after the other, each read when it is needed; the last one read is kept.
+
+    Parameters
+    ----------
+    names : list of str
+        Columns that every piece must have.
+    lengths : list of int
+        Rows of each piece.
+    read : callable
+        ``read(k, names)`` gives the columns of piece k as a dict of arrays.
+    """
+
+    def __init__(self, names, lengths, read):
+        self.names, self.read_piece = list(names), read
+        self.ends = np.cumsum([0] + [int(n) for n in lengths])
+        self.used = {}
+        self._kept = (None, {})
+
+    def __len__(self):
+        return int(self.ends[-1])
+
+    def piece(self, k):
+        """Columns of piece `k` that are used; refuses one that lacks a column or rows, by name."""
+        if self._kept[0] == k and set(self.used) <= set(self._kept[1]):
+            return self._kept[1]
+        found = self.read_piece(k, list(self.used))
+        for name in self.used:
+            if name not in found:
+                raise DataError(
+                    f"Piece {k} of the data has no column {name!r}. Its columns are {sorted(found)}; all pieces must "
+                    f"have those of the first: {self.names}."
+                )
+            length = self.ends[k + 1] - self.ends[k]
+            if len(found[name]) != length:
+                raise DataError(f"Piece {k} of the data has {len(found[name]):,} rows of {name!r}, not {length:,}.")
+            if found[name].dtype.kind not in "fiub" or found[name].shape[1:] != self.used[name].shape[1:]:
+                raise DataError(
+                    f"Column {name!r} of piece {k} of the data has shape {found[name].shape} and dtype "
+                    f"{found[name].dtype}, where the first one has {self.used[name].shape} and {self.used[name].dtype}."
+                )
+        self._kept = (k, found)
+        return found
+
+    def rows(self, name, begin, end):
+        """Rows of one column."""
+        parts = []
+        for k in range(np.searchsorted(self.ends, begin, side="right") - 1, len(self.ends) - 1):
+            if self.ends[k] >= end:
+                break
+            first, last = max(begin - self.ends[k], 0), min(end, self.ends[k + 1]) - self.ends[k]
+            parts.append(self.piece(k)[name][first:last])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+class FrameColumn(_Column):
+    """Rows of one column of :class:`Frames`."""
+
+    def __init__(self, frames, name):
+        self.frames, self.name = frames, name
+        first = frames.read_piece(0, [name])
+        if name not in first or first[name].dtype.kind not in "fiub":
+            given = first[name].dtype if name in first else "no such column"
+            raise DataError(f"The column {name!r} of a DataLoader must hold numbers. Got {given} instead.")
+        self._first = frames.used[name] = first[name][:1]
+
+    def __len__(self):
+        return len(self.frames)
+
+    @property
+    def shape(self):
+        """Shape of all rows."""
+        return (len(self),) + self._first.shape[1:]
+
+    @property
+    def dtype(self):
+        """Type of the entries in the first piece."""
+        return self._first.dtype
+
+    @property
+    def array(self):
+        """All rows in memory."""
+        return self.read(0, len(self))
+
+    def read(self, begin, end):
+        return self.frames.rows(self.name, begin, end)
+
+    def take(self, index):
+        ends, parts = self.frames.ends, []
+        for k in range(len(ends) - 1):
+            inside = index[(index >= ends[k]) & (index < ends[k + 1])]
+            if len(inside):
+                parts.append(self.frames.piece(k)[self.name][inside - ends[k]])
+        return np.concatenate(parts)
+
+
+def frame_columns(source):
+    """Dict name -> column of a Parquet or Arrow data set, a Dask frame or a factory of batches; None for others."""
+    module = type(source).__module__.split(".")[0]
+    if module == "pyarrow" and hasattr(source, "num_row_groups"):
+        frames = _of_parquet_file(source)
+    elif module == "pyarrow" and hasattr(source, "get_fragments"):
+        frames = _of_dataset(source)
+    elif module == "pyarrow" and hasattr(source, "column_names"):
+        frames = Frames(source.column_names, [source.num_rows], lambda k, names: _arrays(source.select(names)))
+    elif hasattr(source, "partitions") and hasattr(source, "columns"):
+        frames = _of_partitions(source)
+    elif callable(source) and not hasattr(source, "shape"):
+        frames = _of_factory(source)
+    else:
+        return None
+    # One after the other, so that each asks for itself alone.
+    return {name: FrameColumn(frames, name) for name in frames.names if _is_number(frames, name)}
+
+
+def _is_number(frames, name):
+    found = frames.read_piece(0, [name])
+    return name in found and found[name].dtype.kind in "fiub"
+
+
+def _arrays(table):
+    return {name: np.asarray(table.column(name).to_numpy()) for name in table.column_names}
+
+
+def _of_parquet_file(source):
+    lengths = [source.metadata.row_group(k).num_rows for k in range(source.num_row_groups)]
+
+    def read(k, names):
+        return _arrays(source.read_row_group(k, columns=names))
+
+    return Frames(source.schema_arrow.names, lengths, read)
+
+
+def _of_dataset(source):
+    pieces = [piece for fragment in source.get_fragments() for piece in _row_groups(fragment)]
+
+    def read(k, names):
+        there = set(pieces[k].physical_schema.names)
+        return _arrays(pieces[k].to_table(columns=[name for name in names if name in there]))
+
+    names = pieces[0].physical_schema.names if pieces else []
+    return Frames(names, [piece.count_rows() for piece in pieces], read)
+
+
+def _row_groups(fragment):
+    return fragment.split_by_row_group() if hasattr(fragment, "split_by_row_group") else [fragment]
+
+
+def _of_partitions(source):
+    parts = list(source.partitions)
+    lengths = [int(n) for n in source.map_partitions(len).compute()]
+
+    def read(k, names):
+        frame = parts[k].compute()
+        return {name: frame[name].to_numpy() for name in names if name in frame.columns}
+
+    return Frames(list(source.columns), lengths, read)
+
+
+def _of_factory(factory):
+    """Batches (dicts of arrays) of the iterable that a call of `factory` gives, the same ones each time."""
+    lengths, names = [], None
+    for batch in factory():
+        names = list(batch) if names is None else names
+        lengths.append(len(batch[names[0]]) if names[0] in batch else 0)
+    if not lengths:
+        raise DataError("The 'source' parameter of DataLoader, a factory of batches, gave none.")
+    state = {"next": None, "batches": None}
+
+    def read(k, wanted):
+        if state["next"] is None or state["next"] > k:
+            state.update(next=0, batches=iter(factory()))
+        while True:
+            batch = next(state["batches"], None)
+            if batch is None:
+                raise DataError(f"The factory of batches gave {state['next']} batches, {len(lengths)} the first time.")
+            state["next"] += 1
+            if state["next"] == k + 1:
+                return {name: np.asarray(batch[name]) for name in batch}
+
+    return Frames(names, lengths, read)
