@@ -1,7 +1,9 @@
 """Settings that must act before Theano is imported, and the fixtures that every test may use."""
 
+import hashlib
 import os
 import signal
+import subprocess
 import zlib
 from pathlib import Path
 
@@ -37,7 +39,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import theano  # noqa: E402
 
-OPTIMIZED = _cxx_modules.OPTIMIZATION
+OPTIMIZED, UNOPTIMIZED = _cxx_modules.OPTIMIZATION, ("-O0",)
 
 
 def _share_modules():
@@ -51,6 +53,35 @@ def _share_modules():
 _share_modules()
 
 
+def _with_precompiled_headers(run_compiler):
+    """`run_compiler` that reads Python's and NumPy's headers from a file that g++ has parsed once for these options.
+
+    Only without optimization: the slow tier compiles what users compile, which includes all that it needs.
+    """
+    headers = "math.h string.h Python.h numpy/arrayobject.h numpy/arrayscalars.h numpy/npy_math.h vector algorithm"
+
+    def run(command, source, target):
+        options = command[: command.index("-x")] if "-x" in command else []
+        if command[0] != theano.config.cxx or "-O0" not in options:
+            return run_compiler(command, source, target)
+        key = hashlib.sha256("\0".join([theano.configdefaults.gcc_version_str, *options]).encode()).hexdigest()[:16]
+        header = BASE / "headers" / key / "all.h"
+        if not header.exists():
+            header.parent.mkdir(parents=True, exist_ok=True)
+            own = header.with_name(f"{os.getpid()}.h")
+            own.write_text("".join(f"#include <{name}>\n" for name in headers.split()))
+            made = subprocess.run([*options, "-x", "c++-header", str(own), "-o", f"{own}.gch"], capture_output=True)
+            if made.returncode == 0:
+                os.replace(f"{own}.gch", f"{header}.gch")
+            os.replace(own, header)
+        return run_compiler([*options, "-include", str(header), *command[len(options) :]], source, target)
+
+    return run
+
+
+_cxx_modules._run_compiler = _with_precompiled_headers(_cxx_modules._run_compiler)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     """Undo what PyMC3 leaves behind: after a ``with Model():`` Theano goes on demanding test values.
@@ -59,13 +90,19 @@ def pytest_runtest_setup(item):
     what the slow tier runs.
     """
     theano.config.compute_test_value = "off"
-    _cxx_modules.OPTIMIZATION = OPTIMIZED if item.get_closest_marker("slow") else ("-O0",)
+    _cxx_modules.OPTIMIZATION = OPTIMIZED if item.get_closest_marker("slow") else UNOPTIMIZED
 
 
 @pytest.fixture
 def rng(request):
     """NumPy generator seeded by the test's own name: the same numbers alone, in any order and on any worker."""
     return np.random.default_rng(zlib.crc32(request.node.nodeid.encode()))
+
+
+@pytest.fixture
+def unoptimized(monkeypatch):
+    """Slow tests of many modules whose speed is of no interest compile them as the fast tier does."""
+    monkeypatch.setattr(_cxx_modules, "OPTIMIZATION", UNOPTIMIZED)
 
 
 @pytest.fixture

@@ -29,10 +29,10 @@ def _function(inputs, outputs, in_c):
 
 
 @theano.config.change_flags(compute_test_value="off")
-def _single(model, in_c=False):
+def _single(model):
     z = tt.vector("z", dtype="float64")
     terms = substitute([model.varlogpt, model.datalogpt], split(model, z))
-    return _function([z], terms + [tt.grad(terms[0] + terms[1], z)], in_c)
+    return _function([z], terms + [tt.grad(terms[0] + terms[1], z)], in_c=False)
 
 
 @theano.config.change_flags(compute_test_value="off")
@@ -63,7 +63,7 @@ def _points(model, single, rng, n=3):
 
 def _check(name, rng, in_c):
     model = ZOO[name]()
-    single = _single(model, in_c)
+    single = _single(model)
     batched, fallbacks, _, _ = _batched(model, in_c)
     points, expected = _points(model, single, rng)
     for rows in (slice(0, 1), slice(None)):
@@ -81,7 +81,7 @@ def test_values_and_gradients_are_those_of_a_loop(name, rng):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
-def test_values_and_gradients_in_c(name, rng):
+def test_values_and_gradients_in_c(name, rng, unoptimized):
     _check(name, rng, in_c=True)
 
 
