@@ -47,6 +47,8 @@ class Stein(Memoised):
         self.use_histogram = use_histogram
         self._kernel_function = as_kernel(kernel)
         self._given_terms = terms
+        #: Vector (d,) by which the kernel divides draws; the direction is then the gradient in their own units.
+        self.units = None
 
     @node_property
     def terms(self):
@@ -125,7 +127,10 @@ class Stein(Memoised):
         if self.temperature != 1:
             scores = scores / floatx(self.temperature)
         X = self.input_joint_matrix
-        phi = self._kernel_function.direction(X, scores)
+        if self.units is None:
+            phi = self._kernel_function.direction(X, scores)
+        else:
+            phi = self._kernel_function.direction(X / self.units, scores * self.units) / self.units
         return (phi if constant is None else phi / constant) / floatx(X.shape[0])
 
     @checked

@@ -1,5 +1,6 @@
 """Empirical family: a set of particles."""
 
+import numpy as np
 import theano
 import theano.tensor as tt
 
@@ -10,6 +11,9 @@ from ..model import draws_from_trace
 from ..validation import check_number, check_positive_int
 
 __all__ = ["EmpiricalGroup"]
+
+#: Particles that nobody has spread lie this close to the start point.
+DEFAULT_JITTER = 1e-6
 
 
 @register_family
@@ -38,7 +42,7 @@ class EmpiricalGroup(Group):
     is_histogram = True
     initial_dist_name = "uniform"
 
-    def _create_params(self, rng, trace=None, size=None, jitter=1e-6, start=None):
+    def _create_params(self, rng, trace=None, size=None, jitter=DEFAULT_JITTER, start=None):
         if trace is not None:
             return {"histogram": create_shared("histogram", draws_from_trace(self.view, trace, self.ordering))}
         if size is None:
@@ -47,13 +51,28 @@ class EmpiricalGroup(Group):
             )
         size = check_positive_int(size, "size", "EmpiricalGroup")
         jitter = check_number(jitter, "jitter", "EmpiricalGroup", low=0)
-        particles = self._start_vector(start) + jitter * rng.standard_normal((size, self.ddim))
+        draws = rng.standard_normal((size, self.ddim))
+        self._draws = draws if jitter == DEFAULT_JITTER else None
+        particles = self._start_vector(start) + jitter * draws
         return {"histogram": create_shared("histogram", particles)}
 
     def _take_user_params(self, params):
         if set(params) != {"histogram"}:
             return super()._take_user_params(params)
         return {"histogram": tt.as_tensor_variable(params["histogram"]).reshape((-1, self.ddim), ndim=2)}
+
+    #: Standard normal draws behind particles that nobody has spread.
+    _draws = None
+
+    def param_units(self, std):
+        """Particles move in standard deviations."""
+        return {self.shared_params["histogram"]: std}
+
+    def place(self, mean, std):
+        """Particles of these moments, unless a jitter was chosen."""
+        if self._draws is not None:
+            shared = self.shared_params["histogram"]
+            shared.set_value(np.asarray(mean + std * self._draws, dtype=shared.dtype))
 
     @property
     def histogram(self):

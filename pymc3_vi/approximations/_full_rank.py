@@ -50,6 +50,16 @@ class FullRankGroup(Group):
         """L moves by :math:`d^{-1/2}` of a rate: the errors of d entries add up to that of a standard deviation."""
         return {} if self.user_params is not None else {self.shared_params["L_tril"]: self.ddim**-0.5}
 
+    def param_units(self, std):
+        """Means, and the rows of L, move in standard deviations."""
+        return {self.shared_params["mu"]: std, self.shared_params["L_tril"]: std[self.tril_indices[0]]}
+
+    def place(self, mean, std):
+        """These moments, without correlations."""
+        for name, value in (("mu", mean), ("L_tril", np.diag(std)[self.tril_indices])):
+            shared = self.shared_params[name]
+            shared.set_value(np.asarray(value, dtype=shared.dtype))
+
     @property
     def num_tril_entries(self):
         """Number of entries of the packed factor."""

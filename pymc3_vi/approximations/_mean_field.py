@@ -66,6 +66,21 @@ class MeanFieldGroup(Group):
             return tt.diag(variance)
         return variance.dimshuffle(0, 1, "x") * tt.eye(self.ddim).dimshuffle("x", 0, 1)
 
+    @property
+    def log_params(self):
+        """The unconstrained scales."""
+        return [] if self.user_params is not None else [self.shared_params["rho"]]
+
+    def param_units(self, std):
+        """Means move in standard deviations."""
+        return {self.shared_params["mu"]: std}
+
+    def place(self, mean, std):
+        """These moments."""
+        for name, value in (("mu", mean), ("rho", softplus_inverse(std))):
+            shared = self.shared_params[name]
+            shared.set_value(np.asarray(value, dtype=shared.dtype))
+
     def transform(self, eps):
         """Draws mu + sigma * eps."""
         return self.mean + self.std * eps

@@ -15,7 +15,7 @@ from ..flows import (
     seems_like_formula,
 )
 from ..graph import SeedStream, balance, check_param_names, floatx, node_property
-from ._gaussian import standard_normal_logp
+from ._gaussian import softplus_inverse, standard_normal_logp
 
 __all__ = ["NormalizingFlowGroup"]
 
@@ -142,6 +142,33 @@ class NormalizingFlowGroup(Group):
         if self.head is not None:
             rho = self.head.parent.shared_params["rho"]
             rho.set_value(rho.get_value() * 0 + np.asarray(_START_RHO, dtype=rho.dtype))
+
+    def _affine_end(self):
+        """The last location step and the last scale step before it with nothing else between; None for the missing."""
+        steps = list(self._whole.chain)
+        loc = steps.pop() if isinstance(steps[-1], LocFlow) else None
+        scale = steps[-1] if loc is not None and steps and isinstance(steps[-1], ScaleFlow) else None
+        return loc, scale
+
+    @property
+    def log_params(self):
+        """Unconstrained scales of all scale steps."""
+        if self.user_params is not None:
+            return []
+        return [step.shared_params["rho"] for step in self._whole.chain if isinstance(step, ScaleFlow)]
+
+    def param_units(self, std):
+        """A location at the end moves in standard deviations."""
+        loc, scale = self._affine_end()
+        return {} if loc is None else {loc.shared_params["loc"]: std}
+
+    def place(self, mean, std):
+        """The last location and scale; what comes before is near the identity."""
+        loc, scale = self._affine_end()
+        for step, name, value in ((loc, "loc", mean), (scale, "rho", softplus_inverse(std))):
+            if step is not None:
+                shared = step.shared_params[name]
+                shared.set_value(np.asarray(value, dtype=shared.dtype))
 
     @property
     def _whole(self):

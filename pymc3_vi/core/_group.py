@@ -275,6 +275,18 @@ class Group(PlaceholderAPI, Memoised):
         """Parameters that must move more slowly than others in the default rule, and the factors of their rates."""
         return {}
 
+    @property
+    def log_params(self):
+        """Parameters that are softplus-inverses of scales; default rules move them by the logarithm of the scale."""
+        return []
+
+    def param_units(self, std):
+        """Units of parameters for the default rule, where standard deviations (d,) of about `std` are expected."""
+        return {}
+
+    def place(self, mean, std):
+        """Let q begin near the Gaussian of these moments (d,), as far as the family can."""
+
     def _require_bound(self, what):
         if self.group is None:
             raise GroupError(

@@ -48,6 +48,8 @@ class Operator:
     returns_loss = True
     require_logq = True
     objective_class = ObjectiveFunction
+    #: Shared vector of units in which draws are compared, for operators that compare them.
+    units = None
 
     @checked
     def __init__(self, approx):

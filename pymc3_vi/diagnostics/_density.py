@@ -30,6 +30,8 @@ class PointDensity:
     Parameters
     ----------
     approx : Approximation
+    mode : Mode, optional
+        Of Theano; for a short look, Python thunks spare the compiler.
 
     Attributes
     ----------
@@ -42,7 +44,7 @@ class PointDensity:
         For amortised or rowwise groups, and for data that come from a generator.
     """
 
-    def __init__(self, approx):
+    def __init__(self, approx, mode=None):
         batched = [g for g in approx.groups if g.batched]
         if batched:
             raise ParametrizationError(
@@ -54,7 +56,7 @@ class PointDensity:
                 "Fixed draws need all data at once, but the model reads some from a Python generator. "
                 "Give the model the whole data (or a pm.Minibatch of them), or use ADVI."
             )
-        self.approx = approx
+        self.approx, self.mode = approx, mode
         self.evaluations = self.products = 0
         ends = np.cumsum([g.ddim for g in approx.groups])
         self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(approx.groups, ends)]
@@ -82,7 +84,7 @@ class PointDensity:
             points = self._placeholders("z")
             logp, slopes = self._values_and_slopes(points)
             if what == "slopes":
-                compiled = compile_function(points, [logp] + slopes, name="log density")
+                compiled = compile_function(points, [logp] + slopes, name="log density", mode=self.mode)
             else:
                 directions = self._placeholders("v")
                 along = tt.add(*[tt.sum(g * v) for g, v in zip(slopes, directions)])

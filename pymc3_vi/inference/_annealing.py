@@ -7,7 +7,7 @@ import theano
 import theano.tensor as tt
 
 from ..errors import ConvergenceWarning
-from ..updates import adam, tail_average
+from ..updates import adam, get_or_compute_grads, tail_average
 from ..validation import check_number, warn_user
 
 __all__ = ["AnnealedAdam", "TailAveraged"]
@@ -39,13 +39,22 @@ class AnnealedAdam:
         Decay of Adam's mean square; smaller forgets large early gradients sooner.
     rates : dict, optional
         Shared variable -> factor of its rate, for those that move more slowly than the others.
+    log_params : list of shared variables
+        Parameters :math:`\rho` of scales :math:`\sigma = \log(1 + e^\rho)`: steps are those of :math:`\log \sigma`.
+
+    Notes
+    -----
+    Adam sees :math:`\theta / u` with units u (:attr:`units`) that come from the problem, so that nothing depends on the
+    units of the data: with data and prior in other units it takes the same steps.
     """
 
     #: The average over the tail gains most from noise whose moments match within a block.
     balanced_noise = True
 
-    def __init__(self, learning_rate=0.05, final=0.02, tail=0.4, beta2=0.999, rates=None):
-        self.rates = dict(rates or {})
+    def __init__(self, learning_rate=0.05, final=0.02, tail=0.4, beta2=0.999, rates=None, log_params=()):
+        self.rates, self.log_params = dict(rates or {}), set(log_params)
+        #: Shared variable -> shared array: the unit in which it moves, 1 until :meth:`measure` says more.
+        self.units = {}
         self.learning_rate, self.final, self.tail, self.beta2 = learning_rate, final, tail, beta2
         self._step = theano.shared(np.int64(0), "annealing_step")
         self._begin = theano.shared(np.int64(0), "annealing_begin")
@@ -61,16 +70,48 @@ class AnnealedAdam:
         wave = np.float64(0.5) * (np.float64(1.0) + tt.cos(np.float64(math.pi) * done))
         final = np.float64(self.final)
         rate = np.float64(self.learning_rate) * (final + (np.float64(1.0) - final) * wave)
-        updates = adam(loss_or_grads, params, learning_rate=rate, beta2=self.beta2)
-        for param in params:
-            if param in self.rates:
-                factor = np.asarray(self.rates[param], dtype=param.dtype)
-                updates[param] = param + factor * (updates[param] - param)
+        updates = self._in_units(loss_or_grads, params, rate)
         if self.tail:
             updates = tail_average(updates, params, self._average_from, self._step)
             self.averages = dict(updates.averages)
         updates[self._step] = self._step + 1
         return updates
+
+    def _in_units(self, loss_or_grads, params, rate):
+        grads = get_or_compute_grads(loss_or_grads, params)
+        slopes, places = [], []
+        for param, grad in zip(params, grads):
+            unit = self._unit(param)
+            if param in self.log_params:
+                sigma = tt.nnet.softplus(param)
+                slopes.append(grad * sigma / tt.nnet.sigmoid(param))
+            else:
+                slopes.append(grad * unit)
+            # The origin moves along: only the step away from it counts.
+            zero = np.zeros(param.get_value(borrow=True).shape, dtype=param.dtype)
+            places.append(theano.shared(zero, f"{param.name}_step", broadcastable=param.broadcastable))
+        updates = adam(slopes, places, learning_rate=rate, beta2=self.beta2)
+        for param, place in zip(params, places):
+            step = updates.pop(place) * np.asarray(self.rates.get(param, 1.0), dtype=param.dtype)
+            if param in self.log_params:
+                sigma = tt.nnet.softplus(param) * tt.exp(step)
+                updates[param] = sigma + tt.log(-tt.expm1(-sigma))
+            else:
+                updates[param] = param + self._unit(param) * step
+        updates.params = list(params)
+        return updates.match_types()
+
+    def _unit(self, param):
+        if param not in self.units:
+            value = np.ones(param.get_value(borrow=True).shape[-1:], dtype=param.dtype)
+            self.units[param] = theano.shared(value, f"{param.name}_unit")
+        return self.units[param]
+
+    def measure(self, units):
+        """Set the units: shared variable -> array of its last axis."""
+        for param, unit in units.items():
+            if param in self.units:
+                self.units[param].set_value(np.asarray(unit, dtype=param.dtype))
 
     def begin(self, n):
         """Spread the schedule over the next `n` steps."""
@@ -101,6 +142,7 @@ class AnnealedAdam:
             "length": float(self._length.get_value()),
             "average_from": int(self._average_from.get_value()),
             "last_iterate": last,
+            "units": [unit.get_value() for unit in self.units.values()],
         }
 
     def restore(self, snapshot):
@@ -108,6 +150,8 @@ class AnnealedAdam:
         self._begin.set_value(np.int64(snapshot["begin"]))
         self._length.set_value(np.float64(snapshot["length"]))
         self._average_from.set_value(np.int64(snapshot["average_from"]))
+        for unit, value in zip(self.units.values(), snapshot.get("units", ())):
+            unit.set_value(np.asarray(value, dtype=unit.dtype))
         last = snapshot["last_iterate"]
         self.last_iterate = {} if last is None else dict(zip(self.averages, last))
 

@@ -26,6 +26,7 @@ from ._interrupts import Interrupts
 from ._left_out import warn_of_left_out
 from ._loop import run_loop
 from ._non_finite import non_finite_error
+from ._pilot import pilot
 from ._pre_flight import check_draws
 from ._unbounded import warn_if_unbounded
 
@@ -67,16 +68,23 @@ class Inference(SavedInference):
         self.history = History()
         self.report = FitReport(type(self).__name__, str(self.objective.op))
         self.state = None
+        self._made = {p: p.get_value() for p in self.approx.params}
         self.planned = 0
         #: Where the fit stood that was loaded from a file, until the first step is made.
         self.resume_point = None
         self._compiled = None
         self._rule = self._averaged = None
         #: Rule of fits without an explicit optimizer.
-        self.default_rule = AnnealedAdam(rates=self._rates())
+        self.default_rule = self._annealed()
 
-    def _rates(self):
-        return {param: rate for group in self.approx.groups for param, rate in group.param_rates.items()}
+    def _annealed(self, **options):
+        groups = self.approx.groups
+        rates = {param: rate for group in groups for param, rate in group.param_rates.items()}
+        rule = AnnealedAdam(rates=rates, log_params=[p for group in groups for p in group.log_params], **options)
+        units = self.objective.op.units
+        if units is not None:
+            rule.units[units] = units
+        return rule
 
     @property
     def approx(self):
@@ -318,6 +326,27 @@ class Inference(SavedInference):
         step = None if self.state is None else self.state.step
         return self.state is not None and not (isinstance(step, (NewtonStep, AlgorithmStep)) and step.arrival is None)
 
+    def _begin_at_pilot(self, n):
+        """Place q and measure units by a quick fit, where q is as it was made."""
+        made = [g for g in self.approx.groups if g.user_params is None and g.start_point]
+        if len(self.approx.hist) or len(made) < len(self.approx.groups) or not self._untouched():
+            return
+        found = pilot(self.approx, n)
+        if found is None:
+            return
+        stds = []
+        for group in made:
+            names = [v.name for v in group.group]
+            mean, std = (np.concatenate([np.ravel(found[name][k]) for name in names]) for k in (0, 1))
+            group.place(mean, std)
+            self.default_rule.measure(group.param_units(std))
+            stds.append(std)
+        if self.objective.op.units is not None:
+            self.default_rule.measure({self.objective.op.units: np.concatenate(stds)})
+
+    def _untouched(self):
+        return all(np.array_equal(p.get_value(borrow=True), value) for p, value in self._made.items())
+
     def _watch(self, callbacks, rule, first):
         """What tells `rule`, which keeps something from step to step, of another log density."""
 
@@ -330,6 +359,11 @@ class Inference(SavedInference):
         with Interrupts() as interrupts:
             first, before = self.state.i if self.state is not None else 0, step.steps_done
             left_out = step.left_out.count
+            units = self.objective.op.units
+            if units is not None and self._rule is not self.default_rule:
+                units.set_value(np.ones_like(units.get_value()))
+            if not first and not resume and n and self._rule is self.default_rule:
+                self._begin_at_pilot(n)
             if not first:
                 check_draws(self.approx, step, n, self.options.get("more_replacements"))
             self.state, self.planned = FitState(first, step, callbacks, score), first + n

@@ -6,7 +6,6 @@ from ..operators import KSD
 from ..parameters import checked
 from ..test_functions import rbf
 from ..validation import warn_user
-from ._annealing import AnnealedAdam
 from ._base import Inference
 
 __all__ = ["ImplicitGradient", "SVGD", "ASVGD"]
@@ -30,7 +29,8 @@ class ImplicitGradient(Inference):
         super().__init__(estimator, approx, kernel, **kwargs)
         if approx.all_histograms:
             # Close particles repel each other by the inverse of their distance: Adam's long memory would freeze them.
-            self.default_rule = AnnealedAdam(beta2=0.9, rates=self._rates())
+            # An average over steps of particles that still move would lie between them.
+            self.default_rule = self._annealed(beta2=0.9, tail=0.0)
 
 
 class SVGD(ImplicitGradient):
@@ -40,8 +40,8 @@ class SVGD(ImplicitGradient):
     ----------
     n_particles : int
     jitter : float
-        Standard deviation of the initial particles around the start point.  The default rule spreads them from any
-        distance.  ``adam`` and ``adagrad`` remember the strong repulsion at the start for a thousand steps and more:
+        Standard deviation of the initial particles around the start point.  Where it is left out the default rule
+        begins with particles of a quick mean-field fit.  ``adam`` and ``adagrad`` remember the strong repulsion at the start for a thousand steps and more:
         with those, use a jitter of the posterior's scale.
     model : pymc3.Model, optional
     start : dict or str, optional

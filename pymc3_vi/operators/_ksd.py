@@ -1,5 +1,7 @@
 """Kernelised Stein discrepancy operator."""
 
+import numpy as np
+import theano
 import theano.tensor as tt
 
 from ..compiler import without_test_values
@@ -86,12 +88,18 @@ class KSD(Operator):
     def __init__(self, approx, temperature=1):
         super().__init__(approx)
         self.temperature = temperature
+        #: Units (d,) in which kernels compare draws: 1, unless a default rule has measured them; None for rows.
+        self.units = None
+        if not approx.has_batched:
+            self.units = theano.shared(np.ones(approx.ddim, dtype=theano.config.floatX), "kernel_units")
 
     @checked
     def stein(self, f):
         """The :class:`Stein` gradient with kernel `f`."""
         histogram = self.approx.all_histograms
-        return Stein(self.approx, f, use_histogram=histogram, temperature=self.temperature, terms=self._terms)
+        stein = Stein(self.approx, f, use_histogram=histogram, temperature=self.temperature, terms=self._terms)
+        stein.units = self.units
+        return stein
 
     def apply(self, f):
         """Direction of steepest descent, (n, d): minus the Stein gradient."""

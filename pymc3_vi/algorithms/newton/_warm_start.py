@@ -102,13 +102,15 @@ class WarmStart:
         Number of evaluated draws after which no further Newton step is begun, unless the optimum is still far.
     jitter : bool
         Whether other starts may be tried.
+    tolerance : float
+        Gain (nats) of another iteration below which settling ends.
     reach : int, optional
         Number of evaluated draws after which no further iteration is begun in any case; default: `budget`.
     """
 
-    def __init__(self, target, seed, budget, jitter=True, reach=None):
+    def __init__(self, target, seed, budget, jitter=True, reach=None, tolerance=FINAL_TOLERANCE):
         self.target, self.blocks = target, target.blocks
-        self.jitter = jitter
+        self.jitter, self.tolerance = jitter, tolerance
         self.limit = target.evaluations + budget
         self.last = target.evaluations + (budget if reach is None else max(budget, reach))
         self.random = np.random.Generator(np.random.SFC64(seed))
@@ -230,13 +232,13 @@ class WarmStart:
             x, value, decrement, inverse = minimise(
                 self._objective(chart, eps),
                 chart.origin(),
-                FINAL_TOLERANCE,
+                self.tolerance,
                 POLISH_ITERATIONS,
                 rounding=32 * float(np.finfo(theano.config.floatX).eps),
                 enough=self._spent,
             )
             mu, scale = self.best = chart.place(x)
-            if decrement < FINAL_TOLERANCE or self._spent():
+            if decrement < self.tolerance or self._spent():
                 break
         found = self.target.evaluate(mu, scale, eps)
         chart.curvature = self._curvature(scale, eps, found)

@@ -25,6 +25,7 @@ from ...validation import (
     require,
     warn_user,
 )
+from .._batch_target import BatchTarget
 from .._density_watch import DensityWatch
 from .._files import FitState, NotFittedError
 from .._history import LossView

@@ -1,0 +1,66 @@
+"""A mean-field fit in a second: where the default rule begins, and in what units it moves."""
+
+import logging
+
+import numpy as np
+import theano
+
+from ..algorithms.newton import NoFiniteStart, WarmStart
+from ..approximations import MeanField
+from ..approximations.gaussian import GaussianBlocks
+from ..diagnostics import PointDensity
+from ..errors import VariationalInferenceError
+from ._batch_target import BatchTarget
+
+__all__ = ["pilot"]
+
+#: Nats up to which it is solved, so that it is the same in all units of the data.
+TOLERANCE = 1e-9
+
+logger = logging.getLogger("pymc3_vi")
+
+#: Evaluated by Python: a look at a few thousand draws must not wait for a C compiler.
+MODE = theano.Mode("py", "fast_run").excluding("fusion", "inplace")
+
+
+def pilot(approx, n):
+    """Means and standard deviations of mean field near the start of `approx`, by few fixed draws.
+
+    Parameters
+    ----------
+    approx : Approximation
+    n : int
+        Number of steps of the fit, of which the pilot may cost a part.
+
+    Returns
+    -------
+    dict or None
+        Variable name -> (mean, standard deviation), arrays of the variable's shape; None where there is none: for
+        amortised and rowwise groups, data from generators, and where no draw has a finite density.
+    """
+    if approx.has_batched:
+        return None
+    point = {}
+    for group in approx.groups:
+        point.update(group.start_point)
+    try:
+        q = MeanField(model=approx.model, start=point, random_seed=0)
+        density = PointDensity(q, MODE)
+        seed = int(approx.groups[0].seeds.generator("pilot").integers(2**31))
+        blocks = GaussianBlocks(q.groups)
+        warm = WarmStart(BatchTarget(density, blocks), seed, budget(q.ddim, n), jitter=False, tolerance=TOLERANCE)
+        warm.run()
+    except (VariationalInferenceError, NoFiniteStart) as error:
+        logger.debug("No pilot: %s", error)
+        return None
+    mean, std = warm.best
+    layout = q.view.layout()
+    if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
+        return None
+    means, stds = layout.unflatten(mean), layout.unflatten(std)
+    return {name: (means[name], stds[name]) for name in means}
+
+
+def budget(d, n):
+    """Number of evaluated draws that a pilot for `n` steps in `d` dimensions may cost."""
+    return max(n, min(2000 + 60 * min(d, 100), 200 * n))
