@@ -20,6 +20,7 @@ __all__ = [
     "StartError",
     "NonFiniteError",
     "HessianError",
+    "GradientError",
     "EngineError",
     "EngineWarning",
     "FileFormatError",
@@ -33,6 +34,8 @@ __all__ = [
     "ScalingWarning",
     "UnreliableWeightsWarning",
     "UnconvergedChainsWarning",
+    "ZeroGradientWarning",
+    "MeanFieldWarning",
 ]
 
 
@@ -112,6 +115,10 @@ class HessianError(VariationalInferenceError, ArithmeticError):
     """Second derivatives at a fit's parameters are not those of an optimum, so that nothing can be solved with them."""
 
 
+class GradientError(VariationalInferenceError, NotImplementedError):
+    """An Op of the model has no gradient; the message names it and the variables behind it."""
+
+
 class EngineError(VariationalInferenceError, RuntimeError):
     """An engine cannot honour what a step graph asks for."""
 
@@ -177,3 +184,9 @@ class UnreliableWeightsWarning(UserWarning):
 
 class UnconvergedChainsWarning(UserWarning):
     """Chains of corrected draws have not converged, or their Monte Carlo errors are large: the message names where."""
+class ZeroGradientWarning(UserWarning):
+    """The log density depends on a variable only through steps: gradients do not see it."""
+
+
+class MeanFieldWarning(UserWarning):
+    """Independent unconstrained values cannot represent a variable well, whatever the data."""

@@ -20,13 +20,16 @@ from ..validation import accepted_keywords, reject_unknown_keywords, warn_user
 from ._algorithm_step import AlgorithmStep
 from ._annealing import AnnealedAdam, TailAveraged
 from ._density_watch import DensityWatch
+from ._divergence import DivergenceWatch
+from ._families import warn_of_families
 from ._files import FitState, NotFittedError, SavedInference
+from ._gradients import check_gradients
 from ._history import History
 from ._interrupts import Interrupts
 from ._left_out import warn_of_left_out
 from ._loop import run_loop
 from ._non_finite import non_finite_error
-from ._pilot import pilot
+from ._pilot import begin_at_pilot
 from ._pre_flight import check_draws
 from ._unbounded import warn_if_unbounded
 
@@ -70,12 +73,16 @@ class Inference(SavedInference):
         self.state = None
         self._made = {p: p.get_value() for p in self.approx.params}
         self.planned = 0
+        self._looked_at = False
         #: Where the fit stood that was loaded from a file, until the first step is made.
         self.resume_point = None
         self._compiled = None
         self._rule = self._averaged = None
         #: Rule of fits without an explicit optimizer.
         self.default_rule = self._annealed()
+
+    #: Order of the derivatives that fits need.
+    order = 1
 
     def _annealed(self, **options):
         groups = self.approx.groups
@@ -208,6 +215,7 @@ class Inference(SavedInference):
             total_grad_norm_constraint=total_grad_norm_constraint,
         )
         with self.report.recording(n):
+            self._look_at_model(n)
             self._rule = None
             if average is not None:
                 self._rule = options["obj_optimizer"] = self._averaging(obj_optimizer, average)
@@ -326,26 +334,16 @@ class Inference(SavedInference):
         step = None if self.state is None else self.state.step
         return self.state is not None and not (isinstance(step, (NewtonStep, AlgorithmStep)) and step.arrival is None)
 
-    def _begin_at_pilot(self, n):
-        """Place q and measure units by a quick fit, where q is as it was made."""
-        made = [g for g in self.approx.groups if g.user_params is None and g.start_point]
-        if len(self.approx.hist) or len(made) < len(self.approx.groups) or not self._untouched():
-            return
-        found = pilot(self.approx, n)
-        if found is None:
-            return
-        stds = []
-        for group in made:
-            names = [v.name for v in group.group]
-            mean, std = (np.concatenate([np.ravel(found[name][k]) for name in names]) for k in (0, 1))
-            group.place(mean, std)
-            self.default_rule.measure(group.param_units(std))
-            stds.append(std)
-        if self.objective.op.units is not None:
-            self.default_rule.measure({self.objective.op.units: np.concatenate(stds)})
-
-    def _untouched(self):
+    def is_untouched(self):
+        """Whether the parameters are those that the approximation had when the inference was made."""
         return all(np.array_equal(p.get_value(borrow=True), value) for p, value in self._made.items())
+
+    def _look_at_model(self, n):
+        """What the graphs and families say before anything is compiled; looked at once."""
+        if n and not self._looked_at:
+            self._looked_at = True
+            check_gradients(self.approx, self.order)
+            warn_of_families(self.approx)
 
     def _watch(self, callbacks, rule, first):
         """What tells `rule`, which keeps something from step to step, of another log density."""
@@ -363,7 +361,7 @@ class Inference(SavedInference):
             if units is not None and self._rule is not self.default_rule:
                 units.set_value(np.ones_like(units.get_value()))
             if not first and not resume and n and self._rule is self.default_rule:
-                self._begin_at_pilot(n)
+                begin_at_pilot(self, n)
             if not first:
                 check_draws(self.approx, step, n, self.options.get("more_replacements"))
             self.state, self.planned = FitState(first, step, callbacks, score), first + n
@@ -377,6 +375,10 @@ class Inference(SavedInference):
                 rule.reopen() if resume else rule.begin(n)
             watch = self._watch(callbacks if rule is not None else [], rule, first)
             watching = callbacks + [watch] if watch.callbacks else callbacks
+            divergence = None
+            if isinstance(step, Step) and step.has_loss and n:
+                divergence = DivergenceWatch(list(self.approx.params), self.history, first, n)
+                watching = watching + [divergence]
             try:
                 self.running = True
                 end = run_loop(self.approx, step, n, self.history, first, watching, progressbar, interrupts)
@@ -385,6 +387,8 @@ class Inference(SavedInference):
                     watch.look(first + end.steps)
                     rule.finish()
                 warn_if_unbounded(self.approx)
+                if divergence is not None:
+                    divergence.finish(self.options.get("obj_optimizer") or rule or "adam")
                 if isinstance(step, AlgorithmStep):
                     self.report.found(repr(step))
                 else:

@@ -41,8 +41,8 @@ class SVGD(ImplicitGradient):
     n_particles : int
     jitter : float
         Standard deviation of the initial particles around the start point.  Where it is left out the default rule
-        begins with particles of a quick mean-field fit.  ``adam`` and ``adagrad`` remember the strong repulsion at the start for a thousand steps and more:
-        with those, use a jitter of the posterior's scale.
+        begins with particles of a quick mean-field fit.  ``adam`` and ``adagrad`` remember the strong repulsion at the
+        start for a thousand steps and more: with those, use a jitter of the posterior's scale.
     model : pymc3.Model, optional
     start : dict or str, optional
         Start point by variable name, or ``'map'`` or ``'prior'``.

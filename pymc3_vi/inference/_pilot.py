@@ -5,14 +5,13 @@ import logging
 import numpy as np
 import theano
 
-from ..algorithms.newton import NoFiniteStart, WarmStart
+from ..algorithms.newton import BatchTarget, NoFiniteStart, WarmStart
 from ..approximations import MeanField
 from ..approximations.gaussian import GaussianBlocks
 from ..diagnostics import PointDensity
 from ..errors import VariationalInferenceError
-from ._batch_target import BatchTarget
 
-__all__ = ["pilot"]
+__all__ = ["begin_at_pilot", "pilot"]
 
 #: Nats up to which it is solved, so that it is the same in all units of the data.
 TOLERANCE = 1e-9
@@ -64,3 +63,23 @@ def pilot(approx, n):
 def budget(d, n):
     """Number of evaluated draws that a pilot for `n` steps in `d` dimensions may cost."""
     return max(n, min(2000 + 60 * min(d, 100), 200 * n))
+
+
+def begin_at_pilot(inference, n):
+    """Place q and measure the units of the default rule by a pilot, where q is as it was made."""
+    approx, rule, units = inference.approx, inference.default_rule, inference.objective.op.units
+    made = [g for g in approx.groups if g.user_params is None and g.start_point]
+    if len(approx.hist) or len(made) < len(approx.groups) or not inference.is_untouched():
+        return
+    found = pilot(approx, n)
+    if found is None:
+        return
+    stds = []
+    for group in made:
+        names = [v.name for v in group.group]
+        mean, std = (np.concatenate([np.ravel(found[name][k]) for name in names]) for k in (0, 1))
+        group.place(mean, std)
+        rule.measure(group.param_units(std))
+        stds.append(std)
+    if units is not None:
+        rule.measure({units: np.concatenate(stds)})

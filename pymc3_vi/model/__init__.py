@@ -19,13 +19,14 @@ from ._predictive import predictive_draws
 from ._prior import prior_points
 from ._rows import NotASum, RowModel, RowPart, row_model
 from ._trace import draws_from_trace, trace_from_arrays
-from ._view import LogpTerm, ModelView, model_context, scaling_of, transformed
+from ._view import LogpTerm, ModelView, model_context, scaling_of, simplex_variables, transformed
 
 __all__ = [
     "DataRead",
     "LogpTerm",
     "ModelView",
     "model_context",
+    "simplex_variables",
     "draws_from_trace",
     "scaling_of",
     "trace_from_arrays",

@@ -8,14 +8,16 @@ import theano
 import theano.tensor as tt
 from pymc3.util import get_default_varnames, get_transformed, get_untransformed_name, is_transformed_name
 
-from ..compiler import building, without_test_values
+from ..compiler import without_test_values
 from ..errors import GroupError, ParameterTypeError, ParametrizationError, StartError
 from ..graph import FlatLayout
 from ..validation import did_you_mean
 from ._consistency import check_data, check_names, check_same_model, resolve_nodes, variables_of
+from ._imputed import check_imputed
 from ._start import check_finite_start
+from ._user_start import filled_start
 
-__all__ = ["ModelView", "LogpTerm", "model_context", "transformed"]
+__all__ = ["ModelView", "LogpTerm", "model_context", "simplex_variables", "transformed"]
 
 #: One summand of the log density: `name` of its variable, `kind` in {'prior', 'data', 'potential'}, scalar `node`.
 LogpTerm = namedtuple("LogpTerm", "name, kind, node")
@@ -35,6 +37,17 @@ def model_context(model=None):
 def transformed(var):
     """The unconstrained variable behind `var`, or `var` itself when it has no transform."""
     return get_transformed(var)
+
+
+def simplex_variables(variables):
+    """Those of `variables` that stand for simplexes: pairs of the variable users see and its number of parts."""
+    found = []
+    for var in variables:
+        name = get_untransformed_name(var.name) if is_transformed_name(var.name) else None
+        whole = var.model.named_vars.get(name) if name else None
+        if isinstance(getattr(whole, "transformation", None), pm.distributions.transforms.StickBreaking):
+            found.append((whole, int(whole.dshape[-1])))
+    return found
 
 
 def scaling_of(var):
@@ -80,7 +93,9 @@ class ModelView:
     def check_continuous(self, variables=None):
         """Raise ParametrizationError naming the discrete variables among `variables` (default: all free ones)."""
         variables = self.free if variables is None else variables
-        names = [v.name for v in variables if isinstance(v.distribution, pm.Discrete) or v.dtype in pm.discrete_types]
+        discrete = [v for v in variables if isinstance(v.distribution, pm.Discrete) or v.dtype in pm.discrete_types]
+        check_imputed(variables, discrete)
+        names = [v.name for v in discrete]
         if names:
             raise ParametrizationError(
                 f"Discrete variables are not supported by variational inference: {', '.join(names)}. "
@@ -161,24 +176,7 @@ class ModelView:
                     f"The 'start' parameter names an unknown variable {name!r}.{did_you_mean(name, known)} "
                     f"Variables of the model: {', '.join(sorted(known))}."
                 )
-        for var in self.free:
-            value = self._start_value(var, user)
-            if value is None:
-                continue
-            try:
-                value = np.broadcast_to(np.asarray(value, dtype=var.dtype), point[var.name].shape)
-            except ValueError:
-                raise StartError(
-                    f"The 'start' value of variable {var.name!r} must have shape {point[var.name].shape}. "
-                    f"Got shape {np.shape(value)} instead."
-                ) from None
-            if not np.all(np.isfinite(value)):
-                raise StartError(
-                    f"The 'start' value of variable {var.name!r} must be finite on the unconstrained scale. "
-                    f"Got {value!r} instead: choose a point inside the support."
-                )
-            point[var.name] = np.array(value)
-        return point
+        return filled_start(self, point, user)
 
     def check_unchanged(self):
         """Raise GroupError if the model got or lost variables since this view was made."""
@@ -195,16 +193,6 @@ class ModelView:
         """
         check_data(self)
         check_finite_start(self, self.start() if point is None else dict(self.start(), **point))
-
-    def _start_value(self, var, user):
-        """Value for the free variable `var` from the user's dict, transformed if need be; None if absent."""
-        if var.name in user:
-            return user[var.name]
-        if is_transformed_name(var.name) and get_untransformed_name(var.name) in user:
-            name = get_untransformed_name(var.name)
-            with building(cxx=""):
-                return self.model.named_vars[name].transformation.forward_val(user[name], point=user)
-        return None
 
     @without_test_values
     def logp_terms(self):

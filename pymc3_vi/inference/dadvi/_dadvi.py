@@ -25,7 +25,6 @@ from ...validation import (
     require,
     warn_user,
 )
-from .._batch_target import BatchTarget
 from .._density_watch import DensityWatch
 from .._files import FitState, NotFittedError
 from .._history import LossView
@@ -90,6 +89,8 @@ class DADVI(KLqp):
     """
 
     has_steps = False
+
+    order = 2
 
     @checked
     def __init__(self, approx=None, model=None, random_seed=None, start=None, local_rv=None):
@@ -286,6 +287,7 @@ class DADVI(KLqp):
         return dict(further, n_draws=draws.count, max_draws=limit, tol=tolerance, draws=draws.kind, optimizer=optimizer)
 
     def _compiled_density(self):
+        self._look_at_model(1)
         self.approx.check_start()
         begin = time.perf_counter()
         density = point_density(self.approx)

@@ -1,0 +1,153 @@
+"""Gradients that are missing or zero, found in the graph before anything is compiled."""
+
+import warnings
+
+import theano
+import theano.tensor as tt
+from theano import scalar
+from theano.graph.basic import ancestors, io_toposort
+from theano.tensor.elemwise import Elemwise
+
+from ..errors import GradientError, ZeroGradientWarning
+
+__all__ = ["check_gradients"]
+
+#: Scalar Ops that are constant almost everywhere.
+_STEPS = tuple(
+    getattr(scalar, name)
+    for name in ("Floor", "Ceil", "Trunc", "RoundHalfToEven", "RoundHalfAwayFromZero", "Sgn", "IntDiv")
+    if hasattr(scalar, name)
+)
+
+
+def check_gradients(approx, order=1):
+    """Look at the gradients of the log density.
+
+    Parameters
+    ----------
+    approx : Approximation
+    order : {1, 2}
+        Whether second derivatives are needed too.
+
+    Raises
+    ------
+    GradientError
+        Where an Op between a variable and the log density has no gradient; names both.
+
+    Warns
+    -----
+    ZeroGradientWarning
+        Where the log density depends on a variable only through steps, so that its gradient is zero; names both.
+    """
+    view = approx.view
+    terms = view.logp_terms()
+    for variable in view.free:
+        others = [t.node for t in terms if not (t.kind == "prior" and t.name == variable.name)]
+        _warn_of_steps(variable, others)
+    total = tt.add(*[t.node for t in terms]) if len(terms) > 1 else terms[0].node
+    slopes = _gradients(total, view.free, total)
+    if order == 2:
+        vectors = [v.type() for v in slopes]
+        along = tt.add(*[tt.sum(g * v) for g, v in zip(slopes, vectors)])
+        _gradients(along, view.free, total, "a second derivative, which DADVI needs")
+
+
+def _gradients(node, variables, total, what="a gradient"):
+    try:
+        return tt.grad(node, variables, disconnected_inputs="ignore")
+    except (NotImplementedError, theano.gradient.NullTypeGradError, theano.graph.utils.MethodNotDefined) as error:
+        op, names = _without_gradient(node, variables)
+        short = str(op) if op is not None else str(error).splitlines()[0] if str(error) else type(error).__name__
+        behind = f" The log density depends on {', '.join(names)} through it." if names else ""
+        others = (
+            "ADVI and the other methods work without one."
+            if "second" in what
+            else ("All methods here need gradients; pm.sample(step=pm.Slice()) or pm.sample_smc() do without.")
+        )
+        raise GradientError(
+            f"The Op {short} has no {what[2:]}.{behind} Write it with Theano's own functions, or give it a grad "
+            f"method. {others}"
+        ) from None
+
+
+def _without_gradient(node, variables):
+    """The first Op without a gradient between `variables` and `node`, and the variables that it depends on."""
+    wanted = set(variables)
+    for variable in ancestors([node]):
+        apply = variable.owner
+        if apply is None:
+            continue
+        names = [v.name for v in ancestors(apply.inputs) if v in wanted]
+        if not names:
+            continue
+        try:
+            grads = apply.op.L_op(apply.inputs, apply.outputs, [o.zeros_like() for o in apply.outputs])
+        except Exception:
+            return apply.op, names
+        if any(isinstance(g.type, theano.gradient.NullType) for g in grads if g is not None and hasattr(g, "type")):
+            return apply.op, names
+    return None, []
+
+
+def _warn_of_steps(variable, nodes):
+    """Warn if every path from `variable` to `nodes` ends at an Op that is constant almost everywhere."""
+    behind = {}
+    reached, blocking = _reach(variable, nodes, behind)
+    touched = [node for node in nodes if behind.get(node)]
+    if not touched or any(node in reached for node in touched) or not blocking:
+        return
+    ops = ", ".join(sorted({_op_name(op) for op in blocking}))
+    name = variable.name
+    warnings.warn(
+        f"The data and the other variables depend on {name!r} only through {ops}, whose gradient is zero: the fit does "
+        f"not see it, and {name!r} keeps its prior. Use a smooth step such as tt.nnet.sigmoid((x - c) / width), sum "
+        "over its values, or sample it with pm.sample.",
+        ZeroGradientWarning,
+        stacklevel=4,
+    )
+
+
+def _reach(variable, nodes, behind):
+    """Nodes that a gradient flows to from `variable`, and Ops that stop it; `behind` gets what depends on it at all."""
+    reached, blocking = {variable}, []
+    behind[variable] = True
+    for apply in io_toposort([], nodes):
+        if not any(behind.get(i) for i in apply.inputs):
+            continue
+        flows = False
+        for k, value in enumerate(apply.inputs):
+            if value in reached:
+                if _stops(apply, k):
+                    blocking.append(apply.op)
+                else:
+                    flows = True
+        for output in apply.outputs:
+            behind[output] = True
+            if flows and not _is_discrete(output):
+                reached.add(output)
+            elif flows:
+                blocking.append(apply.op)
+    return reached, blocking
+
+
+def _is_discrete(variable):
+    return str(getattr(variable.type, "dtype", "float")).startswith(("int", "uint", "bool"))
+
+
+def _stops(apply, k):
+    """Whether the gradient of an Op with respect to input `k` is zero almost everywhere."""
+    if all(_is_discrete(o) for o in apply.outputs):
+        return True
+    if isinstance(apply.op, Elemwise):
+        op = apply.op.scalar_op
+        return isinstance(op, _STEPS) or (isinstance(op, scalar.Switch) and k == 0)
+    try:
+        return not any(apply.op.connection_pattern(apply)[k])
+    except (AttributeError, NotImplementedError):
+        return False
+
+
+def _op_name(op):
+    if isinstance(op, Elemwise):
+        return str(op.scalar_op).split("{")[0].lower()
+    return str(op).split("{")[0]

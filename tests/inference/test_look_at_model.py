@@ -1,0 +1,189 @@
+"""What is said of a model's graphs and families before the first step, and of a fit that has diverged."""
+
+import warnings
+
+import pymc3_vi
+from pymc3_vi.errors import (
+    ConvergenceWarning,
+    GradientError,
+    MeanFieldWarning,
+    ParametrizationError,
+    ZeroGradientWarning,
+)
+from pymc3_vi.inference._gradients import check_gradients
+
+import numpy as np
+import pymc3 as pm
+import pytest
+import theano
+import theano.tensor as tt
+from theano.compile.ops import as_op
+from theano.graph.basic import Apply
+from theano.graph.op import Op
+
+YEARS = np.arange(20.0)
+COUNTS = np.r_[np.full(8, 3), np.full(12, 1)]
+STEPS = {
+    "ge": lambda s, a, b: tt.switch(s >= YEARS, a, b),
+    "floor": lambda s, a, b: a + b * tt.floor(s) * np.ones(20),
+    "Cast": lambda s, a, b: tt.stack([a, b])[tt.cast(s, "int64") % 2] * np.ones(20),
+    "gt": lambda s, a, b: a + b * tt.gt(s, 5.0) * np.ones(20),
+    "MaxAndArgmax": lambda s, a, b: a + b * tt.argmax(tt.stack([s, 3.0])) * np.ones(20),
+    "sgn": lambda s, a, b: a + b * tt.sqr(tt.sgn(s)) * np.ones(20),
+}
+
+
+def _approx(rate):
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        s, a, b = pm.Uniform("s", 0.0, 19.0), pm.Exponential("a", 1.0), pm.Exponential("b", 1.0)
+        pm.Poisson("c", rate(s, a, b), observed=COUNTS)
+    return pymc3_vi.MeanField(model=model, random_seed=1)
+
+
+@pytest.mark.parametrize("op", STEPS)
+def test_a_variable_that_gradients_do_not_see_is_named_with_the_op(op):
+    approx = _approx(STEPS[op])
+    with pytest.warns(ZeroGradientWarning) as caught:
+        check_gradients(approx)
+    (text,) = [str(c.message) for c in caught if c.category is ZeroGradientWarning]
+    assert "'s_interval__'" in text or "'s'" in text
+    assert op.lower() in text.lower()
+
+
+@pytest.mark.parametrize(
+    "rate",
+    [
+        lambda s, a, b: a + (b - a) * tt.nnet.sigmoid(s - YEARS),
+        lambda s, a, b: tt.switch(s >= YEARS, a * s, b),
+        lambda s, a, b: tt.clip(a + b * s, 0.0, 100.0) * np.ones(20),
+    ],
+)
+def test_nothing_is_said_of_gradients_that_flow(rate):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ZeroGradientWarning)
+        check_gradients(_approx(rate))
+
+
+def _with_op(op):
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        alpha = pm.Normal("alpha", 0.0, 5.0)
+        pm.Normal("y", op(alpha), 1.0, observed=np.ones(3))
+    return model
+
+
+@as_op(itypes=[tt.dscalar], otypes=[tt.dscalar])
+def custom(a):
+    return a * 2
+
+
+class OnceOnly(Op):
+    """Squares its input, with a gradient that has none."""
+
+    __props__ = ()
+
+    def make_node(self, x):
+        return Apply(self, [tt.as_tensor_variable(x)], [tt.dscalar()])
+
+    def perform(self, node, inputs, outputs):
+        outputs[0][0] = np.asarray(inputs[0] ** 2)
+
+    def grad(self, inputs, grads):
+        return [grads[0] * custom(inputs[0])]
+
+
+@pytest.mark.parametrize("method", ["advi", "svgd", "nfvi", "dadvi"])
+def test_an_op_without_a_gradient_is_named(method):
+    with pytest.raises(GradientError, match=r"FromFunctionOp\{custom\} has no gradient.*depends on alpha through it"):
+        pymc3_vi.fit(10, method, model=_with_op(custom), progressbar=False)
+
+
+def test_dadvi_needs_a_second_derivative():
+    model = _with_op(OnceOnly())
+    check_gradients(pymc3_vi.MeanField(model=model))
+    with pytest.raises(GradientError, match=r"custom.* has no second derivative, which DADVI needs.*ADVI"):
+        pymc3_vi.fit(10, "dadvi", model=model, progressbar=False)
+
+
+# ---------------------------------------------------------------- families
+def test_mean_field_of_a_simplex_is_warned_of():
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        pm.Dirichlet("w", np.ones(3))
+        pm.Dirichlet("pair", np.ones(2))
+    with pytest.warns(MeanFieldWarning, match="3 parts of 'w'") as caught:
+        pymc3_vi.fit(10, model=model, progressbar=False)
+    assert not any("'pair'" in str(c.message) for c in caught)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", MeanFieldWarning)
+        pymc3_vi.fit(10, "fullrank_advi", model=model, progressbar=False)
+
+
+@pytest.mark.parametrize("method", ["fullrank_advi", "asvgd"])
+@pytest.mark.filterwarnings("ignore:ASVGD is experimental")
+def test_full_rank_of_too_many_values_is_refused_at_once(method):
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        pm.Normal("z", 0.0, 1.0, shape=42000)
+    with pytest.raises(ParametrizationError, match=r"z has 42,000 values.* 65\.7 GiB.*method='advi'"):
+        pymc3_vi.fit(10, method, model=model, progressbar=False)
+
+
+def test_a_full_rank_group_beside_others_is_looked_at_too():
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        z = pm.Normal("z", 0.0, 1.0, shape=42000)
+        pm.Normal("x", 0.0, 1.0)
+    with pytest.raises(ParametrizationError, match="Full rank of z"):
+        pymc3_vi.Group([z], vfam="full_rank", model=model)
+
+
+def _masked(values):
+    return np.ma.masked_values(np.array(values), -999)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "make, text",
+    [
+        (
+            lambda y: pm.Gamma("x", 3.0, 0.1, observed=y),
+            r"'x_missing', the imputed .* of 'x', are bounded \(Gamma",
+        ),
+        (lambda y: pm.Beta("x", 2.0, 2.0, observed=y / 10), r"'x_missing'.* are bounded \(Beta"),
+        (lambda y: pm.Poisson("x", 2.0, observed=y.astype(int)), r"'x_missing'.* are discrete \(Poisson.* masked"),
+    ],
+)
+def test_imputed_values_that_q_cannot_hold_are_named(make, text):
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        pm.Normal("free", 0.0, 1.0)
+        make(_masked([1.0, 2.0, -999.0]))
+    with pytest.raises(ParametrizationError, match=text):
+        pymc3_vi.fit(10, model=model, progressbar=False)
+
+
+# ---------------------------------------------------------------- divergence
+@pytest.mark.parametrize("rate", [10.0, 100.0])
+def test_a_fit_that_diverges_is_taken_back_to_its_best_state(rate):
+    """Steps of ten and of a hundred sds."""
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        pm.Normal("x", 0.0, 1.0, testval=0.1)
+    inference = pymc3_vi.ADVI(model=model, random_seed=1)
+
+    def sudden(loss_or_grads, params):
+        return pymc3_vi.adam(loss_or_grads, params, learning_rate=switched)
+
+    switched = theano.shared(1e-3)
+
+    def faster(approx, losses, i):
+        if i == 200:
+            switched.set_value(rate)
+
+    with pytest.warns(ConvergenceWarning, match="diverged: the median loss is .* learning rate"):
+        inference.fit(1000, progressbar=False, obj_optimizer=sudden, callbacks=[faster])
+    assert abs(inference.approx.mean.get_value()[0]) < 1.0
+
+
+def test_a_fit_that_converges_from_anywhere_is_not_said_to_diverge():
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        pm.Normal("x", 0.0, 1.0, testval=30.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        for rate in (1e-3, 0.1):
+            pymc3_vi.fit(500, model=model, progressbar=False, obj_optimizer=pymc3_vi.adam(learning_rate=rate))
