@@ -184,6 +184,8 @@ class UnreliableWeightsWarning(UserWarning):
 
 class UnconvergedChainsWarning(UserWarning):
     """Chains of corrected draws have not converged, or their Monte Carlo errors are large: the message names where."""
+
+
 class ZeroGradientWarning(UserWarning):
     """The log density depends on a variable only through steps: gradients do not see it."""
 

@@ -28,7 +28,7 @@ def conjugate():
 @pytest.fixture
 def annealed(monkeypatch):
     """The rule for what the Newton rule does not cover, on models that it covers."""
-    monkeypatch.setattr(pymc3_vi.inference._base, "newton_step", lambda *args: None)
+    monkeypatch.setattr(pymc3_vi.inference._base, "newton_step", lambda *args, **options: None)
 
 
 @pytest.mark.parametrize("method", ["advi", "fullrank_advi"])

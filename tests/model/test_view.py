@@ -58,7 +58,7 @@ def test_start_names_a_wrong_shape(model):
 
 
 def test_start_outside_the_support(model):
-    with pytest.raises(StartError, match="'sigma_log__' must be finite"):
+    with pytest.raises(StartError, match="'sigma' must be finite"):
         ModelView(model).start({"sigma": 0.0})
 
 
