@@ -275,10 +275,8 @@ class Group(PlaceholderAPI, Memoised):
         """Parameters that must move more slowly than others in the default rule, and the factors of their rates."""
         return {}
 
-    @property
-    def log_params(self):
-        """Parameters that are softplus-inverses of scales; default rules move them by the logarithm of the scale."""
-        return []
+    #: Parameters that are softplus-inverses of scales; default rules move them by the logarithm of the scale.
+    log_params = ()
 
     def param_units(self, std):
         """Units of parameters for the default rule, where standard deviations (d,) of about `std` are expected."""
