@@ -279,7 +279,7 @@ class Group(PlaceholderAPI, Memoised):
     log_params = ()
 
     def param_units(self, std):
-        """Units of parameters for the default rule, where standard deviations (d,) of about `std` are expected."""
+        """Units of parameters for default rules, where standard deviations (d,) are about `std`."""
         return {}
 
     def place(self, mean, std):
@@ -376,8 +376,7 @@ class Group(PlaceholderAPI, Memoised):
             shape = [tt.as_tensor_variable(np.int64(n)) for n in lead] + [rows, np.int64(self.ddim)]
             return tt.cast(self._rng.normal(0.0, 1.0, size=tt.stack(shape)), theano.config.floatX)
         core = (self.bdim, self.ddim) if self.batched else (self.ddim,)
-        stream = self.seeds.generator("noise:" + self._stream)
-        return noise.add(lead + core, stream, self.initial_dist_name, draws=n_mc or 1)
+        return noise.add(lead + core, self.seeds.generator("noise:" + self._stream), self.initial_dist_name, n_mc or 1)
 
     def noise_array(self, size, generator):
         """Base noise of `size` draws as an array, (size, d) or (size, b, d)."""
