@@ -16,6 +16,7 @@ suppress_warnings = ["myst.xref_missing", "myst.header"]  # README's links lead 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 numpydoc_show_class_members = False
+nitpicky = True
 html_theme = "alabaster"
 
 # What parameters.md includes: the table that checks them.

@@ -55,11 +55,11 @@ class CheckParametersConvergence(Callback):
     diff : {'relative', 'absolute'}
         Change relative to the previous value, or as it is.
     ord : int, inf or str
-        Norm, as in :func:`numpy.linalg.norm`.
+        Norm, as in ``numpy.linalg.norm``.
 
     Notes
     -----
-    Small steps look like convergence to this rule; :class:`Converged` tests the iterates themselves.
+    Small steps look like convergence to this rule; :class:`pymc3_vi.Converged` tests the iterates themselves.
     """
 
     @checked

@@ -84,7 +84,7 @@ class MeanField(SingleGroupApproximation):
     Parameters
     ----------
     local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed
-        See :class:`SingleGroupApproximation`.
+        See ``SingleGroupApproximation``.
     start : dict or str, optional
         Initial means, by variable name; others start at the model's test point.  Or a name, see :func:`pymc3_vi.fit`.
     """
@@ -179,7 +179,7 @@ class NormalizingFlow(SingleGroupApproximation):
     flow : str or Formula
         Flow formula, e.g. ``'planar*4'`` or ``'scale-hh*4-loc'``.
     local_rv, model
-        See :class:`SingleGroupApproximation`.
+        See ``SingleGroupApproximation``.
     """
 
     _group_class = NormalizingFlowGroup

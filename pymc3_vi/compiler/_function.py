@@ -198,7 +198,7 @@ def run_steps(function, k, keep_memory=False):
         Takes no arguments; its updates are what makes the calls differ.
     k : int
     keep_memory : bool
-        Keep the temporaries for the next call, until :func:`release_memory`, where the linker can do so.
+        Keep the temporaries for the next call, until ``release_memory``, where the linker can do so.
 
     Notes
     -----

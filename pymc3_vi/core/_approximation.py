@@ -246,7 +246,7 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
 
     @without_test_values
     def terms(self, eps, batched, replacements=None, n=None):
-        """Model and approximation log densities at base noise `eps` (a list, one per group) as :class:`Terms`.
+        """Model and approximation log densities at base noise `eps` (a list, one per group) as ``Terms``.
 
         `replacements` are made in the model and in the parameters before draws are put in, e.g. the whole data for
         minibatches.  `n` is the number of draws where it is known; see :meth:`evaluate`.

@@ -49,7 +49,7 @@ class JointPlaceholders:
 
     @node_property
     def placeholder_terms(self):
-        """:class:`Terms` of a batch of placeholder draws."""
+        """``Terms`` of a batch of placeholder draws."""
         z = self._draws()
         varlogp, datalogp = self.evaluate(self._model_logp, z, batched=True)
         logq = self.symbolic_logq if self.has_logq else None

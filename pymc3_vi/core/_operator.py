@@ -79,7 +79,7 @@ class Operator:
 
     @property
     def terms(self):
-        """The :class:`Terms` in use; by default those on the approximation's placeholders."""
+        """The ``Terms`` in use; by default those on the approximation's placeholders."""
         return self._terms if self._terms is not None else self.approx.placeholder_terms
 
     inputs = property(lambda self: self.approx.inputs, doc="Flat input placeholders of the groups.")

@@ -81,7 +81,7 @@ def check_iterates(values, floor=0.0):
 class Converged(Callback):
     """Stop when the iterates are stationary and their average is known to `tol`.
 
-    From time to time the later half of the iterates so far is checked, see :func:`check_iterates`.  Losses are not
+    From time to time the later half of the iterates so far is checked, see ``check_iterates``.  Losses are not
     looked at, so that noisy ones and those of minibatches do no harm.  When it stops, the parameters are the average
     of the window, unless the default rule averages itself.
 

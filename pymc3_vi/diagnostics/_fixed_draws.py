@@ -23,7 +23,7 @@ PAIRS_PER_MOMENT = 8
 class FixedDraws(namedtuple("FixedDraws", "kind, count, seed")):
     """Recipe of base noise that stays the same: its kind, the number of draws, and the seed.
 
-    `count` is a multiple of twice :data:`REPLICATES`.  More draws of the same kind and seed begin, in each
+    `count` is a multiple of twice ``REPLICATES``.  More draws of the same kind and seed begin, in each
     replicate, with those of fewer.
     """
 

@@ -13,7 +13,7 @@ __all__ = ["ParticleCheck", "check_particles", "particle_scores", "stein_discrep
 
 
 class ParticleCheck(namedtuple("ParticleCheck", "n, d, ksd, ksd_ratio, variance_ratios, offsets")):
-    """What :func:`check_particles` finds.
+    """What ``check_particles`` finds.
 
     Attributes
     ----------

@@ -276,7 +276,7 @@ class AbstractFlow:
         return self.chain.transform_and_log_det(eps)
 
     def score(self, eps):
-        """Gradient (..., d) of log q at the draw after this step; see :meth:`FlowChain.score`."""
+        """Gradient (..., d) of log q at the draw after this step; see ``FlowChain.score``."""
         return self.chain.score(eps)
 
     # ---------------------------------------------------------------- PyMC3's symbolic attributes

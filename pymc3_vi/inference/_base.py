@@ -154,8 +154,8 @@ class Inference(SavedInference):
             The same for a trainable test function.
         obj_optimizer, test_optimizer : callable, optional
             ``(loss_or_grads, params) -> updates``, e.g. ``pymc3_vi.adam(learning_rate=0.01)``.  By default Gaussian
-            families on whole data are fitted by :class:`~pymc3_vi.algorithms.newton.NewtonStep`, everything else by
-            :class:`~pymc3_vi.inference.AnnealedAdam`; both return an average of the iterates.
+            families on whole data are fitted by ``NewtonStep``, everything else by
+            ``AnnealedAdam``; both return an average of the iterates.
         more_obj_params, more_tf_params : list of shared variables, optional
             Further parameters to train, e.g. an encoder's weights.
         more_updates : dict, optional
@@ -169,7 +169,7 @@ class Inference(SavedInference):
             the last bit, ``{"engine": "theano"}`` uses that linker; the default differs from it by rounding.
         resume : bool
             Take the `n` steps as the rest of the fit before, whose schedule goes on, instead of as a new fit; see
-            :meth:`resume`.
+            ``resume``.
         tol : float, optional
             Stop before `n` steps when the average of the iterates is known to this many standard deviations, and warn
             when it is not by then; see :class:`~pymc3_vi.Converged`.
@@ -179,7 +179,7 @@ class Inference(SavedInference):
         algorithm : {'auto', 'passes', 'stochastic'}
             ``'passes'`` fits a likelihood that is a sum over the rows of minibatches in few passes over all of them,
             with `n` times the batch size as budget of rows; ``'auto'`` takes it without an `obj_optimizer` where it can
-            be taken, see :class:`~pymc3_vi.algorithms.Passes`.  ``'stochastic'`` never does.
+            be taken, see ``pymc3_vi.algorithms.Passes``.  ``'stochastic'`` never does.
 
         Returns
         -------

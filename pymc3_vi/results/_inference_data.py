@@ -26,7 +26,7 @@ def to_inference_data(
     correct=None,
     random_seed=None,
 ):
-    r"""Draws from the approximation, with data, densities and log-likelihoods, as :class:`arviz.InferenceData`.
+    r"""Draws from the approximation, with data, densities and log-likelihoods, as ``arviz.InferenceData``.
 
     Parameters
     ----------

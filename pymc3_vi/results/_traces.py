@@ -42,7 +42,7 @@ def from_pymc3(
     save_warmup=None,
     density_dist_obs=True,
 ):
-    """A trace of PyMC3 3, and draws of the data, as :class:`arviz.InferenceData`.
+    """A trace of PyMC3 3, and draws of the data, as ``arviz.InferenceData``.
 
     Parameters
     ----------

@@ -172,7 +172,7 @@ class Step:
         Parameters
         ----------
         noise : list of ndarray (count, ...)
-            See :meth:`StepNoise.sample`.
+            See ``StepNoise.sample``.
 
         Returns
         -------

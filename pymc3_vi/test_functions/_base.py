@@ -105,5 +105,5 @@ class _FunctionKernel(Kernel):
 
 
 def as_kernel(kernel):
-    """Kernel for a name, a callable ``X -> (K, dK)``, or a kernel; see :meth:`TestFunction.from_function`."""
+    """Kernel for a name, a callable ``X -> (K, dK)``, or a kernel; see ``TestFunction.from_function``."""
     return TestFunction.from_function(kernel)

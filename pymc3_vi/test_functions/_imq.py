@@ -24,7 +24,7 @@ class IMQ(Kernel):
     Parameters
     ----------
     bandwidth : float, optional
-        h; by default the median heuristic of :func:`median_bandwidth` at every call.  Gradients take h as fixed.
+        h; by default the median heuristic of ``median_bandwidth`` at every call.  Gradients take h as fixed.
     beta : float
         Exponent, between -1 and 0.
 

@@ -18,7 +18,7 @@ class RBF(Kernel):
     Parameters
     ----------
     bandwidth : float, optional
-        The squared length scale h; by default the median heuristic of :func:`median_bandwidth` at every call.
+        The squared length scale h; by default the median heuristic of ``median_bandwidth`` at every call.
         Gradients take h as fixed.
 
     References

@@ -35,7 +35,7 @@ def optimizer(**constraints):
     formulas.  The optimizer made of it
 
     * takes every hyperparameter as number, schedule, shared or symbolic scalar, and checks it;
-    * gives a :class:`PartialOptimizer` when called with hyperparameters only;
+    * gives a ``PartialOptimizer`` when called with hyperparameters only;
     * hands the rule a shared scalar as its learning rate, so that the rate can be set in a compiled step;
     * casts each new value to dtype and broadcast pattern of its variable, so that a float32 parameter stays one;
     * returns :class:`Updates`.

@@ -58,7 +58,7 @@ class Updates(OrderedDict):
         return [variable for variable in self if variable not in params]
 
     def apply_schedules(self, i, losses=None):
-        """Set the scalars of :attr:`schedules` for the step with index `i`.
+        """Set the scalars of ``schedules`` for the step with index `i`.
 
         Parameters
         ----------

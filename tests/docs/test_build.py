@@ -1,0 +1,36 @@
+"""The documentation as HTML, with every warning and every reference without a target an error."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from .pages import DOCS
+
+
+@pytest.mark.slow
+def test_it_builds_without_a_warning(tmp_path):
+    pytest.importorskip("sphinx")
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-W",
+            "--keep-going",
+            "-n",
+            "-q",
+            "-b",
+            "html",
+            "-d",
+            tmp_path / "d",
+            DOCS,
+            tmp_path,
+        ],
+        env=dict(os.environ, PYTHONPATH=str(DOCS.parent)),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "api.html").exists()
