@@ -21,8 +21,10 @@ TOLERANCE = 0.04
 LARGEST_RHAT = 1.01
 #: Change of a mean between the halves of the sweeps that counts as drift: in standard errors, and in sds.
 DRIFT_SCORE, DRIFT = 4.0, 0.05
-#: Share of divergent trajectories beyond which there are places that the chains cannot enter.
+#: Share of divergent trajectories beyond which there are places that the chains cannot enter.  Fewer matter where they
+#: are in one place: when their mean is away from that of all draws, in sds and in standard errors.
 MOST_DIVERGENT = 0.004
+IN_ONE_PLACE, IN_ONE_PLACE_SCORE = 1.5, 6.0
 #: Sweeps of the first warm-up, of sampling before the first look, and at least between looks.
 WARM_UP, FIRST_LOOK, BETWEEN_LOOKS = 40, 12, 8
 #: What stuck chains count for in the warm-ups, each of which is twice as long as the one before (see StepSize).
@@ -72,14 +74,16 @@ class Run:
         self.sweeps, self.steps = sampler.sweeps, sampler.steps
         self.evaluations = sampler.chains.target.evaluations
         self.tolerance, self.target = tolerance, sampler.chains.target
-        self._where_diverged = self._displacement(diverged)
+        self._diverged = int(diverged.sum())
+        self._away = np.zeros(self.draws.shape[-1])  # where trajectories diverged
+        if self._diverged:
+            self._away = np.abs(self.draws[diverged].mean(axis=0) - self.errors.mean) / self.errors.sd
 
-    def _displacement(self, diverged):
-        """How far (d,) from the mean trajectories diverged: t statistics."""
-        if not diverged.any():
-            return np.zeros(self.draws.shape[-1])
-        away = np.abs(self.draws[diverged].mean(axis=0) - self.errors.mean) / self.errors.sd
-        return away * np.sqrt(diverged.sum())
+    def _misses_places(self):
+        """Whether trajectories diverge so often, or so much in one place, that parts may be missing."""
+        farthest = self._away.max()
+        gathered = farthest > IN_ONE_PLACE and farthest * np.sqrt(self._diverged) > IN_ONE_PLACE_SCORE
+        return self.divergent > MOST_DIVERGENT or gathered
 
     def flaws(self):
         """What is wrong: dict of reason to the coordinates concerned; empty when the draws can be relied on."""
@@ -87,8 +91,8 @@ class Run:
         found[REMEMBERS] = self.nested_rhat > LARGEST_RHAT
         found[DRIFTS] = (e.drift_score > DRIFT_SCORE) & (e.drift > DRIFT)
         found[LARGE_ERRORS] = np.maximum(e.mean_error, e.sd_error) > self.tolerance * e.sd
-        if self.divergent > MOST_DIVERGENT:
-            found[DIVERGES] = self._where_diverged >= 0.5 * self._where_diverged.max()
+        if self._misses_places():
+            found[DIVERGES] = self._away >= 0.5 * self._away.max()
         return {why: np.flatnonzero(bad) for why, bad in found.items() if bad.any()}
 
 
