@@ -113,7 +113,9 @@ def _changes(variable):
 
 
 def _streams(batch):
-    """Shared random states that choose the rows of a minibatch."""
+    """Shared random states that choose the rows of a minibatch; a loader has one number of a batch for all columns."""
+    if isinstance(batch, RowsVariable):
+        return []
     return [v for v in shared_inputs([batch.minibatch]) if _changes(v)]
 
 

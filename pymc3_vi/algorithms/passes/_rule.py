@@ -46,12 +46,12 @@ def passes_for(objective, options, demanded=False):
     """
     approx = objective.approx
     try:
-        model = row_model(approx.view)
-        if model is None:
-            raise NotASum("the model reads no minibatches: its default is already a fit of the whole data")
         reason = _obstacle(objective, options)
         if reason is not None:
             raise NotASum(reason)
+        model = row_model(approx.view)
+        if model is None:
+            raise NotASum("the model reads no minibatches: its default is already a fit of the whole data")
     except NotASum as why:
         if demanded:
             raise ParametrizationError(
