@@ -64,3 +64,26 @@ def test_columns_of_two_loaders_are_refused(rows):
     x, y = (pymc3_vi.DataLoader(a, batch_size=BATCH, seed=1) for a in rows)
     with pytest.raises(ParametrizationError, match="'y' reads batches of 2 DataLoaders, .* one pymc3_vi.DataLoader"):
         pymc3_vi.fit(5, model=_model(x, y), progressbar=False)
+
+
+def test_a_killed_fit_of_a_loader_goes_on_to_the_same_end(rows, tmp_path):
+    """In another process: the model and its loader are made again."""
+    np.save(tmp_path / "x.npy", rows[0])
+
+    def model():
+        x = np.load(tmp_path / "x.npy", mmap_mode="r")
+        data = pymc3_vi.DataLoader({"x": x, "y": rows[1]}, batch_size=BATCH, seed=1)
+        return _model(data["x"], data["y"])
+
+    def killed(approx, losses, i):
+        if i == 151:  # amid a pass of 90 steps
+            raise RuntimeError("killed")
+
+    whole = pymc3_vi.fit(300, model=model(), random_seed=1, progressbar=False)
+    checkpoint = pymc3_vi.Checkpoint(every=50, path=tmp_path / "fit.npz")
+    with pytest.raises(RuntimeError):
+        pymc3_vi.fit(300, model=model(), random_seed=1, progressbar=False, callbacks=[checkpoint, killed])
+    inference = pymc3_vi.Inference.load(tmp_path / "fit.npz", model())
+    inference.resume(progressbar=False)
+    np.testing.assert_array_equal(inference.approx.mean.eval(), whole.mean.eval())
+    np.testing.assert_array_equal(inference.hist, whole.hist)
