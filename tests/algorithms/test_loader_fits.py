@@ -2,6 +2,7 @@
 
 import pymc3_vi
 from pymc3_vi.errors import ParametrizationError
+from pymc3_vi.model import ModelView, model_fingerprint
 
 import numpy as np
 import pymc3 as pm
@@ -87,3 +88,15 @@ def test_a_killed_fit_of_a_loader_goes_on_to_the_same_end(rows, tmp_path):
     inference.resume(progressbar=False)
     np.testing.assert_array_equal(inference.approx.mean.eval(), whole.mean.eval())
     np.testing.assert_array_equal(inference.hist, whole.hist)
+
+
+def test_other_rows_are_told_from_those_of_the_fit(rows):
+    x, y = rows
+
+    def fingerprint(y):
+        data = pymc3_vi.DataLoader({"x": x, "y": y}, batch_size=BATCH, seed=1)
+        return model_fingerprint(ModelView(_model(data["x"], data["y"])))["observed"]["y"]["data"]
+
+    other = y.copy()
+    other[-1] += 1.0
+    assert fingerprint(y) == fingerprint(y.copy()) != fingerprint(other)
