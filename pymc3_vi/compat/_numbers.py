@@ -28,12 +28,14 @@ def _unchanged(value):
 
 
 def as_array(values, dtype, order=None):
-    """`np.asarray(values, dtype, order)`, where ints out of range wrap around instead of an OverflowError."""
+    """`np.asarray(values, dtype, order)`, where ints of up to 64 bits that are out of range wrap around.
+
+    Raises
+    ------
+    OverflowError
+        For ints that do not fit into an int64, as in NumPy 1.
+    """
     try:
         return np.asarray(values, dtype=dtype, order=order)
     except OverflowError:
-        wide = np.asarray(values)
-        if wide.dtype == object:
-            bits = 8 * np.dtype(dtype).itemsize
-            wide = np.asarray(np.mod(wide, 2**bits), dtype=f"uint{bits}")
-        return wide.astype(dtype, order="K" if order is None else order)
+        return np.asarray(values, dtype="int64", order=order).astype(dtype)
