@@ -11,7 +11,7 @@ __all__ = ["BEFORE_THEANO"]
 
 BEFORE_THEANO = [*_old_pythons.STAND_INS, *_python312.EDITS, *_numpy2.EDITS]
 
+_old_pythons.forget_broken_theano()  # before the stand-ins, one of which is a module of Theano
 for _patch in _old_pythons.STAND_INS:
     _patch.apply()
-_old_pythons.forget_broken_theano()
 _import_hook.apply_source_edits([*_python312.EDITS, *_numpy2.EDITS])

@@ -53,6 +53,12 @@ EDITS = [
         NUMPY_2,
     ),
     SourceEdits(
+        "dtype_of_a_variable",
+        "In theano.gradient a variable stands where a dtype belongs, which newer NumPy does not take.",
+        {"theano.gradient": [(r"g_out\.zeros_like\(g_out\)", "g_out.zeros_like()")]},
+        NUMPY_2,
+    ),
+    SourceEdits(
         "one_value",
         "An array of one value is not accepted for a number any more.",
         {

@@ -141,3 +141,9 @@ def test_minibatches_and_traces_work_without_install():
         pm.Normal("x", 0.0, 1.0)
         trace = pymc3_vi.fit(20, progressbar=False, random_seed=1).sample(50)
     assert list(az.summary(trace, kind="stats").index) == ["x"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="the C code compiles up to Python 3.10")
+def test_scans_run_in_python():
+    """The name of the module with C code for scan stands for no module."""
+    assert sys.modules["theano.scan.scan_perform_ext"] is None

@@ -118,7 +118,7 @@ def test_theano_imported_without_a_compiler():
         s = theano.shared(np.ones(3))
         run_steps(compile_function([], None, updates=[(s, tt.exp(-s))]), 4)
         assert compile_count() == 0
-        print(repr(s.get_value()[0]))
+        print(repr(float(s.get_value()[0])))
     """
     done = _run_python(script, "cxx=")
     value = 1.0
