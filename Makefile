@@ -7,7 +7,7 @@ PYTEST := $(PY) -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv lint test test-fast test-slow matrix coverage demo references parity bench accuracy ingredients development-set docs clean
+.PHONY: help venv lint test test-fast test-slow matrix coverage demo references parity bench accuracy corrected ingredients development-set docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -49,6 +49,9 @@ bench: venv  ## times against pymc3.variational, PyMC 5 and NumPyro, hours long;
 
 accuracy: venv  ## default fits against the optimum of their family over the development set, into docs/accuracy.md
 	$(PY) -m benchmarks.accuracy
+
+corrected: venv  ## correct='hmc' against known posteriors, into docs/corrected.md; half an hour
+	$(PY) -m benchmarks.corrected
 
 ingredients: venv  ## what each part of the default rule is worth, into docs/ingredients.md; an hour, goes on where it stopped
 	$(PY) -m benchmarks.ingredients $(ARGS)

@@ -21,7 +21,7 @@ METHODS = ("advi", "fullrank_advi")
 
 INTRODUCTION = """# Corrected draws
 
-Made by `python -m benchmarks.corrected`. Every model is fitted with default arguments and corrected by `HMC()` with
+Made by `make corrected`. Every model is fitted with default arguments and corrected by `HMC()` with
 several seeds: the 16 models of `benchmarks/development_set.py`, with stored NUTS runs as reference, and those of
 `benchmarks/hard_models.py`, with exact moments in closed form or by quadrature. Errors are the largest over all values
 with a reference: of means in posterior sds, of sds as log ratios. *Right* means at most 0.1 and 10 %; *flagged* that a

@@ -1,6 +1,7 @@
 """Verdicts on fitted approximations; importing this package gives ``Approximation`` the methods listed at its end."""
 
 from ..core import Approximation
+from ._against_chains import ChainCheck
 from ._converged import Converged, IterateCheck, check_iterates
 from ._convergence import LossTrend, batch_means_error, loss_trend
 from ._data import changed_data, check_data
@@ -23,6 +24,7 @@ __all__ = [
     "IterateCheck",
     "check_iterates",
     "Diagnosis",
+    "ChainCheck",
     "diagnose",
     "Expectation",
     "expectation",
