@@ -9,6 +9,9 @@ from ..errors import DataError
 
 __all__ = ["ArrayColumn", "MappedColumn", "SharedColumn", "SlicedColumn", "column_of"]
 
+#: Bytes of a file that are mapped at once while single rows are taken.
+MAPPED_BYTES = 2**25
+
 
 class _Column:
     """Rows of one array.
@@ -112,9 +115,17 @@ class MappedColumn(_Column):
         return np.asarray(self.array[begin:end])
 
     def take(self, index):
-        rows = np.array(self.array[index])
-        self.release(0, len(self))
-        return rows
+        # Ascending numbers piece by piece: the pages around each row are mapped, in the end those of the whole file.
+        if self._map is None or not len(index) or np.any(np.diff(index) < 0):
+            return np.array(self.array[index])
+        found = np.empty((len(index),) + self.shape[1:], dtype=self.dtype)
+        rows = max(MAPPED_BYTES // max(self.array.strides[0], 1), 1)
+        for first in range(int(index[0]) // rows * rows, int(index[-1]) + 1, rows):
+            begin, end = np.searchsorted(index, (first, first + rows))
+            if begin < end:
+                found[begin:end] = self.array[index[begin:end]]
+                self.release(first, min(first + rows, len(self)))
+        return found
 
     def expect(self, begin, end):
         self._advise("MADV_WILLNEED", begin, end)

@@ -1,8 +1,8 @@
 """Rows in batches: every row once an epoch, columns aligned, bad columns refused by name."""
 
 import pymc3_vi
-from pymc3_vi.data import Table
-from pymc3_vi.data._columns import SlicedColumn
+from pymc3_vi.data import Table, _columns
+from pymc3_vi.data._columns import MappedColumn, SlicedColumn
 from pymc3_vi.data._order import BLOCK, WINDOW, BatchOrder
 from pymc3_vi.data._table import spread_rows
 from pymc3_vi.errors import DataError
@@ -72,3 +72,13 @@ def test_blocks_begin_where_they_always_do():
     index = spread_rows(10, 100, 1)
     assert np.array_equal(index // 10, np.arange(10))
     np.testing.assert_array_equal(column.take(index, block=7), np.arange(100.0)[index])
+
+
+def test_rows_of_a_mapped_file_are_taken_piece_by_piece(tmp_path, monkeypatch):
+    x = np.arange(3000.0).reshape(1000, 3)
+    np.save(tmp_path / "x.npy", x)
+    column = MappedColumn(np.load(tmp_path / "x.npy", mmap_mode="r"))
+    monkeypatch.setattr(_columns, "MAPPED_BYTES", 24 * 70)
+    index = np.array([0, 69, 70, 71, 500, 999])
+    np.testing.assert_array_equal(column.take(index), x[index])
+    np.testing.assert_array_equal(column.take(index[::-1]), x[index[::-1]])
