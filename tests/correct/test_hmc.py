@@ -120,7 +120,7 @@ def test_wrong_input(rate):
     q = rate.gaussian()
     with pytest.raises(UnknownNameError, match="Unknown correction of draws 'hcm'. Did you mean 'hmc'"):
         q.sample(10, correct="hcm")
-    with pytest.raises(TypeError, match="'correct' parameter of summary must be None, a correction or one of"):
+    with pytest.raises(TypeError, match="'correct' parameter of summary must be the name of a correction"):
         q.summary(correct=3)
     with pytest.raises(ValueError, match="'tolerance' parameter of HMC must be .* greater than 0"):
         pymc3_vi.HMC(tolerance=0)
