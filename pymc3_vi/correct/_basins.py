@@ -15,8 +15,8 @@ from ._starts import Start
 
 __all__ = ["Basin", "Basins", "find_basins"]
 
-#: Starts drawn from the prior, and from the chains' Gaussian, widened.
-PRIOR_STARTS, WIDE_STARTS, WIDER = 24, 24, 4.0
+#: Starts drawn from the prior, and around the chains, and how many sds wide the latter are, from least to most.
+PRIOR_STARTS, WIDE_STARTS, WIDER = 24, 64, (2.0, 32.0)
 #: Largest dimension in which other modes are looked for: maxima say little about mass in more.
 LARGEST = 100
 #: Share of the mass, by Laplace's approximation and then by evidence, from which a basin counts.
@@ -168,7 +168,8 @@ def _other_maxima(approx, run, slopes, generator):
     """Target in the chains' coordinates, and (log of Laplace's evidence, x, root) of maxima outside of the draws."""
     target = run.target
     d = target.d
-    wide = run.errors.mean + WIDER * run.errors.sd * generator.standard_normal((WIDE_STARTS, d))
+    width = np.geomspace(*WIDER, WIDE_STARTS)[:, None]
+    wide = run.errors.mean + width * run.errors.sd * generator.standard_normal((WIDE_STARTS, d))
     starts = [target.coordinates(wide)]
     seed = int(generator.integers(2**31 - 1))
     try:

@@ -121,7 +121,7 @@ class HMC:
     progressbar : bool, optional
         Default: a bar that comes after three seconds.
     modes : bool
-        Whether to look for other modes, in up to 100 dimensions: 48 starts from the prior and far around q climb in one
+        Whether to look for other modes, in up to 100 dimensions: 88 starts from the prior and far around q climb in one
         batch, and maxima outside of all draws whose share of the mass is not negligible get chains of their own.  Draws
         are then taken from all parts in proportion to their evidence, and what is printed names them.
 
