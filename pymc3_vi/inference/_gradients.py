@@ -8,6 +8,7 @@ from theano import scalar
 from theano.graph.basic import ancestors, io_toposort
 from theano.tensor.elemwise import Elemwise
 
+from ..compiler import without_test_values
 from ..errors import GradientError, ZeroGradientWarning
 
 __all__ = ["check_gradients"]
@@ -20,6 +21,7 @@ _STEPS = tuple(
 )
 
 
+@without_test_values
 def check_gradients(approx, order=1):
     """Look at the gradients of the log density.
 
