@@ -10,6 +10,9 @@ __all__ = ["LeftOut", "UNDEFINED", "redraw", "run_defined"]
 UNDEFINED = (np.linalg.LinAlgError, ArithmeticError)
 #: More draws than those that are used, and those of this number of steps, may not be left out.
 ALLOWANCE = 100
+#: Where more than this share of the draws of the last steps was left out, they are drawn in towards q's centre, so many
+#: times at most.
+OFTEN, LAST, DRAWN_IN = 0.25, 100, 5
 
 
 def run_defined(function, count):
@@ -38,6 +41,8 @@ class LeftOut:
     def __init__(self):
         self.count, self.events, self.last = 0, [], None
         self._since = 0, 0
+        # Parameters at the last step that went on with another draw, and at the present one.
+        self._inside, self._candidate = None, None
 
     def note(self, steps_done, count, noise):
         """Add `count` draws that were left out after `steps_done` steps."""
@@ -53,13 +58,37 @@ class LeftOut:
         self._since = self.count, steps
         return True
 
+    def stay_inside(self, params, tries):
+        """Take `params` back to where draws near q's centre gave a step, when after `tries` draws none does here."""
+        if tries == 1:
+            self._inside = self._inside if self._candidate is None else self._candidate
+            self._candidate = [p.get_value() for p in params]
+        elif tries == DRAWN_IN + 1 and self._inside is not None:
+            for param, value in zip(params, self._inside):
+                param.set_value(value)
+            self._candidate = None
+
+    def often(self, steps, draws):
+        """Whether more than a quarter of the draws of the last steps before number `steps` were left out."""
+        allowed = OFTEN * LAST * draws
+        for at, count in reversed(self.events):
+            if at < steps - LAST or allowed < 0:
+                break
+            allowed -= count
+        return allowed < 0
+
     def since(self, step):
         """Number left out from step number `step` on."""
         return sum(count for at, count in self.events if at >= step)
 
 
 def redraw(step):
-    """Put fresh noise in place of the draws at which the coming step of `step` breaks.
+    """Put other noise in place of the draws at which the coming step of `step` breaks.
+
+    It is fresh where such draws are few.  Near the edge of a region without density fresh draws all lie on the one
+    side, and their gradients, which point to the optimum there, carry q's mean across the edge, where it is lost.  So
+    where they are many, draws are halved, once or a few times: then they lie before the edge on the side on which they
+    fell, where the gradient points back, and q's mean moves away and its sd falls.
 
     Returns
     -------
@@ -72,15 +101,18 @@ def redraw(step):
     values = [block.shared.get_value(borrow=True)[row] for block in blocks]
     draws = step.graph.noise.draws
     bad = [] if draws == 1 else _bad_draws(step, [np.array(v) for v in values], np.arange(draws))
+    if step.left_out.often(step.steps_done, draws):
+        step.left_out.stay_inside(step.graph.params, step.tries)
     if len(bad) in (0, draws):  # one draw, or all of them, or they break it only together
         old = [np.array(v if draws > 1 else v[None]) for v in values]
-        for block, value in zip(blocks, values):
-            value[...] = block.draw(1)[0]
-        return draws, old
-    old = [value[bad] for value in values]
+        bad = Ellipsis
+    else:
+        old = [value[bad] for value in values]
+    left_out = draws if bad is Ellipsis else len(bad)
+    drawn_in = step.tries <= DRAWN_IN and step.left_out.often(step.steps_done, draws)
     for block, value in zip(blocks, values):
-        value[bad] = block.draw(1)[0][bad]
-    return len(bad), old
+        value[bad] = 0.5 * value[bad] if drawn_in and block.kind == "normal" else block.draw(1)[0][bad]
+    return 0 if drawn_in and step.tries > 1 else left_out, old  # a draw that is drawn in again counts once
 
 
 def _bad_draws(step, values, indices):

@@ -132,6 +132,11 @@ class Step:
         """Row of the noise blocks that the next step will use."""
         return self._position
 
+    @property
+    def tries(self):
+        """Draws in a row that were left out of the coming step."""
+        return self._tries
+
     # ---------------------------------------------------------------- running
     def run(self, k):
         """Run `k` steps.

@@ -88,3 +88,21 @@ def test_the_state_of_an_optimizer_must_stay_finite_too():
     )
     step.run(50)
     assert np.isfinite(square.get_value()) and step.left_out.count > 0
+
+
+@pytest.mark.parametrize("centre, sd", [(0.0, 0.7), (0.5, 0.5)])
+def test_the_centre_does_not_cross_the_edge(centre, sd):
+    """N(0.95, 0.03) cut off at 1, as autoregressions have it: most draws of a wide q that are left point beyond."""
+    noise = StepNoise(max_rows=64)
+    mu, rho = theano.shared(centre, "mu"), theano.shared(np.log(sd), "rho")
+    eps = noise.add((1,), SeedStream(3).generator("noise"))
+    z = (mu + tt.exp(rho) * eps)[0]
+    loss = tt.switch(z < 1.0, 0.5 * ((z - 0.95) / 0.03) ** 2 - 0.5 * tt.log(1 - z), np.inf) - rho
+    rows = noise.allocate()
+    slopes = tt.grad(loss, [mu, rho])
+    updates = OrderedDict((p, p - 0.002 * g / (1e-9 + abs(g))) for p, g in zip([mu, rho], slopes))
+    nodes = substitute(list(updates.values()) + [loss], rows)
+    graph = StepGraph(nodes[-1], OrderedDict(zip(updates, nodes)), [mu, rho], noise, [])
+    step = Step(graph, fn_kwargs={"mode": theano.Mode("py", "fast_compile")})
+    step.run(6000)
+    assert 0.8 < mu.get_value() < 1.0 and np.exp(rho.get_value()) < 0.15
