@@ -10,9 +10,9 @@ __all__ = ["LeftOut", "UNDEFINED", "redraw", "run_defined"]
 UNDEFINED = (np.linalg.LinAlgError, ArithmeticError)
 #: More draws than those that are used, and those of this number of steps, may not be left out.
 ALLOWANCE = 100
-#: Where more than this share of the draws of the last steps was left out, they are drawn in towards q's centre, so many
-#: times at most.
-OFTEN, LAST, DRAWN_IN = 0.25, 100, 5
+#: Where more than this share of the draws used in the last steps was left out beside them, others are drawn in towards
+#: q's centre, so many times at most.
+OFTEN, LAST, DRAWN_IN = 0.5, 100, 5
 
 
 def run_defined(function, count):
@@ -69,7 +69,7 @@ class LeftOut:
             self._candidate = None
 
     def often(self, steps, draws):
-        """Whether more than a quarter of the draws of the last steps before number `steps` were left out."""
+        """Whether half as many draws as the last steps before number `steps` used were left out."""
         allowed = OFTEN * LAST * draws
         for at, count in reversed(self.events):
             if at < steps - LAST or allowed < 0:
