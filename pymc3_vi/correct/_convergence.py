@@ -62,7 +62,7 @@ class Errors:
 
 
 def chain_errors(draws):
-    r""":class:`Errors` from draws (n, c, ...) of c chains that do not depend on each other.
+    r"""``Errors`` from draws (n, c, ...) of c chains that do not depend on each other.
 
     The standard error of an average of f is that of the mean of c independent numbers, the chains' averages, whatever
     the autocorrelation inside of a chain:

@@ -27,7 +27,7 @@ class ChainDraws(CorrectedPoints):
     Attributes
     ----------
     z, chains
-        See :class:`CorrectedPoints`.
+        See ``CorrectedPoints``.
     run : Run
         All draws of all chains, nested R-hat and Monte Carlo errors of every unconstrained coordinate.
     labels : list of str

@@ -12,7 +12,7 @@ QUANTILES, DENSITY = (0.05, 0.95), 0.1031
 
 
 class ChainCheck:
-    """What :func:`diagnose` finds with corrected draws.
+    """What ``approx.diagnose`` finds with corrected draws.
 
     Attributes
     ----------
