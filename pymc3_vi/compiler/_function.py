@@ -3,6 +3,7 @@
 import theano
 from theano.compile.mode import Mode, get_mode, predefined_optimizers
 from theano.graph.optdb import Query
+from theano.link.basic import PerformLinker
 from theano.link.utils import raise_with_op
 from theano.link.vm import VMLinker
 
@@ -184,7 +185,9 @@ def compile_function(
     compile_with = ENGINES.get(engine)
     arguments = dict(updates=updates, givens=givens, on_unused_input=on_unused_input, name=name, **fn_kwargs)
     if mode is not None or fn_kwargs.get("profile"):
-        with flags(cxx=active_cxx()):  # `fast_build` hides the compiler from Theano
+        # `fast_build` hides the compiler from Theano; a function in Python folds its constants without compiling them.
+        in_python = isinstance(get_mode(mode or theano.config.mode).linker, PerformLinker)
+        with flags(cxx="" if in_python else active_cxx()):
             return _stock_function(inputs, outputs, mode=_stable_mode(mode) if stable else mode, **arguments)
     return compile_with(inputs, outputs, **arguments)
 

@@ -49,7 +49,7 @@ def pilot(approx, n):
         blocks = GaussianBlocks(q.groups)
         warm = WarmStart(BatchTarget(density, blocks), seed, budget(q.ddim, n), jitter=False, tolerance=TOLERANCE)
         warm.run()
-    except (VariationalInferenceError, NoFiniteStart) as error:
+    except (VariationalInferenceError, NoFiniteStart, ValueError) as error:  # ValueError: shapes fixed to one batch
         logger.debug("No pilot: %s", error)
         return None
     mean, std = warm.best

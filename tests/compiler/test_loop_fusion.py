@@ -274,7 +274,7 @@ def test_without_a_vector_library(monkeypatch, rng):
     np.testing.assert_allclose(function(value), reference, rtol=1e-13)
 
 
-def test_where_loops_do_not_link_there_are_islands_without(monkeypatch, rng, empty_cache):
+def test_where_loops_do_not_link_there_are_islands_without(monkeypatch, rng, empty_cache, falls_back):
     monkeypatch.setattr("pymc3_vi.compiler.ops._fused_loop.vector_math_libraries", lambda: ["there_is_no_such_library"])
     function, value, reference = exotic(rng)
     assert isinstance(function.fn, IslandVM)

@@ -89,5 +89,5 @@ def test_a_slow_optimizer_is_not_taken_for_a_converged_one(model):
 def test_short_fits_say_that_they_are_short(model):
     with pytest.warns(ConvergenceWarning, match="too few iterates"):
         pymc3_vi.fit(100, model=model, tol=0.02, random_seed=1, progressbar=False)
-    with pytest.raises(ValueError, match="'tol' parameter of Converged"):
+    with pytest.raises(ValueError, match="'tol' parameter of fit must be a finite number greater than 0"):
         pymc3_vi.fit(100, model=model, tol=-1.0)
