@@ -286,7 +286,7 @@ def test_too_few_iterations_and_draws_are_told(compiled):
         (
             {"optimizer": "trust-ngc"},
             ValueError,
-            "'optimizer' parameter of DADVI.fit must be one of .* Did you mean 'trust-ncg'",
+            "'optimizer' parameter of fit must be one of .* Did you mean 'trust-ncg'",
         ),
         ({"optimizer_options": {"gtoll": 1}}, TypeError, "Did you mean 'gtol'"),
         ({"draws": "halton"}, ValueError, "'draws' parameter of fit must be one of"),
