@@ -170,16 +170,22 @@ def _of_partitions(source):
 def _of_factory(factory):
     """Batches (dicts of arrays) of the iterable that a call of `factory` gives, the same ones each time."""
     lengths, names = [], None
-    for batch in factory():
+    for batch in _batches(factory):
+        if not hasattr(batch, "keys") or not len(batch):
+            empty = ", empty," if hasattr(batch, "keys") else ""
+            raise DataError(
+                "The 'source' parameter of DataLoader, a factory of batches, must give dicts of arrays. Got a "
+                f"batch of type {type(batch).__name__}{empty} instead."
+            )
         names = list(batch) if names is None else names
-        lengths.append(len(batch[names[0]]) if names[0] in batch else 0)
+        lengths.append(len(np.atleast_1d(batch[names[0]])) if names[0] in batch else 0)
     if not lengths:
         raise DataError("The 'source' parameter of DataLoader, a factory of batches, gave none.")
     state = {"next": None, "batches": None}
 
     def read(k, wanted):
         if state["next"] is None or state["next"] > k:
-            state.update(next=0, batches=iter(factory()))
+            state.update(next=0, batches=_batches(factory))
         while True:
             batch = next(state["batches"], None)
             if batch is None:
@@ -189,3 +195,15 @@ def _of_factory(factory):
                 return {name: np.asarray(batch[name]) for name in batch}
 
     return Frames(names, lengths, read)
+
+
+def _batches(factory):
+    """Iterator over the batches of one call."""
+    given = factory()
+    try:
+        return iter(given)
+    except TypeError:
+        raise DataError(
+            "The 'source' parameter of DataLoader, a factory of batches, must give something to iterate over. Its call "
+            f"gave an object of type {type(given).__name__}."
+        ) from None

@@ -69,3 +69,22 @@ def test_hdf5(frame, tmp_path):
     with h5py.File(tmp_path / "rows.h5", "w") as file:
         source = {name: file.create_dataset(name, data=frame[name].to_numpy(), chunks=(7,)) for name in frame}
         _check(pymc3_vi.DataLoader(source, 30, seed=1), frame)
+
+
+@pytest.mark.parametrize(
+    "factory, told",
+    [
+        (lambda: 0, "gave an object of type int"),
+        (lambda: [], "gave none"),
+        (lambda: [np.ones(3)], "Got a batch of type ndarray instead"),
+        (lambda: [{}], "Got a batch of type dict, empty, instead"),
+        (lambda: [{"a": np.array(["x"])}], "must have rows of numbers"),
+    ],
+)
+def test_what_a_factory_must_give(factory, told):
+    with pytest.raises(DataError, match=told):
+        pymc3_vi.DataLoader(factory)
+
+
+def test_a_factory_of_frames(frame):
+    _check(pymc3_vi.DataLoader(lambda: iter(np.array_split(frame, PIECES)), 30, seed=1), frame)
