@@ -32,13 +32,14 @@ class InverseHessian:
         if curvature > 1e-8 * np.sqrt(step.dot(step) * change.dot(change)):
             self.pairs = (self.pairs + [(step, change, curvature)])[-self.memory :]
 
-    def times(self, vector):
-        """H v."""
+    def times(self, vector, first=1.0):
+        """H v, where H before the first step is the diagonal `first`."""
         out, weights = vector.copy(), []
         for step, change, curvature in reversed(self.pairs):
             weight = step.dot(out) / curvature
             weights.append(weight)
             out -= weight * change
+        out = first * out
         for (step, change, curvature), weight in zip(self.pairs, reversed(weights)):
             out += step * (weight - change.dot(out) / curvature)
         return out

@@ -11,6 +11,7 @@ from ...steps import StepDiverged
 from ...validation import warn_user
 from .._algorithm import Algorithm
 from ..newton import NoFiniteStart
+from ._measured import restored_curvature
 from ._search import PassSearch
 from ._subsets import Ascent, climb
 
@@ -243,7 +244,8 @@ class Passes(Algorithm):
         wanted = int(2 ** np.ceil(np.log2(pairs * (search.noise / NOISY) ** 2)))
         mu, scale = search.best(ahead=True)
         self._known = self.distance
-        self.search = self._new_search(mu, scale, search.chart.curvature, int(np.clip(wanted, 2 * pairs, MOST_PAIRS)))
+        self.search = self._new_search(mu, scale, search.curvature, int(np.clip(wanted, 2 * pairs, MOST_PAIRS)))
+        self.search.pairs_before = pairs
         return True
 
     # ---------------------------------------------------------------- what it found
@@ -341,6 +343,6 @@ class Passes(Algorithm):
         self.search = None if search is None else PassSearch.restored(self.blocks, search)
         self.ascent = None
         if ascent is not None:
-            curvature = type(self.search.chart.curvature)(np.asarray(ascent["curvature"]))
+            curvature = restored_curvature(self.blocks, ascent["curvature"])
             self.ascent = Ascent(**dict(ascent, curvature=curvature))
         self.total = None if total is None else PassSum.restored(self.density, total)

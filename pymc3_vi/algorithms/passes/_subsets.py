@@ -3,10 +3,11 @@
 from collections import namedtuple
 
 import numpy as np
-import theano
 
-from ...approximations.gaussian import Chart, Curvature, matched_pairs
-from ..newton import BatchTarget, WarmStart, minimise, variational_newton
+from ...approximations.gaussian import Chart, matched_pairs
+from ..newton import BatchTarget, WarmStart, variational_newton
+from ._measured import MeasuredCurvature
+from ._search import PassSearch
 
 __all__ = ["Ascent", "climb", "pilot_rows"]
 
@@ -86,17 +87,17 @@ def climb(density, blocks, seed, budget, draws, jitter, keep):
     generator = np.random.Generator(np.random.SFC64(seed + 1))
     pairs = max(FEW_PAIRS, blocks.d) if blocks.is_small else FEW_PAIRS
     eps = matched_pairs(generator.standard_normal((pairs, blocks.d)))
-    split = _split(density, blocks, mu, scale, eps, BatchTarget(part, blocks).evaluate(mu, scale, eps))
+    measured = MeasuredCurvature(density, part, blocks, mu, scale, eps)
     read, rows = 0, _rows(part)
     for number, size in enumerate(sizes[1:]):
         part = _part(density, size, seed + 2 + number)
-        curvature = _scaled(split, _rows(part) / rows)
-        target, rows = BatchTarget(part, blocks), _rows(part)
-        mu, scale, found = _improve(target, mu, _best_scale(blocks, curvature, scale), curvature, eps)
-        split = _split(density, blocks, mu, scale, eps, found)
+        curvature = measured.scaled(_rows(part) / rows)
+        rows = _rows(part)
+        mu, scale, grad = _improve(part, blocks, mu, _best_scale(blocks, curvature, scale), curvature, eps)
+        measured = MeasuredCurvature(density, part, blocks, mu, scale, eps, grad)
         read += part.read
         keep(mu, scale)
-    curvature = _scaled(split, total / rows)
+    curvature = measured.scaled(total / rows)
     return Ascent(mu, _best_scale(blocks, curvature, scale), curvature, rows, read, bool(arrival.decrement < SETTLED))
 
 
@@ -132,18 +133,6 @@ def _part(density, rows, seed):
     return _PartDensity(density, tables)
 
 
-def _split(density, blocks, mu, scale, eps, found):
-    """Curvature of the rows, and of what reads none, from gradients at draws."""
-    _, rest = density.rest(mu + blocks.stretch(eps, scale))
-    both = [Curvature.of_draws(blocks, scale, eps, g, blocks.is_small).values for g in (found.grad - rest, rest)]
-    return [np.where(np.isfinite(values), values, 0.0) for values in both]
-
-
-def _scaled(split, ratio):
-    """Curvature when there are `ratio` times the rows."""
-    return Curvature(ratio * split[0] + split[1])
-
-
 def _best_scale(blocks, curvature, scale):
     """Scale that is optimal under a Gaussian log density of this curvature; where it has none, `scale` as it is."""
     tamed = curvature if curvature.is_positive() else curvature.tamed(scale)
@@ -158,22 +147,16 @@ def _best_scale(blocks, curvature, scale):
     return out
 
 
-def _improve(target, mu, scale, curvature, eps):
-    """(mu, scale, evaluation there) near the optimum of one part."""
-    blocks = target.blocks
+def _improve(part, blocks, mu, scale, curvature, eps):
+    """(mu, scale) near the optimum of one part, and the gradients at its draws where they are known."""
     if blocks.is_small:
-        place = variational_newton(target, mu, scale, eps, TOLERANCE, ITERATIONS)
-        return place.mu, place.scale, place.evaluation
-    chart = Chart(blocks, mu, scale, curvature, curvature.tamed(scale).root())
-
-    def function(x):
-        mu, scale = chart.place(x)
-        if not (np.isfinite(mu).all() and np.isfinite(scale).all()):
-            return np.inf, x
-        found = target.evaluate(mu, scale, eps)
-        return (-found.elbo, chart.slope(x, eps, found.grad, control=False)) if found.finite else (np.inf, x)
-
-    rounding = 32 * float(np.finfo(theano.config.floatX).eps)
-    x = minimise(function, chart.origin(), TOLERANCE, 2 * ITERATIONS, rounding=rounding)[0]
-    mu, scale = chart.place(x)
-    return mu, scale, target.evaluate(mu, scale, eps)
+        place = variational_newton(BatchTarget(part, blocks), mu, scale, eps, TOLERANCE, ITERATIONS)
+        return place.mu, place.scale, place.evaluation.grad
+    search = PassSearch(Chart(blocks, mu, scale, curvature, curvature.tamed(scale).root()), eps)
+    for _ in range(2 * ITERATIONS):
+        if search.tell(*part.slopes(search.draws)):
+            if search.promised < TOLERANCE:
+                break
+        elif search.stuck:
+            break
+    return (*search.best(ahead=search.x is not None), None)

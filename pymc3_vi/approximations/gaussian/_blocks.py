@@ -8,6 +8,9 @@ from ._curvature import LARGEST_DENSE_DIMENSION, LARGEST_FULL_DIMENSION
 
 __all__ = ["GaussianBlocks"]
 
+#: Values of variables that may be global to the others, and numbers of their curvature with all values.
+MOST_FEW, FEW_NUMBERS = 64, 2**22
+
 
 class GaussianBlocks:
     r"""Joins mean-field and full-rank groups into :math:`q = N(\mu, S S^\top)` over all latent values.
@@ -104,6 +107,22 @@ class GaussianBlocks:
             for name, value in values.items():
                 shared = group.shared_params[name]
                 shared.set_value(value.astype(shared.dtype))
+
+    @property
+    def few(self):
+        """Places of the values of small variables, the smallest first, where curvature is not dense among all values.
+
+        Many values of a hierarchical model, the effects of groups, know of each other through such.
+        """
+        if self.is_small or not self.is_diagonal:
+            return np.empty(0, dtype="int64")
+        sizes = [int(np.prod(v.dshape)) for group in self.groups for v in group.group]
+        ends, found = np.cumsum(sizes), []
+        for number in np.argsort(sizes, kind="stable"):
+            if len(found) + sizes[number] > min(MOST_FEW, FEW_NUMBERS // self.d, self.d // 4):
+                break
+            found.extend(range(ends[number] - sizes[number], ends[number]))
+        return np.sort(np.array(found, dtype="int64"))
 
     # ---------------------------------------------------------------- arithmetic of scales
     @staticmethod

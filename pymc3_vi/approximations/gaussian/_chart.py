@@ -35,7 +35,7 @@ class Chart:
         # One memory order, so that what comes from a file gives the same products to the last bit.
         self.blocks, self.mu, self.scale = blocks, np.ascontiguousarray(mu), np.ascontiguousarray(scale)
         self.curvature = curvature
-        self.root = np.ascontiguousarray(root)
+        self.root = np.ascontiguousarray(root) if isinstance(root, np.ndarray) else root
         self.d = blocks.d
         if not blocks.is_diagonal:
             self._on_diagonal = blocks.rows == blocks.columns
