@@ -101,6 +101,28 @@ def test_the_default_rule_goes_on_exactly_after_any_interrupt(model, rng):
     _same_fit(parts, whole)
 
 
+def test_an_interrupt_between_two_batches_of_draws(model, monkeypatch):
+    parts = pymc3_vi.ADVI(model=model, random_seed=1)
+    parts.fit(0, progressbar=False)
+    step = parts.state.step
+    load, loads = step.target.load, []
+
+    def interrupted(eps):
+        load(eps)
+        loads.append(len(eps))
+        if step.steps_done == 64 and step.position == step.rows:
+            monkeypatch.undo()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(step.target, "load", interrupted)
+    parts.fit(1_000, progressbar=False)
+    assert parts.report.reason == "interrupted" and len(parts.hist) == parts.state.i == 64
+    parts.resume(progressbar=False)
+    whole = pymc3_vi.ADVI(model=model, random_seed=1)
+    whole.fit(1_000, progressbar=False)
+    _same_fit(parts, whole)
+
+
 def test_a_warm_start_that_was_interrupted_begins_again_as_it_did(model, interrupted_evaluation):
     parts = pymc3_vi.ADVI(model=model, random_seed=1)
     parts.fit(0, progressbar=False)

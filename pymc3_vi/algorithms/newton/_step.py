@@ -287,6 +287,7 @@ class NewtonStep:
     # call, after all that takes time.
     def _next_batch(self):
         eps = self._draw(self.batch)
+        self._loaded = False  # from here on the target's row is not one of the batch before
         self.target.load(eps)
         vars(self).update(_eps=eps, _loaded=True, updated=False, rows=self.batch, position=0, taken=self.draws.taken)
 
