@@ -18,6 +18,7 @@ from . import (
     errors,
     flows,
     inference,
+    many,
     operators,
     opvi,
     plots,
@@ -35,6 +36,7 @@ from .correct import HMC
 from .data import DataLoader
 from .diagnostics import Converged
 from .inference import ADVI, ASVGD, DADVI, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
+from .many import FitCollection, fit_many
 from .operators import KL, KSD
 from .results import Checkpoint, load, loo
 from .stein import Stein
@@ -66,6 +68,7 @@ __all__ = [
     "errors",
     "flows",
     "inference",
+    "many",
     "operators",
     "opvi",
     "plots",
@@ -75,6 +78,8 @@ __all__ = [
     "updates",
     "DataLoader",
     "fit",
+    "fit_many",
+    "FitCollection",
     "sample_approx",
     "load",
     "loo",

@@ -21,6 +21,7 @@ LEVELS = {
     "results": 10,
     "algorithms": 10.5,
     "inference": 11,
+    "many": 11.5,
     "plots": 12, "opvi": 12, "__init__": 14,
     "compat/_contexts": 4, "compat/_repairs": 12, "compat/_install": 13, "compat/__main__": 14,
 }  # fmt: skip

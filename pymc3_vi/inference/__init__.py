@@ -5,6 +5,7 @@ from ._fit import METHODS, fit
 from ._history import History, LossView
 from ._implicit import ASVGD, SVGD, ImplicitGradient
 from ._klqp import ADVI, NFVI, FullRankADVI, KLqp
+from ._progress import Progress
 from .dadvi import DADVI
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "FitState",
     "History",
     "LossView",
+    "Progress",
 ]

@@ -15,6 +15,7 @@ from ._data import (
 )
 from ._data_read import DataRead
 from ._fingerprint import model_differences, model_fingerprint
+from ._inputs import built_with, data_containers, log_density, observed_inputs, untransformed_nodes
 from ._predictive import predictive_draws
 from ._prior import prior_points
 from ._rows import NotASum, RowModel, RowPart, row_model
@@ -49,4 +50,9 @@ __all__ = [
     "warn_of_data",
     "model_differences",
     "model_fingerprint",
+    "built_with",
+    "data_containers",
+    "log_density",
+    "observed_inputs",
+    "untransformed_nodes",
 ]

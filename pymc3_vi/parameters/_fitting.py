@@ -1,5 +1,6 @@
 """What the functions and classes that fit take."""
 
+from ..errors import StartError
 from ._common import (
     APPROX,
     CALLBACKS,
@@ -10,6 +11,7 @@ from ._common import (
     KERNEL,
     LOCAL_RV,
     MODEL,
+    NAMES,
     OPERATOR_CLASS,
     POSITIVE,
     SEED,
@@ -18,7 +20,21 @@ from ._common import (
     STEPS,
     count,
 )
-from ._constraints import AnyOf, Anything, DictOf, Instance, Interval, OneOf, Optional, Path, Subclass, Text
+from ._constraints import (
+    AnyOf,
+    Anything,
+    Array,
+    DictOf,
+    Function,
+    Instance,
+    Interval,
+    OneOf,
+    Optional,
+    Path,
+    Raising,
+    Subclass,
+    Text,
+)
 
 __all__ = ["FITTING"]
 
@@ -110,6 +126,24 @@ FITTING = {
         shuffle=FLAG,
         seed=SEED,
     ),
+    "fit_many": dict(
+        model=AnyOf(
+            Instance("pymc3.Model", allowed="a pymc3.Model"), Function("(**data)"), allowed="a model or a function"
+        ),
+        data=Anything("a dict of stacked arrays or lists, a dict of data sets, a data frame or an iterable of dicts"),
+        method=OneOf("advi", "dadvi", "fullrank_advi"),
+        by=Optional(Text("the name of a column")),
+        var_names=NAMES,
+        draws=count(0, 10**5),
+        start=Raising(Optional(DictOf(Text("a variable's name"), Array())), StartError),
+        random_seed=SEED,
+        path=Optional(Path()),
+        progressbar=FLAG,
+    ),
+    "FitCollection.to_inference_data": dict(corrected=FLAG),
+    "FitCollection.draws": dict(corrected=FLAG),
+    "FitCollection.save": dict(path=Path()),
+    "FitCollection.load": dict(path=Path()),
     "CheckParametersConvergence": dict(
         every=count(),
         tolerance=Interval(float, 0),

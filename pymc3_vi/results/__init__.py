@@ -5,11 +5,12 @@ Importing this package gives ``Approximation`` the methods listed at its end, an
 
 from ..core import Approximation
 from ._checkpoint import Checkpoint
+from ._container import read_container, write_container
 from ._fit_report import FitReport, FitRun
 from ._inference_data import to_inference_data
 from ._loo import loo
 from ._resume import load_parts, rebuilt_options, restore_point, resume_step, save_inference
-from ._save import load, save_approximation
+from ._save import load, read_file, reading, save_approximation
 from ._summary import Summary, summary
 from ._traces import from_pymc3
 
@@ -22,6 +23,9 @@ __all__ = [
     "load",
     "load_parts",
     "loo",
+    "read_container",
+    "read_file",
+    "reading",
     "rebuilt_options",
     "restore_point",
     "resume_step",
@@ -29,6 +33,7 @@ __all__ = [
     "save_inference",
     "summary",
     "to_inference_data",
+    "write_container",
 ]
 
 # The methods belong to this layer, so the class below does not know of them.

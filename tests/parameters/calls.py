@@ -27,6 +27,15 @@ def _model():
     return model
 
 
+def _many_fits():
+    """A model with a data container, and its fits to two data sets."""
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        y = pm.Data("y", np.zeros(3))
+        pm.Normal("obs", pm.Normal("mu", 0.0, 1.0), 1.0, observed=y)
+    keywords = dict(model=model, data={"y": np.ones((2, 3))}, random_seed=1, **QUIET)
+    return keywords, pymc3_vi.fit_many(**keywords)
+
+
 def calls(folder):
     """Row of the table -> (function, keywords with which it works)."""
     model = _model()
@@ -48,6 +57,8 @@ def calls(folder):
     loss = (x**2).sum()
     moved = updates.sgd(loss, [x], 0.1)
     mu = model["mu"]
+    many, fits = _many_fits()
+    fits.save(folder / "fits.npz")
     new = {"model": model, "random_seed": 1}
 
     def grouped(**given):
@@ -55,6 +66,11 @@ def calls(folder):
 
     found = {
         "fit": (pymc3_vi.fit, dict(n=1, obj_optimizer=sgd, **new, **QUIET)),
+        "fit_many": (pymc3_vi.fit_many, many),
+        "FitCollection.draws": (fits.draws, {}),
+        "FitCollection.to_inference_data": (fits.to_inference_data, {}),
+        "FitCollection.save": (fits.save, dict(path=folder / "fits.npz")),
+        "FitCollection.load": (pymc3_vi.FitCollection.load, dict(path=folder / "fits.npz")),
         "Inference": (pymc3_vi.Inference, dict(op=pymc3_vi.KL, approx=approx, tf=None)),
         "Inference.fit": (inference.fit, dict(n=1, obj_optimizer=sgd, **QUIET)),
         "Inference.refine": (inference.refine, dict(n=1, **QUIET)),

@@ -100,8 +100,28 @@ def _advanced_inc_subtensor(op, node, operands, batch):
 @rule.register(SumRows)
 def _rows_of_stack(op, node, operands, batch):
     x, *others = operands
-    require_unbatched(others, "index")
+    if any(operand.batched for operand in others):
+        return _rows_of_each(op, x, others, batch)
     return [split_axes(op(merge_axes(x.variable), *_variables(others)), batch, x.variable.shape[1])]
+
+
+def _rows_of_each(op, x, others, batch):
+    """Indices of their own for every element of the batch: its rows lie behind those of the elements before it."""
+    index, sizes = others[: op.n_axes], others[op.n_axes :]
+    require_unbatched(sizes, "size")
+    stack = x.filled(batch)
+    stack = stack.dimshuffle(1, 0, *range(2, stack.ndim))  # (s, b, n, ...)
+    length = sizes[0].variable if sizes else stack.shape[2]
+    first, *rest = [operand.filled(batch) for operand in index]
+    inside = tt.and_(tt.ge(first, -length), tt.lt(first, length))
+    own = tt.arange(batch).dimshuffle(0, "x") * length + tt.switch(tt.lt(first, 0), first + length, first)
+    # An index beyond its own rows must not find those of another element: it is made one beyond all.
+    own = tt.switch(inside, own, batch * length)
+    joined = stack.reshape([stack.shape[0], -1] + [stack.shape[i] for i in range(3, stack.ndim)], ndim=stack.ndim - 1)
+    more = [batch * length] + _variables(sizes[1:]) if sizes else []
+    rows = op(joined, *[i.flatten() for i in [own] + rest], *more)
+    shape = [rows.shape[0], batch, -1] + [rows.shape[i] for i in range(2, rows.ndim)]
+    return [rows.reshape(shape, ndim=rows.ndim + 1).dimshuffle(1, 0, *range(2, rows.ndim + 1))]
 
 
 @rule.register(PutRows)

@@ -133,3 +133,4 @@ for _op_type in (
     nlinalg.TensorSolve,
 ):
     rule.register(_op_type)(blockwise)
+rule.register(Blockwise)(blockwise)  # batches of batches: many points of many data sets

@@ -193,3 +193,21 @@ def test_blockwise_runs_any_op_with_python_code(square, monkeypatch):
         cubes = vectorize_graph(_FastCube()(a), {a: batch})
     assert isinstance(cubes.owner.op, Blockwise)
     np.testing.assert_allclose(compiled([batch], cubes)(square[None])[0], square @ square @ square)
+
+
+def test_batches_of_batches(rng):
+    """Many points of many data sets: a Cholesky factor and a solution each, with their gradients."""
+    a, b = tt.matrix(), tt.vector()
+    node = tt.sum(tt.slinalg.solve(tt.slinalg.cholesky(a), b) ** 2)
+    points, stacks, data, shift = tt.matrix(), tt.tensor3(), tt.matrix(), tt.vector()
+    node = theano.clone(node, {a: tt.eye(3) * (1 + tt.sum(shift**2)) + tt.outer(b, b)})
+    many = vectorize_graph(vectorize_graph(node, {shift: points}), {points: stacks, b: data})
+    function = compiled([stacks, data], [many, tt.grad(tt.sum(many), stacks)])
+    single = compiled([shift, b], [node, tt.grad(node, shift)])
+    z, y = rng.standard_normal((3, 2, 4)), rng.standard_normal((3, 3))
+    found = function(z, y)
+    for i in range(3):
+        for s in range(2):
+            value, grad = single(z[i, s], y[i])
+            np.testing.assert_allclose(found[0][i, s], value, rtol=1e-9)
+            np.testing.assert_allclose(found[1][i, s], grad, rtol=1e-9)

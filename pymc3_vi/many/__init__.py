@@ -1,0 +1,6 @@
+"""One model and many data sets: fits by the thousand, and what is made with them."""
+
+from ._collection import FitCollection
+from ._fit_many import fit_many
+
+__all__ = ["FitCollection", "fit_many"]
