@@ -8,6 +8,7 @@ from ..model import trace_from_arrays
 from ..parameters import checked
 from ..registry import Registry
 from ..validation import require
+from ._defined_draws import defined_noise
 from ._memory import draws_at_once
 
 __all__ = ["Sampling", "CORRECTIONS", "CorrectedPoints", "find_correction"]
@@ -112,7 +113,7 @@ class Sampling:
         for begin in range(0, draws, chunk):
             size = min(chunk, draws - begin)
             if noise is None:
-                eps = [g.noise_array(size, generator) for g in self.groups]
+                eps = defined_noise(self, [g.noise_array(size, generator) for g in self.groups], generator)
             else:
                 eps = [array[begin : begin + size] for array in noise]
             parts.append(function(*eps))
@@ -130,6 +131,9 @@ class Sampling:
     @checked
     def sample(self, draws=1000, include_transformed=True, random_seed=None, correct=None):
         """Draws from the approximation.
+
+        After a fit that left out draws without a finite log density, such draws are drawn again here: samplers can
+        begin at all of them.
 
         Parameters
         ----------

@@ -63,11 +63,6 @@ class JudgedDraws:
         return self.weights.nearly_equal and self.changes.small
 
     @property
-    def overruled(self):
-        """Whether k-hat is above its threshold, but seems harmless."""
-        return not self.weights.reliable and self.harmless
-
-    @property
     def reliable(self):
         """Whether weighted averages, and q itself where weighting changes nothing, can be relied on.
 
@@ -110,15 +105,15 @@ def draws_with_judgement(approx, generator, draws=None, at_least=0):
     approx : Approximation
     generator : numpy.random.Generator
     draws : int, optional
-        Number of draws; more are taken only to make sure that a large k-hat is harmless.  Default: as many as data of
-        this size allow in seconds, and ten times as many where the first leave the judgement in doubt.
+        Number of draws; more are taken only where they leave it in doubt whether a large k-hat is noise.  Default: as
+        many as data of this size allow in seconds, and ten times as many where the first leave the judgement in doubt.
     at_least : int
         Draws that are needed for something else.
     """
     affordable = max(BUDGET // (data_size(approx.view) + int(approx.ddim) ** 2 + 1), FEWEST_DRAWS)
     first = draws if draws is not None else max(at_least, min(DRAWS, affordable))
     found = JudgedDraws(approx, first, generator)
-    if first < MORE_DRAWS <= affordable and (found.overruled if draws is not None else found.doubtful):
+    if first < MORE_DRAWS <= affordable and found.doubtful and (draws is None or not found.weights.reliable):
         found = JudgedDraws(approx, MORE_DRAWS, generator)
     return found
 

@@ -190,9 +190,9 @@ class Inference(SavedInference):
         StartError
             When the log density is not finite at the start, or at none of 20 draws of q before the first step.
         NonFiniteError
-            When the loss or a parameter becomes NaN or infinite whatever the draw, or with more than half of the draws;
-            the approximation keeps the last finite parameters and the history.  Single draws without a finite log
-            density or gradient are left out of their step; ``approx.report`` tells how many.
+            When the loss or a parameter becomes NaN or infinite whatever the draw, or with more than two thirds of the
+            draws; the approximation keeps the last finite parameters and the history.  Single draws without a finite
+            log density or gradient are left out of their step; ``approx.report`` tells how many.
         TypeError
             For an unknown keyword, with the close match.
         """

@@ -8,8 +8,9 @@ __all__ = ["LeftOut", "UNDEFINED", "redraw", "run_defined"]
 
 #: What an Op raises that has no value at a draw, as Cholesky factors do.
 UNDEFINED = (np.linalg.LinAlgError, ArithmeticError)
-#: More draws than those that are used, and those of this number of steps, may not be left out.
-ALLOWANCE = 100
+#: More than twice the draws that are used, and those of this number of steps, may not be left out: where q's centre
+#: lies just inside an edge, half of all draws and some more are, until its scale has become small.
+ALLOWANCE, MOST = 100, 2
 #: Where more than this share of the draws used in the last steps was left out beside them, others are drawn in towards
 #: q's centre, so many times at most.
 OFTEN, LAST, DRAWN_IN = 0.5, 100, 5
@@ -41,8 +42,7 @@ class LeftOut:
     def __init__(self):
         self.count, self.events, self.last = 0, [], None
         self._since = 0, 0
-        # Parameters at the last step that went on with another draw, and at the present one.
-        self._inside, self._candidate = None, None
+        self._inside = None  # parameters whose central draw gave a step
 
     def note(self, steps_done, count, noise):
         """Add `count` draws that were left out after `steps_done` steps."""
@@ -51,22 +51,49 @@ class LeftOut:
         self.last = noise
 
     def exceed(self, steps, draws):
-        """Whether more were left out than `steps` steps of so many draws use, since the last time that it was so."""
+        """Whether more were left out than `MOST` times what `steps` steps use, since the last time that it was so."""
         count, begin = self._since
-        if self.count - count <= (ALLOWANCE + steps - begin) * draws:
+        if self.count - count <= (ALLOWANCE + MOST * (steps - begin)) * draws:
             return False
         self._since = self.count, steps
         return True
 
-    def stay_inside(self, params, tries):
-        """Take `params` back to where draws near q's centre gave a step, when after `tries` draws none does here."""
-        if tries == 1:
-            self._inside = self._inside if self._candidate is None else self._candidate
-            self._candidate = [p.get_value() for p in params]
-        elif tries == DRAWN_IN + 1 and self._inside is not None:
-            for param, value in zip(params, self._inside):
+    def stay_inside(self, step, often):
+        """Take back what carried q's centre across an edge, where draws are left out `often`.
+
+        Of all parameters only the shortest piece goes back to where the centre gave a step last: the others, the scale
+        above all, keep what they have learned, without which the centre would be carried there again and again.
+        """
+        blocks = [(b.shared.get_value(borrow=True)[step.position], b.kind) for b in step.graph.noise.blocks]
+        if not blocks:
+            return
+        centre = [np.array(row * (kind != "normal"), dtype=row.dtype)[None] for row, kind in blocks]
+        params, fine = step.graph.params, step.trial(centre)[0]
+        now = [p.get_value() for p in params]
+        if fine:
+            self._inside = now
+        if fine or not often or self._inside is None:
+            return
+        sizes = np.cumsum([0] + [p.size for p in now])
+
+        def is_inside(low, high):
+            for k, param in enumerate(params):
+                value = now[k].copy()
+                piece = slice(max(low - sizes[k], 0), max(high - sizes[k], 0))
+                value.reshape(-1)[piece] = self._inside[k].reshape(-1)[piece]
                 param.set_value(value)
-            self._candidate = None
+            return step.trial(centre)[0]
+
+        low, high = 0, sizes[-1]
+        while high - low > 1:
+            middle = (low + high) // 2
+            if is_inside(low, middle):
+                high = middle
+            elif is_inside(middle, high):
+                low = middle
+            else:
+                break
+        is_inside(low, high)
 
     def often(self, steps, draws):
         """Whether half as many draws as the last steps before number `steps` used were left out."""
@@ -101,15 +128,16 @@ def redraw(step):
     values = [block.shared.get_value(borrow=True)[row] for block in blocks]
     draws = step.graph.noise.draws
     bad = [] if draws == 1 else _bad_draws(step, [np.array(v) for v in values], np.arange(draws))
-    if step.left_out.often(step.steps_done, draws):
-        step.left_out.stay_inside(step.graph.params, step.tries)
+    often = step.left_out.often(step.steps_done, draws)
+    if step.tries == 1:
+        step.left_out.stay_inside(step, often)
     if len(bad) in (0, draws):  # one draw, or all of them, or they break it only together
         old = [np.array(v if draws > 1 else v[None]) for v in values]
         bad = Ellipsis
     else:
         old = [value[bad] for value in values]
     left_out = draws if bad is Ellipsis else len(bad)
-    drawn_in = step.tries <= DRAWN_IN and step.left_out.often(step.steps_done, draws)
+    drawn_in = often and step.tries <= DRAWN_IN
     for block, value in zip(blocks, values):
         value[bad] = 0.5 * value[bad] if drawn_in and block.kind == "normal" else block.draw(1)[0][bad]
     return 0 if drawn_in and step.tries > 1 else left_out, old  # a draw that is drawn in again counts once

@@ -149,8 +149,8 @@ class Step:
         Raises
         ------
         StepDiverged
-            When a loss or parameter is not finite whatever the draw, or with more than half of the draws; parameters
-            and optimizer state are then those before that step.
+            When a loss or parameter is not finite whatever the draw, or with more than two thirds of the draws;
+            parameters and optimizer state are then those before that step.
         """
         self._recent = []
         begin = self.steps_done
@@ -289,8 +289,9 @@ class Step:
         if broken is None and not self._raised:
             self._tries, self._at_once = 0, min(2 * self._at_once, self.graph.noise.rows)
         else:
-            loss = None if broken is None or chunk is None or np.isfinite(chunk[broken]) else float(chunk[broken])
             good = self._rewind(saved, begin, count if broken is None else broken)
+            known = chunk is not None and good < len(chunk)  # a parameter that breaks does so before the next loss
+            loss = float(chunk[good]) if known and not np.isfinite(chunk[good]) else None
             self._tries = 0 if good else self._tries
             self._safe, self._at_once = (self._position, self.state()), max(good, 4)
             self._leave_out(loss)

@@ -90,19 +90,31 @@ def test_the_state_of_an_optimizer_must_stay_finite_too():
     assert np.isfinite(square.get_value()) and step.left_out.count > 0
 
 
-@pytest.mark.parametrize("centre, sd", [(0.0, 0.7), (0.5, 0.5)])
-def test_the_centre_does_not_cross_the_edge(centre, sd):
-    """N(0.95, 0.03) cut off at 1, as autoregressions have it: most draws of a wide q that are left point beyond."""
+def _at_an_edge(centre, sd, mode):
+    """Steps of N(mu, e^rho) towards N(mode, 0.03) cut off at 1, each by 0.002 along the sign of its slope."""
     noise = StepNoise(max_rows=64)
     mu, rho = theano.shared(centre, "mu"), theano.shared(np.log(sd), "rho")
     eps = noise.add((1,), SeedStream(3).generator("noise"))
     z = (mu + tt.exp(rho) * eps)[0]
-    loss = tt.switch(z < 1.0, 0.5 * ((z - 0.95) / 0.03) ** 2 - 0.5 * tt.log(1 - z), np.inf) - rho
+    loss = tt.switch(z < 1.0, 0.5 * ((z - mode) / 0.03) ** 2 - 0.5 * tt.log(1 - z), np.inf) - rho
     rows = noise.allocate()
     slopes = tt.grad(loss, [mu, rho])
     updates = OrderedDict((p, p - 0.002 * g / (1e-9 + abs(g))) for p, g in zip([mu, rho], slopes))
     nodes = substitute(list(updates.values()) + [loss], rows)
     graph = StepGraph(nodes[-1], OrderedDict(zip(updates, nodes)), [mu, rho], noise, [])
-    step = Step(graph, fn_kwargs={"mode": theano.Mode("py", "fast_compile")})
+    return Step(graph, fn_kwargs={"mode": theano.Mode("py", "fast_compile")}), mu, rho
+
+
+@pytest.mark.parametrize("centre, sd", [(0.0, 0.7), (0.5, 0.5)])
+def test_the_centre_does_not_cross_the_edge(centre, sd):
+    """As autoregressions have it: most draws of a wide q that are left point beyond."""
+    step, mu, rho = _at_an_edge(centre, sd, 0.95)
     step.run(6000)
     assert 0.8 < mu.get_value() < 1.0 and np.exp(rho.get_value()) < 0.15
+
+
+def test_the_scale_shrinks_while_the_centre_lies_at_the_edge():
+    """Every draw inside points beyond; only what crosses is taken back, and steps go on where half the draws break."""
+    step, mu, rho = _at_an_edge(0.9, 0.7, 0.999)
+    step.run(300)
+    assert mu.get_value() < 1.01 and rho.get_value() == pytest.approx(np.log(0.7) - 0.5, abs=0.1)
