@@ -2,9 +2,9 @@
 
 import logging
 import os
-import warnings
 
 from ..errors import EngineError, EngineWarning
+from ..validation import warn_user
 
 __all__ = ["STRICT", "fall_back", "tell_once"]
 
@@ -37,4 +37,4 @@ def tell_once(message, remedy, key=None):
     key = message if key is None else key
     if key not in _told:
         _told.add(key)
-        warnings.warn(f"{message}. {remedy.strip()}", EngineWarning, stacklevel=3)
+        warn_user(f"{message}. {remedy.strip()}", EngineWarning)

@@ -1,10 +1,9 @@
 """Fits that end far above where they began: noticed, said, and taken back to their best state."""
 
-import warnings
-
 import numpy as np
 
 from ..errors import ConvergenceWarning
+from ..validation import warn_user
 
 __all__ = ["DivergenceWatch"]
 
@@ -71,12 +70,11 @@ class DivergenceWatch:
             return False
         for param, value in zip(self.params, self._saved):
             param.set_value(value)
-        warnings.warn(
+        warn_user(
             f"The fit has diverged: the median loss is {medians[0]:,.5g} in its first {self.window:,} steps, "
             f"{medians[best]:,.5g} in its best and {medians[-1]:,.5g} in its last. The parameters are those after step "
             f"{self.first + (best + 1) * self.window:,}, where it was lowest. Take a smaller learning rate than "
             f"that of {optimizer!r}, or the default rule (obj_optimizer=None).",
             ConvergenceWarning,
-            stacklevel=5,
         )
         return True

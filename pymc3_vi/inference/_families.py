@@ -1,10 +1,9 @@
 """What is said of families that cannot represent a variable, before a fit."""
 
-import warnings
-
 from ..approximations import MeanFieldGroup
 from ..errors import MeanFieldWarning
 from ..model import simplex_variables
+from ..validation import warn_user
 
 __all__ = ["warn_of_families"]
 
@@ -23,11 +22,10 @@ def warn_of_families(approx):
             continue
         for variable, parts in simplex_variables(group.group):
             if parts > 2:
-                warnings.warn(
+                warn_user(
                     f"Mean field takes the log ratios of the {parts} parts of {variable.name!r} for independent, which "
                     "makes the sd of its last part too large, by a factor of up to the root of their number. Give it a "
                     f"full-rank group of its own, Group([{variable.name!r}], vfam='full_rank') beside Group(None, "
                     "vfam='mean_field'), or fit with method='fullrank_advi'.",
                     MeanFieldWarning,
-                    stacklevel=5,
                 )

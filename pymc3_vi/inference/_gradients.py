@@ -1,7 +1,5 @@
 """Gradients that are missing or zero, found in the graph before anything is compiled."""
 
-import warnings
-
 import theano
 import theano.tensor as tt
 from theano import scalar
@@ -10,6 +8,7 @@ from theano.tensor.elemwise import Elemwise
 
 from ..compiler import without_test_values
 from ..errors import GradientError, ZeroGradientWarning
+from ..validation import warn_user
 
 __all__ = ["check_gradients"]
 
@@ -100,12 +99,11 @@ def _warn_of_steps(variable, nodes):
         return
     ops = ", ".join(sorted({_op_name(op) for op in blocking}))
     name = variable.name
-    warnings.warn(
+    warn_user(
         f"The data and the other variables depend on {name!r} only through {ops}, whose gradient is zero: the fit does "
         f"not see it, and {name!r} keeps its prior. Use a smooth step such as tt.nnet.sigmoid((x - c) / width), sum "
         "over its values, or sample it with pm.sample.",
         ZeroGradientWarning,
-        stacklevel=4,
     )
 
 

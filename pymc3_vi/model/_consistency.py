@@ -8,6 +8,7 @@ from theano.graph.basic import ancestors, graph_inputs
 
 from ..errors import GroupError, ParameterTypeError, ParametrizationError, ScalingWarning
 from ..validation import unknown_name, warn_user
+from ._aligned import batches_behind, check_aligned
 
 __all__ = ["check_data", "check_names", "check_same_model", "resolve_nodes", "variables_of"]
 
@@ -94,9 +95,10 @@ def check_data(view):
     for variable in view.free:
         _check_total_size(variable, ())
     for variable in view.observed:
-        batches = [v for v in ancestors([variable.logp_elemwiset]) if isinstance(v, pm.Minibatch)]
+        batches = batches_behind(variable.logp_elemwiset)
         behind = set(ancestors(_observed_values(variable)))
-        observed = [v for v in batches if v in behind]
+        observed = [v for v in batches if v in behind and isinstance(v, pm.Minibatch)]
+        check_aligned(variable.name, batches, observed)
         rows = _shape(observed[0].shared) if observed else _shape(_observed_values(variable)[0])
         _check_total_size(variable, rows)
         if not observed:
@@ -107,7 +109,6 @@ def check_data(view):
                 f"one batch, not of all {rows[0]:,} rows. Pass total_size={rows[0]} to it.",
                 ScalingWarning,
             )
-        _check_aligned(variable, observed, batches)
 
 
 def _observed_values(variable):
@@ -139,52 +140,3 @@ def _check_total_size(variable, shape):
                 f"{', the number of its rows' if least > 1 else ''}. Got {size!r} instead. It is the number of rows of "
                 "the whole data, of which a minibatch shows some."
             )
-
-
-def _check_aligned(variable, observed, batches):
-    """Other minibatches in the likelihood must show the rows that the observed one shows."""
-    known = {spec for batch in observed for spec in _random_axes(batch)}
-    for batch in batches:
-        wrong = [spec for spec in _random_axes(batch) if spec not in known]
-        if batch in observed or not wrong or not known:
-            continue
-        words = [f"{spec.size} of {spec.total} rows" for spec in (wrong[0], next(iter(known)))]
-        raise ParametrizationError(
-            f"The likelihood of {variable.name!r} joins minibatches that do not show the same rows: {words[0]} of "
-            f"{batch.name!r} with {words[1]} of {observed[0].name!r}, picked with different seeds or from data of "
-            "different lengths. Make both with the same batch_size and random_seed from arrays of the same length."
-        )
-
-
-class _Axis:
-    """How a minibatch picks along one axis; equal where the same rows are picked at the same step."""
-
-    def __init__(self, total, size, state):
-        self.total, self.size, self._key = total, size, (total, size, state)
-
-    def __eq__(self, other):
-        return self._key == other._key
-
-    def __hash__(self):
-        return hash(self._key)
-
-
-def _random_axes(batch):
-    shape = np.shape(batch.shared.get_value(borrow=True))
-    for total, index in zip(shape, batch.random_slc):
-        if not isinstance(index, theano.graph.basic.Variable):
-            continue
-        states = [v for v in ancestors([index]) if getattr(v, "default_update", None) is not None]
-        if states:
-            yield _Axis(
-                total, int(np.size(getattr(index.tag, "test_value", 0))), _state(states[0].get_value(borrow=True))
-            )
-
-
-def _state(value):
-    """Something that is equal for equal states of a random stream."""
-    if isinstance(value, np.random.RandomState):
-        return repr([part.tolist() if isinstance(part, np.ndarray) else part for part in value.get_state()])
-    if isinstance(value, np.random.Generator):
-        return repr(value.bit_generator.state)
-    return np.asarray(value).tobytes()

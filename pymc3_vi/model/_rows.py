@@ -3,15 +3,13 @@
 from collections import namedtuple
 
 import numpy as np
-import pymc3 as pm
 import theano
 import theano.tensor as tt
-from theano.graph.basic import ancestors
 
 from ..compiler import compile_function, without_test_values
 from ..data import RowsVariable, SharedColumn, Table
-from ..errors import ParametrizationError
 from ..graph import shared_inputs, substitute
+from ._aligned import batches_behind, check_aligned, random_states
 from ._view import scaling_of
 
 __all__ = ["NotASum", "RowModel", "RowPart", "row_model"]
@@ -81,7 +79,7 @@ def row_model(view):
         When one likelihood reads minibatches whose rows do not belong together.
     """
     terms = view.logp_terms()
-    batches = {term.name: _batches(term.node) for term in terms}
+    batches = {term.name: batches_behind(term.node) for term in terms}
     if not any(batches.values()):
         return None
     observed = {v.name: v for v in view.observed}
@@ -103,72 +101,24 @@ def row_model(view):
     return RowModel(parts, rest)
 
 
-def _batches(node):
-    """Minibatches that a graph reads, in order of discovery."""
-    return [v for v in dict.fromkeys(ancestors([node])) if isinstance(v, (pm.Minibatch, RowsVariable))]
-
-
 def _changes(variable):
     return getattr(variable, "default_update", None) is not None
-
-
-def _streams(batch):
-    """Shared random states that choose the rows of a minibatch; a loader has one number of a batch for all columns."""
-    if isinstance(batch, RowsVariable):
-        return []
-    return [v for v in shared_inputs([batch.minibatch]) if _changes(v)]
 
 
 def _shapes(batch):
     return np.shape(batch.tag.test_value), batch.shared.get_value(borrow=True).shape
 
 
-def _check_aligned(name, inputs):
-    """Refuse minibatches of one likelihood whose rows are not the same ones."""
-    loaders = {id(b.loader): b.loader for b in inputs if isinstance(b, RowsVariable)}
-    if loaders:
-        if len(loaders) > 1 or not all(isinstance(b, RowsVariable) for b in inputs):
-            raise ParametrizationError(
-                f"The likelihood {name!r} reads batches of {len(loaders)} DataLoader"
-                f"{'s, whose rows do' if len(loaders) > 1 else ' and a Minibatch, whose rows do'} not belong together. "
-                "Put all columns into one pymc3_vi.DataLoader: DataLoader({'x': x, 'y': y}, batch_size)."
-            )
-        return
-    sizes = [(_shapes(b)[0][:1], _shapes(b)[1][:1]) for b in inputs]
-    if len(set(sizes)) > 1:
-        found = ", ".join(f"{b.name} has batches of {s[0]} of {s[1]}" for b, s in zip(inputs, sizes))
-        raise ParametrizationError(
-            f"The likelihood {name!r} reads minibatches whose rows do not belong together: {found} rows. Give all of "
-            "them the same rows of data and the same batch_size, or use one pymc3_vi.DataLoader of several columns."
-        )
-    states = [[_state(v) for v in _streams(b)] for b in inputs]
-    if any(state != states[0] for state in states):
-        raise ParametrizationError(
-            f"The likelihood {name!r} reads minibatches that draw different rows, because their random_seed differs: "
-            f"{', '.join(str(b.name) for b in inputs)}. Give all of them the same random_seed, or use one "
-            "pymc3_vi.DataLoader of several columns."
-        )
-
-
-def _state(shared):
-    value = shared.get_value(borrow=True)
-    if isinstance(value, np.random.RandomState):
-        return repr(value.get_state(legacy=False))
-    if isinstance(value, np.random.Generator):
-        return repr(value.bit_generator.state)
-    return repr(np.asarray(value).tolist())
-
-
 def _join(groups, variable, inputs):
     """Add a likelihood to the groups that share an input with it, which become one."""
-    several = [batch for batch in inputs if len(_streams(batch)) > 1]
+    several = [batch for batch in inputs if len(random_states(batch)) > 1]
     if several:
         raise NotASum(f"{several[0].name}, which {variable.name!r} reads, is a batch of rows and columns")
     shared = [group for group in groups if any(v in group[1] for v in inputs)]
     variables = [v for group in shared for v in group[0]] + [variable]
     known = list(dict.fromkeys([v for group in shared for v in group[1]] + list(inputs)))
     groups[:] = [group for group in groups if group not in shared] + [(variables, known)]
-    _check_aligned(variable.name, known)
+    check_aligned(variable.name, known)
 
 
 def _part(variables, inputs):
@@ -178,7 +128,7 @@ def _part(variables, inputs):
         table = Table([whole.columns[v.position] for v in inputs], inputs[0].loader.batch_size)
         return _weighted_part(names, table, variables, inputs)
     for batch in inputs:
-        (shape, whole), streams = _shapes(batch), _streams(batch)
+        (shape, whole), streams = _shapes(batch), random_states(batch)
         if not shape or shape[1:] != whole[1:] or len(streams) != 1:
             raise NotASum(f"{batch.name}, which {names[0]!r} reads, is not a batch of rows")
     table = Table([SharedColumn(b.shared) for b in inputs], np.shape(inputs[0].tag.test_value)[0])

@@ -170,7 +170,7 @@ def test_rows_that_do_not_belong_together_are_refused(linear):
         with pymc3_vi.fast_build(), pm.Model() as model:
             eta = tt.dot(pm.Minibatch(linear.x, BATCH), pm.Normal("b", 0.0, 1.0, shape=K))
             pm.Normal("y", eta, 1.0, observed=other, total_size=N)
-        with pytest.raises(ParametrizationError, match="'y' reads minibatches .*DataLoader"):
+        with pytest.raises(ParametrizationError, match="'y' joins minibatches .*DataLoader"):
             _fit(model, 5)
 
 

@@ -64,6 +64,15 @@ def test_minibatches_of_the_same_rows():
         ModelView(_regression(total_size=100, seeds=(7, 7))).check_start()
 
 
+def test_columns_of_two_loaders_or_of_a_loader_and_a_minibatch():
+    first, second = (pymc3_vi.DataLoader({"x": np.zeros(30), "y": np.zeros(30)}, 10) for _ in range(2))
+    for other in (second["x"], pm.Minibatch(np.zeros(30), 10)):
+        with pymc3_vi.fast_build(), pm.Model() as model:
+            pm.Normal("y", pm.Normal("slope", 0.0, 1.0) * other, 1.0, observed=first["y"], total_size=30)
+        with pytest.raises(ParametrizationError, match="'y' reads batches .* do not belong together.*one pymc3_vi"):
+            ModelView(model).check_start()
+
+
 def test_rows_and_columns_picked_apart():
     """A matrix in two random axes, with the effects of its rows and columns picked by the same seeds."""
     data = np.zeros((30, 20))
