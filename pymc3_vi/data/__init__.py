@@ -2,6 +2,7 @@
 
 from ._columns import SharedColumn
 from ._loader import DataLoader, RowsVariable
-from ._table import Table
+from ._stored import RowsArray
+from ._table import Table, spread_rows
 
-__all__ = ["DataLoader", "RowsVariable", "SharedColumn", "Table"]
+__all__ = ["DataLoader", "RowsArray", "RowsVariable", "SharedColumn", "Table", "spread_rows"]

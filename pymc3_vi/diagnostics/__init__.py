@@ -16,6 +16,7 @@ from ._moments import coordinate_labels
 from ._particles import ParticleCheck, check_particles, stein_discrepancy, variance_ratios
 from ._resample import psis_noise, psis_resample, warn_if_unreliable
 from ._row_density import PassSum, RowDensity
+from ._row_likelihood import RowLikelihood
 from ._row_values import RowValues, row_density
 from ._verdict import CORRECT, REJECT, USE
 
@@ -34,6 +35,7 @@ __all__ = [
     "check_data",
     "PointDensity",
     "RowDensity",
+    "RowLikelihood",
     "RowValues",
     "row_density",
     "FixedDraws",

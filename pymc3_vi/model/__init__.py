@@ -10,6 +10,8 @@ from ._data import (
     observed_arrays,
     pointwise_logp,
     reads_rows,
+    row_columns,
+    row_numbers,
     variable_dims,
     warn_of_data,
 )
@@ -40,6 +42,8 @@ __all__ = [
     "observed_arrays",
     "pointwise_logp",
     "reads_rows",
+    "row_columns",
+    "row_numbers",
     "predictive_draws",
     "prior_points",
     "NotASum",

@@ -9,13 +9,16 @@ from pymc3.theanof import GeneratorOp
 from theano.graph.basic import ancestors
 
 from ..compiler import compile_function, without_test_values
-from ..data import RowsVariable
+from ..data import RowsVariable, SharedColumn
+from ..errors import ParametrizationError
 from ..graph import substitute
 from ..validation import warn_user
 
 __all__ = [
     "full_data",
     "reads_rows",
+    "row_columns",
+    "row_numbers",
     "is_streamed",
     "observed_tensors",
     "observed_arrays",
@@ -33,8 +36,44 @@ def _behind(view):
     return list(ancestors([t.node for t in view.logp_terms()]))
 
 
-def full_data(view):
-    """Minibatches of a model and the whole data they are cut from.
+def row_columns(view, nodes=None):
+    """Dict minibatch or batch of a loader -> column with all its rows; of those that `nodes` read, default: all."""
+    found = OrderedDict()
+    for v in _behind(view) if nodes is None else ancestors(nodes):
+        if isinstance(v, pm.Minibatch):
+            found[v] = SharedColumn(v.shared)
+        elif isinstance(v, RowsVariable):
+            found[v] = v.loader.table.columns[v.position]
+    return found
+
+
+def row_numbers(view, rows, what, caller):
+    """Numbers of rows of the one data set that a model reads, ascending and each once; refuses others.
+
+    Parameters
+    ----------
+    view : ModelView
+    rows : array of int
+    what, caller : str
+        Parameter and function that error messages speak of.
+    """
+    lengths = {len(column) for column in row_columns(view).values()}
+    rows = np.unique(np.asarray(rows, dtype="int64"))
+    if len(lengths) != 1:
+        found = "reads no such rows" if not lengths else f"reads data sets of {sorted(lengths)} rows"
+        raise ParametrizationError(
+            f"{what} of {caller} is for models that read the rows of one data set by minibatches or a DataLoader. This "
+            f"model {found}; leave it out."
+        )
+    length = lengths.pop()
+    if not len(rows) or rows[0] < 0 or rows[-1] >= length:
+        got = f"{rows[0]:,} to {rows[-1]:,}" if len(rows) else "none"
+        raise ParametrizationError(f"{what} of {caller} must be numbers of rows, 0 to {length - 1:,}. Got {got}.")
+    return rows
+
+
+def full_data(view, nodes=None):
+    """Minibatches of a model and the whole data they are cut from; of those that `nodes` read, default: all.
 
     Returns
     -------
@@ -42,13 +81,7 @@ def full_data(view):
         ``pm.Minibatch`` variable -> shared variable with all rows; for use with ``substitute``.  The ``total_size``
         scalings become 1 by that.
     """
-    found = {}
-    for v in _behind(view):
-        if isinstance(v, pm.Minibatch):
-            found[v] = v.shared
-        elif isinstance(v, RowsVariable):
-            found[v] = v.loader.table.columns[v.position].whole(v.dtype)
-    return found
+    return {v: column.whole(v.dtype) for v, column in row_columns(view, nodes).items()}
 
 
 def reads_rows(nodes):
@@ -77,8 +110,8 @@ def missing_index(tensor):
 
 
 @without_test_values
-def observed_arrays(view):
-    """Dict name -> array of the observed values; all rows of minibatches, NaN where values are missing.
+def observed_arrays(view, rows=None):
+    """Dict name -> array of the observed values; all rows of minibatches, or `rows`, NaN where values are missing.
 
     Values that come from a Python generator are left out, and what a likelihood of a dict takes from free variables.
     """
@@ -96,7 +129,12 @@ def observed_arrays(view):
             else:
                 arrays[name] = np.array(tensor.owner.inputs[0].data, dtype=theano.config.floatX)
                 arrays[name][missing] = np.nan
-    values = _evaluate([substitute(node, full_data(view)) for node in nodes.values()])
+    if rows is None:
+        whole = full_data(view, list(nodes.values()))
+    else:
+        columns = row_columns(view, list(nodes.values()))
+        whole = {v: theano.shared(np.asarray(column.take(rows), v.dtype)) for v, column in columns.items()}
+    values = _evaluate([substitute(node, whole) for node in nodes.values()])
     arrays.update(zip(nodes, values))
     names = [name for v in view.observed for name in observed_tensors(v)]
     return OrderedDict((name, arrays[name]) for name in names if name in arrays)
@@ -108,8 +146,14 @@ def _evaluate(nodes):
 
 
 @without_test_values
-def pointwise_logp(view):
+def pointwise_logp(view, data=None):
     """Log-likelihood of every single observation, not scaled by ``total_size``.
+
+    Parameters
+    ----------
+    view : ModelView
+    data : dict, optional
+        What stands in for minibatches; by default all their rows.
 
     Returns
     -------
@@ -117,7 +161,7 @@ def pointwise_logp(view):
         Name of the observed variable -> tensor in the shape of its data (of its rows, for multivariate
         distributions), all rows of minibatches; a vector of the entries that are there, when some are missing.
     """
-    full = full_data(view)
+    full = full_data(view) if data is None else data
     nodes = OrderedDict()
     for variable in view.observed:
         node = substitute(variable.logp_elemwiset, full)

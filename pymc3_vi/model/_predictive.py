@@ -9,19 +9,20 @@ import theano
 from theano.graph.basic import Variable, ancestors
 
 from ..compiler import fast_build
+from ..data import RowsArray
 from ..errors import ParametrizationError
 from ..graph import substitute
-from ._data import full_data, is_streamed, observed_tensors
+from ._data import full_data, is_streamed, observed_tensors, row_columns
 from ._random_state import kept_random_state
 from ._trace import trace_from_arrays
 
 __all__ = ["predictive_draws"]
 
-#: Values of minibatched data that are in memory at a time.
-BLOCK = 2**20
+#: Values of minibatched data, and of draws, that are in memory at a time.
+BLOCK, LARGEST_RESULT = 2**20, 2**24
 
 
-def predictive_draws(view, arrays, random_seed):
+def predictive_draws(view, arrays, random_seed, rows=None):
     """One draw of the observed variables for every draw of the unobserved ones; all rows of minibatches.
 
     Parameters
@@ -31,11 +32,13 @@ def predictive_draws(view, arrays, random_seed):
         Name -> draws (s, ...) of the untransformed free variables and deterministics.
     random_seed : int
         NumPy's global generator, which PyMC3 draws from, is put back afterwards.
+    rows : int array, optional
+        Ascending numbers of the rows of minibatches that are wanted; default: all.
 
     Returns
     -------
     dict
-        Name of an observed variable -> draws (s, ...).
+        Name of an observed variable -> draws (s, ...), in a temporary file where they are large.
 
     Raises
     ------
@@ -52,9 +55,9 @@ def predictive_draws(view, arrays, random_seed):
     _check_random(view)
     with kept_random_state(), _in_python():
         np.random.seed(int(random_seed))
-        minibatches = full_data(view)
-        if minibatches:
-            return _in_blocks(view, arrays, minibatches)
+        columns = row_columns(view)
+        if columns:
+            return _in_blocks(view, arrays, columns, rows)
         return pm.sample_posterior_predictive(trace_from_arrays(view, arrays), model=view.model, progressbar=False)
 
 
@@ -84,49 +87,54 @@ def _in_python():
         theano.compile.mode.instantiated_default_mode = default
 
 
-def _in_blocks(view, arrays, minibatches):
+def _in_blocks(view, arrays, columns, rows):
     """Draws with the rows of minibatches in place, block after block."""
-    rows = _number_of_rows(minibatches)
-    size = max(1, BLOCK // max(1, sum(np.prod(m.shared.shape.eval()[1:], dtype=int) for m in minibatches)))
+    total = _number_of_rows(columns)
+    rows = np.arange(total) if rows is None else rows
+    width = sum(np.prod(column.shape[1:], dtype=int) for column in columns.values())
+    size = max(1, min(BLOCK // max(1, width), LARGEST_RESULT // len(next(iter(arrays.values())))))
     try:
-        return _drawn(view, arrays, minibatches, rows, min(size, rows))
+        return _drawn(view, arrays, columns, total, rows, min(size, len(rows)))
     except (ValueError, TypeError):
         # Some distributions (mixtures of listed ones) remember the number of rows that they were made with.
-        made_with = {np.shape(getattr(m.tag, "test_value", None))[:1] for m in minibatches}
+        made_with = {np.shape(getattr(m.tag, "test_value", None))[:1] for m in columns}
         if len(made_with) != 1 or made_with in ({()}, {(size,)}):
             raise
-        return _drawn(view, arrays, minibatches, rows, made_with.pop()[0])
+        return _drawn(view, arrays, columns, total, rows, made_with.pop()[0])
 
 
-def _drawn(view, arrays, minibatches, rows, size):
-    """Draws in blocks of exactly `size` rows; the last one begins anew with the first row."""
-    blocks = {
-        m: theano.shared(m.shared.get_value(borrow=True)[np.arange(size) % rows], name=m.name) for m in minibatches
-    }
+def _drawn(view, arrays, columns, total, rows, size):
+    """Draws in blocks of exactly `size` rows; the last one repeats its last row."""
+    blocks = {m: theano.shared(np.zeros((size,) + c.shape[1:], m.dtype), name=m.name) for m, c in columns.items()}
     free = [view.untransformed_name(v.name) for v in view.free]
-    batched = {view.untransformed_name(v.name) for v in view.free if _is_batched(view, v, arrays, rows)}
+    batched = {view.untransformed_name(v.name) for v in view.free if _is_batched(view, v, arrays, total)}
     draws = len(arrays[free[0]])
-    depends = {v.name: _depends_on(v, minibatches) for v in view.observed}
-    distributions = {v.name: _distribution(v, blocks if depends[v.name] else minibatches) for v in view.observed}
-    found = {}
-    for begin in range(0, rows, size):
-        part, take = slice(begin, min(begin + size, rows)), np.arange(begin, begin + size) % rows
-        for minibatch, block in blocks.items():
-            block.set_value(minibatch.shared.get_value(borrow=True)[take])
+    depends = {v.name: _depends_on(v, columns) for v in view.observed}
+    found, distributions = {}, None
+    for begin in range(0, len(rows), size):
+        take = rows[np.minimum(np.arange(begin, begin + size), len(rows) - 1)]
+        for m, block in blocks.items():
+            block.set_value(np.asarray(columns[m].take(take), m.dtype))
+        if distributions is None:
+            whole = {v.name: blocks if depends[v.name] else full_data(view, [v.logpt]) for v in view.observed}
+            distributions = {v.name: _distribution(v, whole[v.name]) for v in view.observed}
+        count = min(size, len(rows) - begin)
         for name, distribution in distributions.items():
             if begin and not depends[name]:
                 continue
+            values = []
             for s in range(draws):
                 point = {n: arrays[n][s][take] if n in batched and depends[name] else arrays[n][s] for n in free}
                 value = np.asarray(distribution.random(point=point))
-                if name not in found:
-                    shape = (rows,) + value.shape[1:] if depends[name] else value.shape
-                    found[name] = np.empty((draws,) + shape, dtype=value.dtype)
-                if depends[name]:
-                    found[name][s, part] = value[: part.stop - begin]
-                else:
-                    found[name][s] = value
-    return found
+                values.append(value[:count] if depends[name] else value)
+            values = np.stack(values)
+            if not depends[name]:
+                found[name] = values
+                continue
+            if name not in found:
+                found[name] = RowsArray(draws, len(rows), values.shape[2:], values.dtype)
+            found[name].put(begin, values)
+    return {name: getattr(values, "array", values) for name, values in found.items()}
 
 
 def _distribution(variable, data):
@@ -137,8 +145,8 @@ def _distribution(variable, data):
     return distribution
 
 
-def _number_of_rows(minibatches):
-    rows = sorted((int(m.shared.shape.eval()[0]), m.name) for m in minibatches)
+def _number_of_rows(columns):
+    rows = sorted((len(column), str(m.name)) for m, column in columns.items())
     if rows[0][0] != rows[-1][0]:
         words = ", ".join(f"{name} {n}" for n, name in rows)
         raise ParametrizationError(

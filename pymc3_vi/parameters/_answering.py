@@ -40,7 +40,8 @@ ANSWERING = {
     "to_inference_data": dict(
         approx=APPROX,
         draws=count(),
-        log_likelihood=FLAG,
+        log_likelihood=Optional(AnyOf(FLAG, OneOf("subsample"), allowed="True, False or 'subsample'")),
+        rows=Optional(ListOf(count(0, 10**12), "a list or an array of row numbers")),
         coords=_COORDS,
         dims=_COORDS,
         posterior_predictive=AnyOf(
@@ -59,6 +60,7 @@ ANSWERING = {
         ),
         draws=count(),
         var_name=Optional(Text("the name of an observed variable")),
+        subsample=Optional(AnyOf(FLAG, count(10, 10**12), allowed="a number of rows, or False for all")),
         scale=Optional(OneOf("log", "negative_log", "deviance")),
         random_seed=SEED,
     ),

@@ -6,7 +6,7 @@ import json
 import arviz as az
 import numpy as np
 
-from ..model import constant_arrays, model_coords, observed_arrays, predictive_draws, variable_dims
+from ..model import constant_arrays, model_coords, observed_arrays, predictive_draws, row_numbers, variable_dims
 from ..parameters import checked
 from ..validation import require
 from ._model_draws import ModelDraws
@@ -19,12 +19,13 @@ __all__ = ["to_inference_data"]
 def to_inference_data(
     approx,
     draws=1000,
-    log_likelihood=True,
+    log_likelihood=None,
     coords=None,
     dims=None,
     posterior_predictive=False,
     correct=None,
     random_seed=None,
+    rows=None,
 ):
     r"""Draws from the approximation, with data, densities and log-likelihoods, as ``arviz.InferenceData``.
 
@@ -32,9 +33,10 @@ def to_inference_data(
     ----------
     draws : int
         Number of independent draws, which make one chain.
-    log_likelihood : bool
+    log_likelihood : {None, True, False, 'subsample'}
         Whether to hold the log-likelihood of every observation, :math:`\log p(y_i \mid z_s)`, for ``az.loo``,
-        ``az.waic`` and ``az.compare``.
+        ``az.waic`` and ``az.compare``.  With 'subsample', that of 4,000 rows of minibatches from all over the data.
+        None is True, and where the result would take more than 256 MB, 'subsample' with a warning.
     coords, dims : dict, optional
         Labels of dimensions and names of the variables' dimensions, in addition to those of the model
         (``pm.Model(coords=...)`` and ``dims=``), over which they win.
@@ -45,6 +47,9 @@ def to_inference_data(
         With 'psis', the draws are importance-resampled, as in ``approx.sample``; with 'hmc' (or
         :class:`pymc3_vi.HMC`), they are those of chains that begin at q.
     random_seed : int, optional
+    rows : array of int, optional
+        Numbers of rows of minibatches or of a ``DataLoader``: log-likelihoods, observed values and predictive draws are
+        those of these rows, in ascending order.  Default: all.
 
     Returns
     -------
@@ -57,12 +62,17 @@ def to_inference_data(
         - ``sample_stats`` (1, draws): ``logp`` and ``logq``, the log densities at the draws, and ``weights``,
           Pareto-smoothed importance weights with sum 1 (all equal for corrected draws and for particles, which have no
           ``logq``);
-        - ``log_likelihood`` (1, draws, ...): not scaled by ``total_size``; all rows of minibatches;
+        - ``log_likelihood`` (1, draws, ...): not scaled by ``total_size``; all rows of minibatches, or the `rows`.  For
+          a sample the dimension ``<name>_row`` has their numbers, and the attribute ``rows`` the number of all;
         - ``observed_data``, ``constant_data``, and ``posterior_predictive`` (1, draws, ...) where asked for.
+
+        Log-likelihoods and predictive draws of more than 256 MB lie in a temporary file, which is gone with the object;
+        ``to_netcdf`` keeps them.
 
     Raises
     ------
     ParametrizationError
+        If `rows` are given and are not there, or the model's likelihood is no sum over rows of one data set.
         If predictive draws are asked for and the data come from a generator, from minibatches of different lengths, or
         have a ``DensityDist`` without `random`.
 
@@ -90,27 +100,46 @@ def to_inference_data(
         "True, False or a dict of draws",
         posterior_predictive,
     )
-    found = ModelDraws(approx, draws, "to_inference_data", log_likelihood, correct, random_seed)
+    rows = None if rows is None else row_numbers(approx.view, rows, "The 'rows' parameter", "to_inference_data")
+    found = ModelDraws(approx, draws, "to_inference_data", log_likelihood, correct, random_seed, rows)
     predictive = posterior_predictive if given else None
     if not given and posterior_predictive:
-        predictive = predictive_draws(approx.view, found.values, found.generator.integers(2**31 - 1))
+        predictive = predictive_draws(approx.view, found.values, found.generator.integers(2**31 - 1), rows)
     stats = {}
     if not found.other_data:
         stats = {"logp": found.logp, "logq": found.logq, "weights": found.normalized_weights}
+    observed = {} if found.other_data else observed_arrays(approx.view, rows)
+    dims, coords = dict(variable_dims(approx.view), **(dims or {})), dict(model_coords(approx.view), **(coords or {}))
+    if rows is not None:
+        coords.update({f"{name}_dim_0": rows for name in observed if name not in dims})
     idata = az.from_dict(
         posterior=_chain(found.values),
         posterior_predictive=None if predictive is None else _chain(predictive),
         sample_stats=_chain({name: value for name, value in stats.items() if value is not None}) or None,
-        log_likelihood=_chain(found.log_likelihood) or None,
-        observed_data=None if found.other_data else observed_arrays(approx.view) or None,
+        log_likelihood=_chain(found.log_likelihood) or None if found.sampled_rows is None else None,
+        observed_data=observed or None,
         constant_data=constant_arrays(approx.view) or None,
-        coords=dict(model_coords(approx.view), **(coords or {})),
-        dims=dict(variable_dims(approx.view), **(dims or {})),
+        coords=coords,
+        dims=dims,
     )
+    if found.sampled_rows is not None:
+        _add_sample(idata, found)
     attributes = _attributes(approx, found, random_seed)
     for group in idata.groups():
         idata[group].attrs.update(attributes if group == "posterior" else _library(attributes))
     return idata
+
+
+def _add_sample(idata, found):
+    """The log-likelihood of some rows, whose dimension is not that of the observed values."""
+    values = _chain(found.log_likelihood)
+    part = az.from_dict(
+        log_likelihood=values,
+        coords={f"{name}_row": found.sampled_rows for name in values},
+        dims={name: [f"{name}_row"] for name in values},
+    )
+    idata.add_groups({"log_likelihood": part.log_likelihood})
+    idata.log_likelihood.attrs["rows"] = found.all_rows
 
 
 def _chain(arrays):

@@ -4,14 +4,17 @@ import warnings
 
 import arviz as az
 import numpy as np
+import xarray as xr
 from scipy.special import logsumexp
 
 from ..core import Approximation
-from ..diagnostics import ImportanceWeights, check_data, khat_threshold, nearly_equal
+from ..diagnostics import ImportanceWeights, check_data, khat_threshold, nearly_equal, row_density
 from ..errors import UnreliableWeightsWarning, VariationalInferenceError
 from ..parameters import checked
 from ..validation import require, unknown_name, warn_user
 from ._inference_data import to_inference_data
+from ._loo_rows import RowScores, scores_of
+from ._model_draws import ModelDraws
 
 __all__ = ["loo"]
 
@@ -23,7 +26,7 @@ CLOSE_SCORE = 0.1
 
 
 @checked
-def loo(data, draws=4000, var_name=None, scale=None, random_seed=None):
+def loo(data, draws=4000, var_name=None, scale=None, random_seed=None, subsample=None):
     r"""Pareto-smoothed leave-one-out cross-validation with draws from an approximation.
 
     .. math:: \widehat{\mathrm{elpd}} = \sum_i \log \sum_s \bar w_{is}\, p(y_i \mid z_s), \qquad
@@ -43,17 +46,23 @@ def loo(data, draws=4000, var_name=None, scale=None, random_seed=None):
     scale : {'log', 'negative_log', 'deviance'}, optional
         Default: ArviZ's setting ``stats.ic_scale``.
     random_seed : int, optional
+    subsample : int or False, optional
+        Of an approximation of a model that reads many rows (minibatches, ``DataLoader``): number of rows whose scores
+        are computed with all draws; False for all of them.  By default those of 4,000 to 64,000 rows, until the error
+        of the sample is a tenth of the standard error of the estimate.  The scores of the other rows come from a few
+        draws, corrected by the mean difference in the sample.
 
     Returns
     -------
     arviz.ELPDData
         As from ``az.loo(..., pointwise=True)``: the estimate, its standard error, ``p_loo``, ``loo_i`` and
-        ``pareto_k`` of every observation.  ``az.compare`` takes it.
+        ``pareto_k`` of every observation.  ``az.compare`` takes it.  With a sample also ``subsampling_se``, the
+        standard error that it adds, and ``subsample``, its number of rows; ``pareto_k`` is NaN outside of it.
 
     Raises
     ------
     VariationalInferenceError
-        If `data` has no log-likelihood, or no densities at the draws.
+        If `data` has no log-likelihood, that of a sample of rows, or no densities at the draws.
     UnknownNameError
         If `var_name` is not an observed variable.
 
@@ -67,20 +76,47 @@ def loo(data, draws=4000, var_name=None, scale=None, random_seed=None):
     Magnusson, Andersen, Jonasson, Vehtari: Bayesian Leave-one-out Cross-validation for Large Data, ICML 2019, eq. 5-7.
     Vehtari, Gelman, Gabry: Practical Bayesian Model Evaluation Using Leave-one-out Cross-validation and WAIC,
     Statistics and Computing 27, 2017.
+    Magnusson, Andersen, Jonasson, Vehtari: Leave-One-Out Cross-Validation for Bayesian Model Comparison in Large Data,
+    AISTATS 2020 (the sample of rows).
     """
+    scale = az.rcParams["stats.ic_scale"] if scale is None else scale
     if isinstance(data, Approximation):
         check_data(data)
+        density = row_density(data)
+        if density is not None and data.has_logq:
+            return _of_rows(data, density.model, draws, var_name, scale, random_seed, subsample)
         data = to_inference_data(data, draws, random_seed=random_seed)
-    scale = az.rcParams["stats.ic_scale"] if scale is None else scale
     likelihood = _log_likelihood(data, var_name).stack(__sample__=("chain", "draw"))
     likelihood = likelihood.transpose(..., "__sample__")
     log_weights = _log_weights(data)
-    smoothed, khat = az.psislw(log_weights - likelihood)
-    scores = logsumexp(smoothed.values + likelihood.values, axis=-1)
-    unreliable = ~(khat.values <= khat_threshold(likelihood.shape[-1])) & ~_harmless(smoothed.values, likelihood.values)
+    scores, khat, smoothed = scores_of(log_weights, likelihood.values)
+    unreliable = _unreliable(khat, smoothed, likelihood.values)
     whole = np.log(ImportanceWeights(log_weights).weights)
     in_sample = logsumexp(whole + likelihood.values, axis=-1)
     return _as_elpd(data, likelihood.name, scale, scores, in_sample, khat, int(np.sum(unreliable)))
+
+
+def _of_rows(approx, model, draws, var_name, scale, random_seed, subsample):
+    """From a sample of many rows, or from all of them, block after block."""
+    found = ModelDraws(approx, draws, "loo", False, None, random_seed)
+    log_weights = np.where(np.isnan(found.logp - found.logq), -np.inf, found.logp - found.logq)
+    count = model.rows if subsample is False else None if subsample is True else subsample
+    rows = RowScores(approx, model, var_name, found.z, log_weights, count, _unreliable)
+    _warn(rows.unreliable, len(rows.rows), draws)
+    # ArviZ's result for two rows of as many draws, as a form to fill in.
+    form = az.from_dict(posterior={"x": np.zeros((1, draws))}, log_likelihood={rows.name: np.zeros((1, draws, 2))})
+    result = _filled(form, rows.name, scale, rows.scores, rows.p_loo, bool(rows.unreliable))
+    dims = [f"{rows.name}_dim_0"]
+    result["n_data_points"] = rows.length
+    result["loo_i"] = xr.DataArray(SCALES[scale] * rows.scores, dims=dims, name=result["loo_i"].name)
+    result["pareto_k"] = xr.DataArray(rows.khat, dims=dims, name=result["pareto_k"].name)
+    result["subsampling_se"], result["subsample"] = abs(SCALES[scale]) * rows.error, len(rows.rows)
+    return result
+
+
+def _unreliable(khat, log_weights, likelihood):
+    """Where the weights (..., s) of an observation cannot be trusted."""
+    return ~(khat <= khat_threshold(likelihood.shape[-1])) & ~_harmless(log_weights, likelihood)
 
 
 def _harmless(log_weights, likelihood):
@@ -102,6 +138,11 @@ def _log_likelihood(data, var_name):
         raise VariationalInferenceError(
             "loo needs the log-likelihood of every observation, which these InferenceData do not have. "
             "Make them with approx.to_inference_data(log_likelihood=True)."
+        )
+    if "rows" in data.log_likelihood.attrs:
+        raise VariationalInferenceError(
+            "loo needs the log-likelihood of every observation, and these InferenceData have that of a sample of rows. "
+            "Pass the approximation itself: pymc3_vi.loo(approx) takes a sample of its own and tells its error."
         )
     names = list(data.log_likelihood.data_vars)
     if var_name is None:
@@ -135,21 +176,28 @@ def _log_weights(data):
 
 def _as_elpd(data, name, scale, scores, in_sample, khat, bad):
     """ArviZ's own result for these data with our numbers in it, so that it prints and compares as ever."""
+    result = _filled(data, name, scale, scores, float(in_sample.sum() - scores.sum()), bool(bad))
+    _warn(bad, khat.size, int(result["n_samples"]))
+    result["loo_i"] = result["loo_i"].copy(data=SCALES[scale] * scores)
+    result["pareto_k"] = result["pareto_k"].copy(data=khat)
+    return result
+
+
+def _warn(bad, rows, draws):
+    if bad:
+        warn_user(
+            f"k-hat of {bad:,} of {rows:,} observations is above {khat_threshold(draws):.2f}: their cross-validation "
+            "is not reliable. approx.diagnose() says how well the approximation itself can be corrected.",
+            UnreliableWeightsWarning,
+        )
+
+
+def _filled(data, name, scale, scores, p_loo, bad):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         result = az.loo(data, pointwise=True, var_name=name, scale=scale)
-    if bad:
-        threshold = khat_threshold(int(result["n_samples"]))
-        warn_user(
-            f"k-hat of {bad} of {khat.size} observations is above {threshold:.2f}: their cross-validation is not "
-            "reliable. approx.diagnose() says how well the approximation itself can be corrected.",
-            UnreliableWeightsWarning,
-        )
     scores = SCALES[scale] * scores
     result.iloc[0] = float(scores.sum())
     result.iloc[1] = float(np.sqrt(scores.size * scores.var()))
-    result["p_loo"] = float(in_sample.sum() - scores.sum() / SCALES[scale])
-    result["warning"] = bool(bad)
-    result["loo_i"] = result["loo_i"].copy(data=scores)
-    result["pareto_k"] = khat.rename(result["pareto_k"].name)
+    result["p_loo"], result["warning"] = p_loo, bad
     return result

@@ -21,6 +21,7 @@ from ..errors import ExplicitInferenceError, VariationalInferenceError
 from ..graph import substitute
 from ..model import full_data, is_streamed, pointwise_logp, reads_rows
 from ..validation import check_positive_int, warn_user
+from ._wanted_rows import WantedRows
 
 __all__ = ["ModelDraws"]
 
@@ -34,9 +35,12 @@ class ModelDraws:
     draws : int
     caller : str
         Whose parameters error messages speak of.
-    log_likelihood : bool
+    log_likelihood : bool, 'subsample' or None
+        With 'subsample', of some rows of minibatches; None is True, or where that would be large, 'subsample'.
     correct : {None, 'psis', 'hmc'} or correction
     random_seed : int, optional
+    rows : int array, optional
+        Ascending numbers of the rows of minibatches whose log-likelihood is wanted.
 
     Attributes
     ----------
@@ -48,6 +52,12 @@ class ModelDraws:
         `logq` is None where the approximation does not define it, and for draws of chains.
     weights : ImportanceWeights or None
         Of the draws from q; with ``correct='psis'`` those of the draws that these were picked from.
+    z : ndarray (s, d)
+        The draws on the unconstrained scale; None for a model of few rows.
+    all_rows : int or None
+        Number of the rows of a model of many rows.
+    sampled_rows : int array or None
+        Rows whose log-likelihood there is, where nobody named any and they are not all.
     other_data : bool
         Whether the data are not those of the fit: there are then no densities, weights and log-likelihoods.
     points : CorrectedPoints or None
@@ -56,7 +66,7 @@ class ModelDraws:
         Where the draws came from, for what else is random.
     """
 
-    def __init__(self, approx, draws, caller, log_likelihood=False, correct=None, random_seed=None):
+    def __init__(self, approx, draws, caller, log_likelihood=False, correct=None, random_seed=None, rows=None):
         self.draws = check_positive_int(draws, "draws", caller)
         correction = find_correction(correct, caller)
         self.corrected = correction is not None
@@ -64,7 +74,7 @@ class ModelDraws:
         self.title = approx.title
         self.generator = approx.generator(random_seed)
         self.other_data = other_data = _other_data(approx, self.corrected)
-        with_data = bool(log_likelihood) and not other_data and not _unavailable(approx)
+        with_data = log_likelihood is not False and not other_data and not _unavailable(approx)
         names = [v.name for v in approx.view.unobserved(include_transformed=False)]
         observed = [v.name for v in approx.view.observed] if with_data else []
         picked, self.weights = None, None
@@ -74,23 +84,32 @@ class ModelDraws:
             self.points = correction(approx, self.draws, self.generator)
             self.points.warn("the corrected results", stacklevel=4)
             picked = self.points.parts(approx)
-        rows = None if other_data else row_density(approx)
-        in_rows = rows is not None
+        density = None if other_data else row_density(approx)
+        wanted = WantedRows(approx, density, self.draws, caller, log_likelihood, rows) if with_data else None
+        self.sampled_rows = None if wanted is None else wanted.sampled
+        self.all_rows = None if density is None else density.model.rows
+        if wanted is not None and wanted.likelihood is not None:
+            density, with_data = wanted.density, False
+        in_rows = density is not None
         function = _result_function(approx, tuple(names), with_data, not other_data, self.points is None, in_rows)
         size = approx.draws_per_call(draws, [approx.view.model.named_vars[name] for name in names])
         if not other_data:
             size = self.draws if in_rows and not with_data else draws_in_memory(approx, draws)
         parts = [function(*eps) for eps in _chunks(approx, self.draws, size, self.generator, picked)]
         arrays = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
-        self.logp = self.logq = None
+        self.logp = self.logq = self.z = None
         if not other_data:
             self.logp = np.asarray(arrays.pop(0), dtype="float64")
             if in_rows:  # in place of log p there are the draws
-                self.logp = RowValues(rows, approx, self.draws)(self.logp)
+                self.z = self.logp
+                self.logp = RowValues(density, approx, self.draws)(self.z)
         if not other_data and approx.has_logq and self.points is None:
             self.logq = np.asarray(arrays.pop(0), dtype="float64")
         self.values = OrderedDict(zip(names, arrays))
-        self.log_likelihood = OrderedDict(zip(observed, arrays[len(names) :]))
+        if wanted is not None and wanted.likelihood is not None:
+            self.log_likelihood = wanted.values(self.z)
+        else:
+            self.log_likelihood = OrderedDict(zip(observed, arrays[len(names) :]))
         if self.logq is not None and not self.corrected:
             self.weights = _weights(self.logp - self.logq)
 
