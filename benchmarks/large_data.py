@@ -1,9 +1,12 @@
-"""Seconds, passes, rows a second, peak memory and error of fits of many rows from a memory-mapped file.
+"""Seconds, passes, rows a second, peak memory and error of fits of many rows from memory-mapped files.
 
-``python -m benchmarks.large_data --rows 1e5 1e6 --kinds logistic linear`` makes the files (in ``--folder``), fits each
-in a process of its own, and prints one table.  ``--stock`` adds PyMC3's minibatch ADVI with 50,000 steps of 500 rows,
-in memory.  Errors are distances of means to those of independent Newton iterations with quadrature, in standard
-deviations of the mean field; CPU seconds with building and compiling.
+``python -m benchmarks.large_data --rows 1e5 1e6 --stock --out benchmarks/results/large_data.md`` makes the files (in
+``--folder``), fits each in a process of its own, and prints and writes one table.  A turn is a fit of this package,
+and then, with ``--stock``, PyMC3's minibatch ADVI with 50,000 steps of 500 rows in memory, where these are at most
+``--stock-rows``, and scikit-learn's logistic regression; and a plain read of the file.  Errors are the largest
+distances of means to those of independent Newton iterations with quadrature, in standard deviations of the mean field,
+and the largest differences of log standard deviations.  CPU seconds are those of building, compiling (from a cache
+that a first, short fit has filled) and fitting.
 """
 
 import argparse
@@ -16,124 +19,176 @@ from pathlib import Path
 
 import numpy as np
 
-K, BATCH, STEPS = 20, 500, 10_000
-KINDS = ("logistic", "linear", "logistic, shifted and scaled", "linear, shifted and scaled")
+from benchmarks.large_data_rows import KINDS, build, files, open_files, optimum
+
+BATCH, STEPS = 500, 10_000
+HEAD = (
+    "| model | rows | by | steps | CPU s | passes | rows/s | GB/s | peak MB | means off, sd | log sds off | said |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+)
 
 
-def files(folder, rows, kind, dtype):
-    """Paths of predictors and responses, which are made when they are not there."""
-    stem = Path(folder) / f"{kind.replace(', ', '_').replace(' ', '_')}_{rows}_{dtype}"
-    x_path, y_path = stem.with_suffix(".x.npy"), stem.with_suffix(".y.npy")
-    if y_path.exists():
-        return x_path, y_path
-    rng = np.random.default_rng(0)
-    b = 0.3 * rng.normal(size=K)
-    scale, shift = (10.0 ** rng.uniform(-2, 2, K), 5.0) if "shifted" in kind else (np.ones(K), 0.0)
-    x = np.lib.format.open_memmap(x_path, "w+", dtype, (rows, K))
-    y = np.empty(rows, "float64" if "linear" in kind else "int8")
-    for begin in range(0, rows, 100_000):
-        z = rng.normal(size=(min(100_000, rows - begin), K))
-        x[begin : begin + len(z)] = (z + shift) * scale
-        eta = z @ b
-        noise = rng.normal(size=len(z)) if "linear" in kind else rng.logistic(size=len(z))
-        y[begin : begin + len(z)] = eta + noise if "linear" in kind else eta + noise > 0
-    x.flush()
-    np.save(y_path, y)
-    return x_path, y_path
+def peak_megabytes():
+    """Largest resident memory of this process so far."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def build(pm, tt, x, y, kind, rows):
-    """The model, in the surrounding context."""
-    eta = tt.dot(x, pm.Normal("b", 0, 10, shape=K)) + pm.Normal("a", 0, 10)
-    if "linear" in kind:
-        pm.Normal("y", eta, pm.HalfNormal("s", 5), observed=y, total_size=rows)
-    else:
-        pm.Bernoulli("y", logit_p=eta, observed=y, total_size=rows)
+class Clock:
+    """CPU and wall seconds, and memory, since it was made."""
+
+    def __init__(self):
+        self.memory, self.cpu, self.wall = peak_megabytes(), time.process_time(), time.perf_counter()
+
+    def read(self):
+        seconds, wall = time.process_time() - self.cpu, time.perf_counter() - self.wall
+        return dict(seconds=seconds, wall=wall, megabytes=peak_megabytes() - self.memory)
 
 
-def optimum(x, y, kind):
-    """Means and sds of mean field for the coefficients: Newton's method, with quadrature over the linear predictor."""
-    mean, var = np.zeros(K + 1), np.full(K + 1, 1e-6)
-    nodes, weights = np.polynomial.hermite_e.hermegauss(7)
-    weights = weights / weights.sum()
-    noise = 1.0
-    for _ in range(12):
-        slope, curvature, squares = np.zeros(K + 1), np.zeros((K + 1, K + 1)), 0.0
-        for begin in range(0, len(y), 100_000):
-            design = np.asarray(x[begin : begin + 100_000], "float64")
-            design = np.column_stack([design, np.ones(len(design))])
-            response, eta = y[begin : begin + 100_000], design @ mean
-            if "linear" in kind:
-                slope += design.T @ (response - eta) / noise
-                curvature += design.T @ design / noise
-                squares += np.sum((response - eta) ** 2)
-                continue
-            spread = np.sqrt(design**2 @ var)
-            p = [1 / (1 + np.exp(-(eta + spread * node))) for node in nodes]
-            slope += design.T @ (response - sum(w * q for w, q in zip(weights, p)))
-            curvature += (design * sum(w * q * (1 - q) for w, q in zip(weights, p))[:, None]).T @ design
-        curvature += np.eye(K + 1) / 100
-        step = np.linalg.solve(curvature, slope - mean / 100)
-        mean, var = mean + step, 1 / np.diag(curvature)
-        noise = squares / len(y) if "linear" in kind else noise
-        if np.max(np.abs(step) / np.sqrt(var)) < 1e-4:
-            break
-    return mean, np.sqrt(var)
+def columns_of(columns, kind):
+    """The columns that a model of this kind reads."""
+    return dict(zip("xyg", columns)) if "groups" in kind else dict(zip("xy", columns))
 
 
-def fit(arguments):
-    """One fit, in this process; prints a line of JSON."""
-    x_path, y_path = files(arguments.folder, arguments.rows[0], arguments.kinds[0], arguments.dtype)
-    x, y, kind = np.load(x_path, mmap_mode="r"), np.load(y_path), arguments.kinds[0]
-    if arguments.engine == "stock":
-        found = _stock(x, y, kind)
-    else:
-        found = _passes(x, y, kind)
-    mean, sd = optimum(x, y, kind)
-    found["error"] = float(np.max(np.abs(np.array(found.pop("mean"))[: K + 1] - mean) / sd))
-    print(json.dumps(found))
-
-
-def _passes(x, y, kind):
+def fit_passes(columns, kind, steps):
+    """This package, with defaults."""
     import pymc3_vi
 
     import pymc3 as pm
     import theano.tensor as tt
 
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begin, clock = time.process_time(), time.perf_counter()
-    data = pymc3_vi.DataLoader({"x": x, "y": y}, BATCH, seed=1)
-    with pymc3_vi.fast_build(), pm.Model() as model:
-        build(pm, tt, data["x"], data["y"], kind, len(data))
-    inference = pymc3_vi.ADVI(model=model, random_seed=1)
-    steps = max(STEPS, 8 * len(data) // BATCH)
-    approx = inference.fit(steps, progressbar=False)
-    seconds, wall = time.process_time() - begin, time.perf_counter() - clock
-    found = inference.state.step.algorithm
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    return dict(seconds=seconds, passes=found.passes, rows_per_second=found.rows_read / wall, megabytes=peak,
-                mean=approx.mean.eval().tolist())  # fmt: skip
+    def made(columns, n):
+        data = pymc3_vi.DataLoader(columns_of(columns, kind), BATCH, seed=1)
+        with pymc3_vi.fast_build(), pm.Model() as model:
+            build(pm, tt, {name: data[name] for name in data.names}, kind, len(data))
+        inference = pymc3_vi.ADVI(model=model, random_seed=1)
+        inference.fit(n, progressbar=False)
+        return inference
+
+    made([np.array(c[:50_000]) for c in columns], 500)  # compiles
+    clock = Clock()
+    inference = made(columns, steps)
+    found, approx = inference.state.step.algorithm, inference.approx
+    layout = approx.view.layout()
+    means, sds = layout.unflatten(approx.mean.eval()), layout.unflatten(approx.std.eval())
+    return dict(
+        clock.read(),
+        passes=found.passes,
+        rows=found.rows_read,
+        said=found.distance,
+        q={name: [np.ravel(means[name]).tolist(), np.ravel(sds[name]).tolist()] for name in means},
+    )
 
 
-def _stock(x, y, kind):
+def fit_stock(columns, kind, steps):
+    """PyMC3's own."""
     import pymc3 as pm
     import theano.tensor as tt
     from pymc3.data import Minibatch
 
     make = Minibatch.make_static_slices
     Minibatch.make_static_slices = staticmethod(lambda size: tuple(make(size)) if size is None else make(size))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    clock = Clock()
     with pm.Model():
-        build(pm, tt, pm.Minibatch(np.array(x), BATCH), pm.Minibatch(y, BATCH), kind, len(y))
+        arrays = {
+            name: np.array(c, "int64" if c.dtype.kind == "i" else None) for name, c in columns_of(columns, kind).items()
+        }
+        rows = len(arrays["y"])
+        batches = {name: pm.Minibatch(array, BATCH, dtype=array.dtype) for name, array in arrays.items()}
+        build(pm, tt, batches, kind, rows)
         inference = pm.ADVI(random_seed=1)
         inference.fit(10, progressbar=False)
-        begin, clock = time.process_time(), time.perf_counter()
-        inference.fit(50_000, progressbar=False)
-    seconds, wall = time.process_time() - begin, time.perf_counter() - clock
-    point = inference.approx.bij.rmap(inference.approx.mean.eval())
-    peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
-    return dict(seconds=seconds, passes=50_000 * BATCH / len(y), rows_per_second=50_000 * BATCH / wall, megabytes=peak,
-                mean=np.append(point["b"], point["a"]).tolist())  # fmt: skip
+        clock.cpu, clock.wall = time.process_time(), time.perf_counter()
+        inference.fit(steps, progressbar=False)
+    found = clock.read()
+    means, sds = (inference.approx.bij.rmap(v.eval()) for v in (inference.approx.mean, inference.approx.std))
+    q = {name: [np.ravel(means[name]).tolist(), np.ravel(sds[name]).tolist()] for name in means}
+    return dict(found, passes=steps * BATCH / rows, rows=steps * BATCH, said=None, q=q)
+
+
+def fit_sklearn(columns, kind, steps):
+    """The maximum of the likelihood, for scale."""
+    from sklearn.linear_model import LogisticRegression
+
+    clock = Clock()
+    x, y = np.array(columns[0]), np.array(columns[1])
+    found = LogisticRegression(C=1e8, max_iter=1000).fit(x, y)
+    passes = int(found.n_iter_[0])
+    q = {"b": [found.coef_[0].tolist(), None], "a": [found.intercept_.tolist(), None]}
+    return dict(clock.read(), passes=passes, rows=passes * len(y), said=None, q=q)
+
+
+def plain_read(columns, kind, steps):
+    """Every number of the file, added up."""
+    clock = Clock()
+    for begin in range(0, len(columns[1]), 100_000):
+        columns[0][begin : begin + 100_000].sum()
+    return dict(clock.read(), passes=1, rows=len(columns[1]), said=None, q=None)
+
+
+ENGINES = {"pymc3_vi": fit_passes, "PyMC3": fit_stock, "scikit-learn": fit_sklearn, "plain read": plain_read}
+
+
+def errors(q, best):
+    """(means in sds, log sds) off."""
+    off = max(np.max(np.abs(np.array(q[name][0]) - mean) / sd) for name, (mean, sd) in best.items())
+    if q["b"][1] is None:
+        return off, None
+    return off, max(np.max(np.abs(np.log(np.array(q[name][1]) / sd))) for name, (_, sd) in best.items())
+
+
+def steps_of(rows, engine, n):
+    """Steps of a fit: `n`, and no fewer than eight passes take where rows are many."""
+    if engine == "PyMC3":
+        return 50_000
+    return n if rows <= 1_000_000 else max(n, 9 * rows // BATCH)
+
+
+def turn(arguments, kind, rows, engine, n, best):
+    """One row of the table."""
+    steps = steps_of(rows, engine, n)
+    command = [sys.executable, "-m", "benchmarks.large_data", "--engine", engine, "--rows", str(rows), "--kinds", kind]
+    command += ["--folder", arguments.folder, "--dtype", arguments.dtype, "--steps", str(steps)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    found = json.loads(done.stdout.splitlines()[-1])
+    off, scale = (None, None) if found["q"] is None else errors(found["q"], best)
+    gigabytes = found["rows"] / found["wall"] * 20 * np.dtype(arguments.dtype).itemsize / 1e9
+
+    def shown(value, form):
+        return "" if value is None else format(value, form)
+
+    shown_steps = f"{steps:,}" if engine in ("pymc3_vi", "PyMC3") else ""
+    return (
+        f"| {kind} | {rows:,} {arguments.dtype} | {engine} | {shown_steps} | {found['seconds']:.1f} | "
+        f"{found['passes']:g} | {found['rows'] / found['wall']:,.0f} | {gigabytes:.2f} | {found['megabytes']:.0f} | "
+        f"{shown(off, '.3f')} | {shown(scale, '.3f')} | {shown(found['said'], '.2g')} |"
+    )
+
+
+def table(arguments):
+    """All rows of the table, each written as soon as it is there."""
+    lines = [HEAD]
+
+    def say(line):
+        lines.append(line)
+        print(line, flush=True)
+        if arguments.out:
+            Path(arguments.out).write_text("\n".join(lines) + "\n")
+
+    print(HEAD)
+    for rows in arguments.rows:
+        for kind in arguments.kinds:
+            paths = files(arguments.folder, rows, kind, arguments.dtype)
+            best = optimum(open_files(paths), kind)
+            for n in arguments.n:
+                say(turn(arguments, kind, rows, "pymc3_vi", n, best))
+            if arguments.stock and rows <= arguments.stock_rows:
+                say(turn(arguments, kind, rows, "PyMC3", None, best))
+                if kind.startswith("logistic") and "groups" not in kind and "shifted" not in kind:
+                    say(turn(arguments, kind, rows, "scikit-learn", STEPS, best))
+            say(turn(arguments, kind, rows, "plain read", STEPS, best))
+            if not arguments.keep:
+                for path in paths:
+                    path.unlink()
 
 
 def main():
@@ -141,29 +196,22 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=lambda s: int(float(s)), nargs="+", default=[100_000, 1_000_000])
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--n", type=int, nargs="+", default=[STEPS], help="steps of this package's fits")
     parser.add_argument("--dtype", default="float64")
     parser.add_argument("--folder", default="/tmp")
-    parser.add_argument("--stock", action="store_true")
-    parser.add_argument("--engine", choices=("passes", "stock"), help=argparse.SUPPRESS)
+    parser.add_argument("--stock", action="store_true", help="PyMC3's minibatch ADVI beside it")
+    parser.add_argument("--stock-rows", type=lambda s: int(float(s)), default=2_000_000)
+    parser.add_argument("--keep", action="store_true", help="leave the files")
+    parser.add_argument("--out", help="file for the table")
+    parser.add_argument("--engine", choices=list(ENGINES), help=argparse.SUPPRESS)
+    parser.add_argument("--steps", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.engine:
-        fit(arguments)
+    if arguments.engine is None:
+        table(arguments)
         return
-    print("| model | rows | by | CPU seconds | passes | rows/s (wall) | peak MB | error of means (sd) |")
-    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    for rows in arguments.rows:
-        for kind in arguments.kinds:
-            files(arguments.folder, rows, kind, arguments.dtype)
-            for engine in ["passes"] + (["stock"] if arguments.stock else []):
-                command = [sys.executable, "-m", "benchmarks.large_data", "--engine", engine, "--rows", str(rows)]
-                command += ["--kinds", kind, "--folder", arguments.folder, "--dtype", arguments.dtype]
-                done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-                found = json.loads(done.stdout.splitlines()[-1])
-                print(
-                    f"| {kind} | {rows:,} | {engine} | {found['seconds']:.1f} | {found['passes']:g} | "
-                    f"{found['rows_per_second']:,.0f} | {found['megabytes']:.0f} | {found['error']:.3f} |",
-                    flush=True,
-                )
+    kind = arguments.kinds[0]
+    columns = open_files(files(arguments.folder, arguments.rows[0], kind, arguments.dtype))
+    print(json.dumps(ENGINES[arguments.engine](columns, kind, arguments.steps)))
 
 
 if __name__ == "__main__":
