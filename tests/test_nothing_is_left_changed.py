@@ -52,6 +52,8 @@ class Parts:
             self.y = pm.Normal("y", self.x.sum(), 1.0, observed=[0.5, 1.5])
         with pymc3_vi.fast_build(), pm.Model() as self.nowhere:
             pm.Potential("nowhere", tt.log(-tt.exp(pm.Normal("x", 0.0, 1.0))))
+        with pymc3_vi.fast_build(), pm.Model() as self.rows:
+            pm.Normal("y", pm.Normal("mu", 0.0, 1.0), 1.0, observed=pm.Data("rows", np.zeros(3)))
         self.advi = pymc3_vi.ADVI(model=self.model, random_seed=1)
         self.approx = self.advi.fit(3, **OPTIONS)
 
@@ -110,9 +112,15 @@ def _left(context):
         pass
 
 
+def many(p, tmp):
+    return pymc3_vi.fit_many(p.rows, {"rows": np.ones((2, 3))}, random_seed=1, progressbar=False)
+
+
 #: Public name -> call with the parts and an empty folder.
 PUBLIC = {
     "fit": lambda p, tmp: [fit(m)(p, tmp) for m in ("advi", "fullrank_advi", "nfvi=planar")],
+    "fit_many": many,
+    "FitCollection": lambda p, tmp: many(p, tmp).to_inference_data(),
     "sample_approx": lambda p, tmp: pymc3_vi.sample_approx(p.approx, 5),
     "load": saved,
     "loo": lambda p, tmp: pymc3_vi.loo(p.approx, random_seed=1),

@@ -37,7 +37,7 @@ def default_mode_query(has_compiler=True):
     query = Query(
         include=list(chosen.include),
         require=list(chosen.require),
-        exclude=list(exclude if has_compiler else exclude | {"cxx_only"}),
+        exclude=list(exclude if has_compiler else exclude | {"cxx_only", "fusion"}),
         position_cutoff=chosen.position_cutoff,
     )
     for flag, method in (("including", "including"), ("excluding", "excluding"), ("requiring", "requiring")):
@@ -52,10 +52,13 @@ def default_mode_query(has_compiler=True):
 def _stable_mode(mode=None):
     """A mode (None: that of Theano's flags) with all rewrites where it would leave out those for stability.
 
-    Without them gradients of log densities are NaN in the tails.
+    Without them gradients of log densities are NaN in the tails.  Where no compiler is to be used, loops over elements
+    stay those of NumPy: a fused one calls Python for every element.
     """
+    by_flags = mode is None
     mode = get_mode(mode or theano.config.mode)
-    if type(mode) is Mode and any(mode.provided_optimizer is predefined_optimizers[name] for name in _QUICK):
+    is_quick = any(mode.provided_optimizer is predefined_optimizers[name] for name in _QUICK)
+    if type(mode) is Mode and (is_quick or by_flags and not theano.config.cxx):
         return Mode(mode.provided_linker, default_mode_query(False))
     return mode
 

@@ -42,3 +42,15 @@ def test_modes_of_steps(mode):
     for options in (dict(obj_optimizer=pymc3_vi.adam()), dict()):
         approx = pymc3_vi.fit(3, model=model, random_seed=1, progressbar=False, fn_kwargs={"mode": mode}, **options)
         assert np.isfinite(approx.hist).all() and np.isfinite(approx.mean.eval()).all()
+
+
+@pytest.mark.parametrize("linker", ["cvm", "py"])
+def test_without_a_compiler_loops_over_elements_are_those_of_numpy(linker):
+    # A fused loop would call Python for every element.
+    x = tt.dvector("x")
+    with theano.config.change_flags(cxx="", linker=linker):
+        function = compile_function([x], tt.exp(-(x**2)) * tt.log1p(x**2) + 1.0)
+    scalar_ops = [
+        type(node.op.scalar_op) for node in function.maker.fgraph.apply_nodes if hasattr(node.op, "scalar_op")
+    ]
+    assert len(scalar_ops) >= 5 and theano.scalar.Composite not in scalar_ops
