@@ -62,6 +62,8 @@ def main():
         "posterior",
     )
     save(pymc3_vi.plots.plot_khat(approx, 100_000, random_seed=SEED), "khat")
+    calibration = pymc3_vi.sbc(model, 500, var_names=["mu", "tau"], random_seed=SEED, progressbar=False)
+    save(pymc3_vi.plots.plot_ranks(calibration), "ranks")
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ from .correct import HMC
 from .data import DataLoader
 from .diagnostics import Converged
 from .inference import ADVI, ASVGD, DADVI, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
-from .many import FitCollection, fit_many
+from .many import Calibration, FitCollection, fit_many, sbc
 from .operators import KL, KSD
 from .results import Checkpoint, load, loo
 from .stein import Stein
@@ -80,6 +80,8 @@ __all__ = [
     "fit",
     "fit_many",
     "FitCollection",
+    "sbc",
+    "Calibration",
     "sample_approx",
     "load",
     "loo",

@@ -2,5 +2,6 @@
 
 from ._collection import FitCollection
 from ._fit_many import fit_many
+from ._sbc import Calibration, sbc
 
-__all__ = ["FitCollection", "fit_many"]
+__all__ = ["Calibration", "FitCollection", "fit_many", "sbc"]

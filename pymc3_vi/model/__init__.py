@@ -19,7 +19,7 @@ from ._data_read import DataRead
 from ._fingerprint import model_differences, model_fingerprint
 from ._inputs import built_with, data_containers, log_density, observed_inputs, untransformed_nodes
 from ._predictive import predictive_draws
-from ._prior import prior_points
+from ._prior import prior_points, simulated
 from ._rows import NotASum, RowModel, RowPart, row_model
 from ._trace import draws_from_trace, trace_from_arrays
 from ._view import LogpTerm, ModelView, model_context, scaling_of, simplex_variables, transformed
@@ -58,5 +58,6 @@ __all__ = [
     "data_containers",
     "log_density",
     "observed_inputs",
+    "simulated",
     "untransformed_nodes",
 ]

@@ -92,6 +92,9 @@ ANSWERING = {
         axes=_AXES,
         random_seed=SEED,
     ),
+    "plot_ranks": dict(
+        calibration=Instance("pymc3_vi.Calibration", allowed="a Calibration"), corrected=Optional(FLAG), axes=_AXES
+    ),
     "plot_khat": dict(
         fit=AnyOf(APPROX, Instance("pymc3_vi.Diagnosis", allowed="a Diagnosis")),
         draws=count(100),

@@ -58,6 +58,7 @@ def calls(folder):
     moved = updates.sgd(loss, [x], 0.1)
     mu = model["mu"]
     many, fits = _many_fits()
+    calibration = pymc3_vi.sbc(model, n=20, random_seed=1, **QUIET)
     fits.save(folder / "fits.npz")
     new = {"model": model, "random_seed": 1}
 
@@ -67,6 +68,11 @@ def calls(folder):
     found = {
         "fit": (pymc3_vi.fit, dict(n=1, obj_optimizer=sgd, **new, **QUIET)),
         "fit_many": (pymc3_vi.fit_many, many),
+        "sbc": (pymc3_vi.sbc, dict(n=20, draws=9, **new, **QUIET)),
+        "Calibration.levels": (calibration.levels, {}),
+        "Calibration.miscalibrated": (calibration.miscalibrated, {}),
+        "Calibration.ranks": (calibration.ranks, {}),
+        "plot_ranks": (plots.plot_ranks, dict(calibration=calibration)),
         "FitCollection.draws": (fits.draws, {}),
         "FitCollection.to_inference_data": (fits.to_inference_data, {}),
         "FitCollection.save": (fits.save, dict(path=folder / "fits.npz")),

@@ -16,7 +16,7 @@ import theano.tensor as tt
 FOR_DEVELOPERS = {
     "rbf", "imq", "Callback", "TestFunction", "Schedule", "PartialOptimizer", "PreconditionedOptimizer", "Updates",
     "optimizer", "zeros_like_param", "check_updates", "as_kernel", "median_bandwidth", "squared_distances",
-    "weighted_differences", "FitCollection",
+    "weighted_differences", "FitCollection", "Calibration",
 }  # fmt: skip
 #: Methods of public classes that users call.
 METHODS = {
@@ -28,6 +28,7 @@ METHODS = {
         "lrvb_cov", "reseed", "rslice", "sample", "sample_arrays", "sample_node", "sample_vp", "save",
         "set_size_and_deterministic", "summary", "to_inference_data",
     ),
+    "Calibration": ("levels", "miscalibrated", "ranks"),
     "FitCollection": ("draws", "load", "save", "to_inference_data"),
     "Empirical": ("evaluate_over_trace",),
     "Group": ("reseed",),
