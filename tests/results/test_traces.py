@@ -7,6 +7,7 @@ import arviz as az
 import numpy as np
 import pymc3 as pm
 import pytest
+import theano
 from scipy import stats
 
 Y = np.array([1.0, 3.0, 2.0, 4.0, 3.5])
@@ -19,7 +20,7 @@ def sampled():
         sigma = pm.HalfNormal("sigma", 2.0)
         pm.Deterministic("twice", 2 * mu)
         pm.Normal("y", mu, sigma, observed=Y, dims="day")
-    with model:
+    with theano.config.change_flags(cxx=""), model:
         trace = pm.sample(
             30,
             tune=20,
@@ -76,7 +77,7 @@ def test_equal_to_arviz_where_that_still_can(sampled):
 
 
 def test_sampling_with_its_checks_runs(sampled):
-    with sampled[0]:
+    with theano.config.change_flags(cxx=""), sampled[0]:
         idata = pm.sample(
             120,
             tune=10,
