@@ -7,7 +7,7 @@ PYTEST := $(PY) -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv lint test test-fast test-slow matrix coverage demo references parity bench accuracy corrected ingredients development-set docs clean
+.PHONY: help venv lint test test-fast test-slow matrix coverage demo references sources parity bench accuracy corrected ingredients development-set docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -41,6 +41,10 @@ references: venv  ## repeat the long NUTS runs behind tests/references/ (about a
 	$(PY) scripts/make_references.py
 	$(PY) scripts/make_loo_references.py
 
+sources: venv  ## the tests of Parquet, HDF5, zarr and Dask, with their packages in a folder of their own
+	$(PY) -m pip install --quiet --target .sources pyarrow h5py "zarr<3" "dask[array,dataframe]" $(shell $(PY) -c "import numpy, pandas; print(f'numpy=={numpy.__version__} pandas=={pandas.__version__}')")
+	PYTHONPATH=$(CURDIR):$(CURDIR)/.sources $(PY) -m pytest -q tests/data
+
 parity: venv  ## PyMC3's own tests of its variational module, run against this package
 	$(PY) tests/parity/run_pymc3_tests.py $(ARGS)
 
@@ -64,5 +68,5 @@ docs: venv  ## HTML documentation into docs/_build/html
 	$(PY) -m sphinx -W -b html docs docs/_build/html
 
 clean:  ## remove what builds, tests and the demo leave behind (not .venv)
-	rm -rf build dist .matrix *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .theano .bench docs/_build demo_output
+	rm -rf build dist .matrix .sources *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .theano .bench docs/_build demo_output
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

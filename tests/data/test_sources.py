@@ -5,6 +5,7 @@ from pymc3_vi.errors import DataError
 
 import numpy as np
 import pandas as pd
+import pymc3 as pm
 import pytest
 
 ROWS, PIECES = 80, 8
@@ -69,6 +70,40 @@ def test_hdf5(frame, tmp_path):
     with h5py.File(tmp_path / "rows.h5", "w") as file:
         source = {name: file.create_dataset(name, data=frame[name].to_numpy(), chunks=(7,)) for name in frame}
         _check(pymc3_vi.DataLoader(source, 30, seed=1), frame)
+
+
+def test_zarr(frame, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(str(tmp_path / "rows.zarr"), mode="w")
+    for name in frame:
+        group.create_dataset(name, data=frame[name].to_numpy(), shape=(ROWS,), chunks=(7,))
+    _check(pymc3_vi.DataLoader({name: group[name] for name in frame}, 30, seed=1), frame)
+
+
+def test_dask_arrays(frame):
+    da = pytest.importorskip("dask.array")
+    source = {name: da.from_array(frame[name].to_numpy(), chunks=7) for name in frame}
+    _check(pymc3_vi.DataLoader(source, 30, seed=1), frame)
+    plain = pymc3_vi.DataLoader(source["a"], 30, seed=1)  # a tensor of its own
+    np.testing.assert_array_equal(plain.table.take(np.arange(ROWS))[0], frame["a"])
+
+
+def test_dask_frames(frame):
+    dd = pytest.importorskip("dask.dataframe")
+    _check(pymc3_vi.DataLoader(dd.from_pandas(frame, npartitions=PIECES), 30, seed=1), frame)
+
+
+def test_a_fit_reads_row_groups(rng, tmp_path):
+    """The mean of 9,000 values in eight row groups: one product of passes over the file."""
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    y = rng.normal(3.0, 1.0, 9000)
+    pq.write_table(pa.table({"x": np.zeros(9000), "y": y}), tmp_path / "y.parquet", row_group_size=9000 // PIECES)
+    data = pymc3_vi.DataLoader(pq.ParquetFile(tmp_path / "y.parquet"), 100, seed=1)
+    with pymc3_vi.fast_build(), pm.Model():
+        pm.Normal("y", pm.Normal("mu", 0.0, 1e3), 1.0, observed=data["y"], total_size=len(data))
+        approx = pymc3_vi.fit(1000, random_seed=1, progressbar=False)
+    np.testing.assert_allclose(approx.mean.eval(), y.mean(), atol=0.02 / np.sqrt(9000))
+    np.testing.assert_allclose(approx.std.eval(), 1 / np.sqrt(9000), rtol=0.02)
 
 
 @pytest.mark.parametrize(
