@@ -36,7 +36,7 @@ from .correct import HMC
 from .data import DataLoader
 from .diagnostics import Converged
 from .inference import ADVI, ASVGD, DADVI, NFVI, SVGD, FullRankADVI, ImplicitGradient, Inference, KLqp, fit
-from .many import Calibration, FitCollection, fit_many, sbc
+from .many import Calibration, CrossValidation, FitCollection, bootstrap, fit_many, kfold, sbc
 from .operators import KL, KSD
 from .results import Checkpoint, load, loo
 from .stein import Stein
@@ -82,6 +82,9 @@ __all__ = [
     "FitCollection",
     "sbc",
     "Calibration",
+    "bootstrap",
+    "kfold",
+    "CrossValidation",
     "sample_approx",
     "load",
     "loo",

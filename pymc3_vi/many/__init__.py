@@ -2,6 +2,7 @@
 
 from ._collection import FitCollection
 from ._fit_many import fit_many
+from ._rows import CrossValidation, bootstrap, kfold
 from ._sbc import Calibration, sbc
 
-__all__ = ["Calibration", "FitCollection", "fit_many", "sbc"]
+__all__ = ["Calibration", "CrossValidation", "FitCollection", "bootstrap", "fit_many", "kfold", "sbc"]

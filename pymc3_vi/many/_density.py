@@ -7,7 +7,7 @@ import theano.tensor as tt
 from ..compiler import compile_function, without_test_values
 from ..compiler.vectorize import bytes_per_row, vectorize_graph
 from ..graph import substitute
-from ..model import log_density, untransformed_nodes
+from ..model import log_density, pointwise_logp, untransformed_nodes
 
 __all__ = ["BatchDensity"]
 
@@ -60,7 +60,7 @@ class BatchDensity:
         return [points, *data], found
 
     def function(self, what):
-        """The compiled function 'slopes' or 'values'."""
+        """The compiled function 'slopes', 'values' or 'rows'."""
         if what not in self._functions:
             self._functions[what] = self._compile(what)
             self.compiled += 1
@@ -71,6 +71,9 @@ class BatchDensity:
         if what == "slopes":
             inputs, (logp,) = self._graph([log_density(self.view)])
             outputs = [logp, tt.grad(tt.sum(logp), inputs[0], disconnected_inputs="ignore")]
+        elif what == "rows":
+            terms = [tt.sum(tt.flatten(v, 2), axis=1) if v.ndim > 1 else v for v in pointwise_logp(self.view).values()]
+            inputs, outputs = self._graph([tt.add(*terms) if len(terms) > 1 else terms[0]])
         else:
             inputs, outputs = self._graph(list(self.nodes.values()))
         return compile_function(inputs, outputs, name=f"{what} of many data sets")
@@ -119,6 +122,10 @@ class BatchDensity:
             parts = [{n: a[:half] for n, a in data.items()}, {n: a[half:] for n, a in data.items()}]
             pairs = zip((first, second), (data, data) if axis else parts)
             return [np.concatenate(both, axis) for both in zip(*[self._slopes(*pair) for pair in pairs])]
+
+    def rows(self, z, data):
+        """Log-likelihood (B, S, rows) of every row of `data` at `z` (B, S, d)."""
+        return np.asarray(self.function("rows")(np.asarray(z, dtype=theano.config.floatX), *data.values())[0])
 
     def values(self, z, data):
         """Dict name -> values (B, S, ...) of the variables as users see them, at `z` (B, S, d)."""

@@ -9,9 +9,9 @@ from theano.graph.basic import ancestors
 
 from ..compiler import fast_build, without_test_values
 from ..errors import ParameterTypeError, ParametrizationError
-from ._data import is_streamed, missing_index, observed_tensors, reads_rows
+from ._data import is_streamed, missing_index, observed_arrays, observed_tensors, reads_rows
 
-__all__ = ["built_with", "data_containers", "log_density", "observed_inputs", "untransformed_nodes"]
+__all__ = ["built_with", "data_containers", "log_density", "observed_inputs", "row_inputs", "untransformed_nodes"]
 
 
 def built_with(function, arrays):
@@ -69,6 +69,40 @@ def observed_inputs(view):
             )
         found[variable.name] = tensors[0]
     return found
+
+
+def row_inputs(view):
+    """What holds a row for every observation: observed values, and the data containers of their length.
+
+    Parameters
+    ----------
+    view : ModelView
+
+    Returns
+    -------
+    inputs : dict of str to variable
+    arrays : dict of str to array (rows, ...)
+
+    Raises
+    ------
+    ParametrizationError
+        If observed variables have different numbers of rows, or none.
+    """
+    tensors, containers = observed_inputs(view), data_containers(view)
+    arrays = OrderedDict((n, np.asarray(a)) for n, a in observed_arrays(view).items() if n in tensors)
+    lengths = {name: array.shape[:1] for name, array in arrays.items()}
+    if len(set(lengths.values())) != 1 or () in lengths.values():
+        words = ", ".join(f"{name!r} has shape {array.shape}" for name, array in arrays.items()) or "none is observed"
+        raise ParametrizationError(
+            f"Rows can be left out or repeated only where all observed variables have the same number of them: {words}."
+        )
+    inputs = OrderedDict((n, v) for n, v in tensors.items() if not set(containers.values()) & set(ancestors([v])))
+    arrays = OrderedDict((name, arrays[name]) for name in inputs)
+    for name, variable in containers.items():
+        value = np.asarray(variable.get_value())
+        if value.shape[:1] == next(iter(lengths.values())):
+            inputs[name], arrays[name] = variable, value
+    return inputs, arrays
 
 
 @without_test_values

@@ -69,6 +69,8 @@ def calls(folder):
         "fit": (pymc3_vi.fit, dict(n=1, obj_optimizer=sgd, **new, **QUIET)),
         "fit_many": (pymc3_vi.fit_many, many),
         "sbc": (pymc3_vi.sbc, dict(n=20, draws=9, **new, **QUIET)),
+        "bootstrap": (pymc3_vi.bootstrap, dict(n=2, model=many["model"], random_seed=1, **QUIET)),
+        "kfold": (pymc3_vi.kfold, dict(k=2, model=many["model"], random_seed=1, **QUIET)),
         "Calibration.levels": (calibration.levels, {}),
         "Calibration.miscalibrated": (calibration.miscalibrated, {}),
         "Calibration.ranks": (calibration.ranks, {}),

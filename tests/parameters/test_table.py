@@ -16,7 +16,7 @@ import theano.tensor as tt
 FOR_DEVELOPERS = {
     "rbf", "imq", "Callback", "TestFunction", "Schedule", "PartialOptimizer", "PreconditionedOptimizer", "Updates",
     "optimizer", "zeros_like_param", "check_updates", "as_kernel", "median_bandwidth", "squared_distances",
-    "weighted_differences", "FitCollection", "Calibration",
+    "weighted_differences", "FitCollection", "Calibration", "CrossValidation",
 }  # fmt: skip
 #: Methods of public classes that users call.
 METHODS = {
