@@ -12,6 +12,7 @@ from ..validation import accepted_keywords, did_you_mean, reject_unknown_keyword
 from ._base import Inference
 from ._implicit import ASVGD, SVGD
 from ._klqp import ADVI, NFVI, FullRankADVI
+from ._prior_start import better_than_prior
 from ._start import try_starts, working_start
 from .dadvi import DADVI
 
@@ -67,7 +68,8 @@ def fit(
         Seed of everything random: same seed, same result.
     start : dict or str, optional
         Start values by variable name; or ``'map'``, the largest log density on the unconstrained scale, ``'laplace'``,
-        the same with the scale of the Laplace approximation, or ``'prior'``, a draw from the prior.
+        the same with the scale of the Laplace approximation, or ``'prior'``, a draw from the prior; where quick fits
+        from two more draws and from the model's own start end at a better optimum, the best of these.
     inf_kwargs : dict, optional
         Keywords of the inference class, e.g. ``{'n_particles': 200}`` for SVGD.
     local_rv : dict, optional
@@ -106,7 +108,7 @@ def fit(
     inference = method if isinstance(method, Inference) else None
     if inference is None:
         options["model"] = model_context(model if model is not None else options.pop("model", None))
-        inference = _begin(method, options, starts)
+        inference = _begin(method, options, starts, n)
     elif starts != 1:
         raise ParameterTypeError("fit got method as an instance together with starts. Pass the class instead.")
     else:
@@ -127,12 +129,15 @@ def fit(
     return _create(method, options).fit(n, **kwargs)
 
 
-def _begin(method, options, starts):
+def _begin(method, options, starts, n):
     """Inference object for a method, with its start found."""
-    if starts == 1:
+    start = options.get("start")
+    if starts == 1 and start != "prior":
         return _create(method, options)
-    start, view = options.get("start"), ModelView(options["model"])
-    seeds = SeedStream(options.get("random_seed"))
+    view, seeds = ModelView(options["model"]), SeedStream(options.get("random_seed"))
+    if starts == 1:
+        better = better_than_prior(view, seeds, n)
+        return _create(method, options if better is None else dict(options, start=better))
     if isinstance(start, str):
         start = named_start(start, view, seeds).point
     tried = try_starts(view, starts, seeds, start)

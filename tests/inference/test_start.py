@@ -1,7 +1,9 @@
 """Starts by name, and the best of several."""
 
+import warnings
+
 import pymc3_vi
-from pymc3_vi.errors import OverflowStartWarning, StartError
+from pymc3_vi.errors import ConvergenceWarning, OverflowStartWarning, StartError
 
 import numpy as np
 import pymc3 as pm
@@ -142,3 +144,36 @@ def test_data_outside_of_the_support_are_no_matter_of_the_start():
         pm.Exponential("y", rate, observed=np.array([1.0, -2.0]))
     with pytest.raises(StartError, match="'y' is -inf"):
         pymc3_vi.fit(10, model=model, **PLAIN)
+
+
+def _two_modes(model_fast, far):
+    """Standard normal, and a mode of weight e^-20 at `far` whose slope holds what begins there."""
+    with model_fast(), pm.Model() as model:
+        x = pm.Normal("x", 20.0, 30.0)
+        pm.Potential("modes", pm.math.logaddexp(-0.5 * x**2, -20.0 - 0.5 * (x - far) ** 2))
+    return model
+
+
+def test_a_draw_from_the_prior_that_leads_to_a_poor_optimum_is_said_and_left(model_fast):
+    model, said = _two_modes(model_fast, 40.0), 0
+    for seed in range(5):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            approx = pymc3_vi.fit(2000, model=model, start="prior", random_seed=seed, progressbar=False)
+        texts = [str(w.message) for w in caught if w.category is ConvergenceWarning]
+        drawn = pymc3_vi.MeanField(model=model, start="prior", random_seed=seed).mean.eval()[0]
+        assert len(texts) == (drawn > 20.5), (drawn, texts)  # the one slope meets the other at 20.5
+        assert all("start='prior' gives leads to an ELBO of -2" in text for text in texts)
+        said += len(texts)
+        assert approx.mean.eval()[0] == pytest.approx(20 / 901, abs=0.01)
+    assert 0 < said < 5
+
+
+def test_a_draw_from_the_prior_that_leads_where_others_lead_is_the_start(model_fast):
+    model = _two_modes(model_fast, 1.0)
+    drawn = pymc3_vi.MeanField(model=model, start="prior", random_seed=3).mean.eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        still = pymc3_vi.sgd(learning_rate=1e-12)
+        approx = pymc3_vi.fit(3, model=model, start="prior", random_seed=3, obj_optimizer=still, progressbar=False)
+    np.testing.assert_allclose(approx.mean.eval(), drawn, rtol=1e-6)
