@@ -11,6 +11,7 @@ from ..compiler import compile_function, without_test_values
 from ..compiler.vectorize import vectorize_graph, vectorize_in_slices
 from ..errors import GroupError, ParameterValueError, VariationalInferenceError
 from ..graph import FlatBijection, Memoised, floatx, node_property, substitute
+from ..html_tables import html_table
 from ..model import ModelView, transformed, warn_of_data
 from ..parameters import checked
 from ..validation import check_positive_int
@@ -394,6 +395,13 @@ class Approximation(Sampling, JointPlaceholders, Memoised):
 
     def __str__(self):
         return self.title if self.report is None else f"{self.title}\n{self.report.brief()}"
+
+    __repr__ = __str__
+
+    def _repr_html_(self):
+        rows = [(str(group), ", ".join(v.name for v in group.group)) for group in self.groups]
+        rows += [] if self.report is None else self.report.rows()
+        return html_table(rows, type(self).__name__)
 
     def __contains__(self, variable):
         return any(transformed(variable) in g.group for g in self.groups)

@@ -416,5 +416,8 @@ class Group(PlaceholderAPI, Memoised):
         rows = "None, " if self.local else f"{self.bdim}, " if self.batched else ""
         return f"{type(self).__name__}[{rows}{self.ddim}]"
 
+    def __repr__(self):
+        return f"<{self} of {', '.join(v.name for v in self.group)}>" if self.group else f"<{self}>"
+
     def __contains__(self, variable):
         return self.group is not None and transformed(variable) in self.group

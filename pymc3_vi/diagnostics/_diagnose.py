@@ -8,6 +8,7 @@ from ..approximations import MeanFieldGroup
 from ..approximations.gaussian import GaussianBlocks
 from ..core import find_correction
 from ..errors import ExplicitInferenceError
+from ..html_tables import html_table
 from ..model import data_size, is_streamed
 from ..parameters import checked
 from ..validation import check_positive_int, require
@@ -152,13 +153,9 @@ class Diagnosis:
         def listed(title, items):
             return f"<p>{title}:</p><ul>{''.join(f'<li>{html.escape(i)}</li>' for i in items)}</ul>" if items else ""
 
-        left = "style='text-align:left'"
-        table = "".join(
-            f"<tr><th {left}>{html.escape(a)}</th><td {left}>{html.escape(b)}</td></tr>" for a, b in self.rows()
-        )
         return (
             f"<div><strong>{html.escape(self.sentence)}</strong> <code>{html.escape(self.approximation)}</code>"
-            f"<table>{table}</table>{listed('Why', self.reasons)}{listed('Try', self.advice)}"
+            f"{html_table(self.rows())}{listed('Why', self.reasons)}{listed('Try', self.advice)}"
             f"{listed('Note', self.notes)}</div>"
         )
 

@@ -11,6 +11,7 @@ from ..callbacks import Callback
 from ..core import StepOptions
 from ..diagnostics import Converged
 from ..errors import ConvergenceWarning, ParameterTypeError, ParameterValueError
+from ..html_tables import html_table
 from ..model import DataRead
 from ..parameters import checked
 from ..results import FitReport, rebuilt_options, resume_step
@@ -109,6 +110,12 @@ class Inference(SavedInference):
         values = {param: param.get_value() for param in self.approx.params}
         values.update(getattr(self._rule, "last_iterate", {}))
         return values
+
+    def __repr__(self):
+        return f"<{self.report.brief()}; {self.approx.title}>"
+
+    def _repr_html_(self):
+        return html_table([("approximation", self.approx.title), *self.report.rows()], type(self).__name__)
 
     # ---------------------------------------------------------------- fitting
     @checked

@@ -1,5 +1,6 @@
 """The fits of one model to many data sets: one row each."""
 
+import html
 from collections import OrderedDict
 
 import arviz as az
@@ -84,6 +85,9 @@ class FitCollection:
     def __repr__(self):
         counts = [f"{np.sum(self.table['verdict'] == name):,} {name}" for name in VERDICTS]
         return f"<{len(self):,} fits of {self.method}: {', '.join(counts)}, {len(self.failed):,} failed>"
+
+    def _repr_html_(self):
+        return f"<p>{html.escape(repr(self))}</p>{self.table._repr_html_()}"
 
     @checked
     def draws(self, corrected=False):

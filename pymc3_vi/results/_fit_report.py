@@ -1,10 +1,10 @@
 """``approx.report``: what was run, with which options, how long it took and why it stopped."""
 
-import html
 import time
 from contextlib import contextmanager
 
 from ..errors import NonFiniteError
+from ..html_tables import html_table
 from ._options import describe
 from ._seen_warnings import seen_warnings
 from ._versions import package_versions
@@ -198,14 +198,7 @@ class FitReport:
     __repr__ = __str__
 
     def _repr_html_(self):
-        left = "style='text-align:left'"
-        return (
-            "<table>"
-            + "".join(
-                f"<tr><th {left}>{html.escape(a)}</th><td {left}>{html.escape(b)}</td></tr>" for a, b in self.rows()
-            )
-            + "</table>"
-        )
+        return html_table(self.rows())
 
     def to_json(self):
         """JSON-able form."""
