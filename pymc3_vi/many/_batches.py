@@ -9,9 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError, FileFormatError, NonFiniteError, UnwritablePathError, VariationalInferenceError
+from ..model import ModelView
 from ..results import read_container, write_container
 from ._collection import error_of, words_of
 from ._data_sets import as_arrays, key_of
+from ._density import BatchDensity
 from ._judge import Judge
 from ._newton import NewtonForMany, fixed_noise
 from ._response import response_covariances
@@ -63,7 +65,10 @@ class Fitter:
 
     Parameters
     ----------
-    density : BatchDensity
+    model : pymc3.Model
+    inputs : dict of str to variable
+    names : list of str, optional
+        Variables of the table.
     diagonal : bool
         Mean field (True) or full rank.
     seed : int
@@ -72,8 +77,9 @@ class Fitter:
     start : ndarray (d,)
     """
 
-    def __init__(self, density, diagonal, seed, keep, start):
-        self.density, self.diagonal, self.start = density, diagonal, start
+    def __init__(self, model, inputs, names, diagonal, seed, keep, start):
+        self.density = density = BatchDensity(ModelView(model), inputs, names)
+        self.diagonal, self.start = diagonal, start
         self.newton = NewtonForMany(density, diagonal, seed)
         self.judge = Judge(density, seed, keep)
         self.response_noise = fixed_noise(density.d, max(512, 2 ** int(np.ceil(np.log2(8 * density.d)))), seed)
@@ -171,23 +177,25 @@ class PartFiles:
                 digest.update(np.ascontiguousarray(array).tobytes())
         return self.folder / f"part-{digest.hexdigest()[:32]}.npz"
 
-    def fitted(self, batch, fit):
-        """``fit(batch)``, or what an earlier run has left of it."""
+    def read(self, batch):
+        """:class:`Part` that an earlier run has left, or None."""
+        if self.folder is None or not self.path(batch).exists():
+            return None
+        try:
+            header, arrays = read_container(self.path(batch))
+        except FileFormatError:  # damaged: it is fitted again
+            return None
+        errors = [(k, error_of(*words)) for k, words in header["errors"]]
+        return Part(arrays or None, errors, {name: tuple(shape) for name, shape in header["shapes"]})
+
+    def write(self, batch, part):
+        """Keep the :class:`Part` of a batch."""
         if self.folder is None:
-            return fit(batch)
-        path = self.path(batch)
-        if path.exists():
-            try:
-                header, arrays = read_container(path)
-                errors = [(k, error_of(*words)) for k, words in header["errors"]]
-                return Part(arrays or None, errors, {name: tuple(shape) for name, shape in header["shapes"]})
-            except FileFormatError:  # damaged: it is fitted again
-                pass
-        part = fit(batch)
+            return
         errors = [[int(k), words_of(error)] for k, error in part.errors]
         shapes = [[name, list(shape)] for name, shape in part.shapes.items()]
-        write_container(path, {"kind": "part of many fits", "errors": errors, "shapes": shapes}, part.arrays or {})
-        return part
+        header = {"kind": "part of many fits", "errors": errors, "shapes": shapes}
+        write_container(self.path(batch), header, part.arrays or {})
 
 
 def opened(path, seed):

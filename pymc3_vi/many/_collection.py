@@ -164,13 +164,13 @@ def joined(parts, labels, shapes, failed, method, seed, d):
     shaped.update((name, (width,)) for name in _MOMENTS)
     shaped.update(mu=(d,), scale=(d,))
     for _, part in parts[:1]:
-        shaped.update((name, values.shape[1:]) for name, values in part.items())
+        shaped.update((name, values.shape[1:]) for name, values in part.items() if name != "positions")
     arrays = {name: np.full((count,) + shape, np.nan) for name, shape in shaped.items()}
     arrays.update((name, np.zeros(count, dtype=int)) for name in ("steps", "n_draws"))
     arrays["verdict"] = np.full(count, VERDICTS.index(REJECT))
     for positions, part in parts:
-        for name, values in part.items():
-            arrays[name][positions] = values
+        for name in arrays:
+            arrays[name][positions] = part[name]
     return FitCollection(labels, shapes, arrays, failed, method, seed)
 
 

@@ -7,13 +7,13 @@ import numpy as np
 from ..approximations.gaussian import LARGEST_DENSE_DIMENSION
 from ..errors import ConvergenceWarning, ParametrizationError
 from ..inference import Progress
-from ..model import ModelView, built_with, data_containers, model_fingerprint
+from ..model import ModelView, built_with, data_containers, fixed_data, model_fingerprint
 from ..parameters import checked
 from ..validation import require, warn_user
 from ._batches import Fitter, PartFiles, batches, opened
 from ._collection import joined
 from ._data_sets import labelled
-from ._density import BatchDensity
+from ._workers import fitted_in_order, submitter
 
 __all__ = ["collect", "fit_many"]
 
@@ -33,6 +33,8 @@ def fit_many(
     random_seed=None,
     path=None,
     progressbar=True,
+    cores=1,
+    client=None,
 ):
     """Fit one model to many data sets, all of one shape together.
 
@@ -64,6 +66,11 @@ def fit_many(
         Folder in which every fitted batch is written at once.  Called again with the same arguments, for example after
         a crash, only what is missing is fitted.
     progressbar : bool
+    cores : int
+        Processes that batches are fitted in; with more than one, scripts need ``if __name__ == "__main__":``, as for
+        ``pm.sample``.  Each compiles once.  Results are the same with any number.
+    client : dask.distributed.Client or concurrent.futures.Executor, optional
+        Where batches are fitted instead: anything with ``submit(function, *arguments)``.
 
     Returns
     -------
@@ -100,8 +107,8 @@ def fit_many(
             "pm.Data('y', values) and observe that, or pass a function that builds the model from its data."
         )
     data_sets = labelled(data, list(inputs), by)
-    size = _size(data)
-    return collect(view, inputs, data_sets, method, var_names, draws, start, random_seed, path, progressbar, size)
+    keywords = dict(var_names=var_names, draws=draws, start=start, path=path, progressbar=progressbar)
+    return collect(view, inputs, data_sets, _size(data), method, random_seed, cores=cores, client=client, **keywords)
 
 
 def _inputs(model, data, by):
@@ -135,43 +142,64 @@ def _size(data):
     return len(data) if first is None or isinstance(first, dict) else len(first)
 
 
-def collect(view, inputs, data_sets, method, var_names, draws, start, random_seed, path, progressbar, size):
-    """:class:`FitCollection` of an iterator over (label, dict of name to array); see :func:`fit_many`."""
+def collect(
+    view,
+    inputs,
+    data_sets,
+    size,
+    method,
+    random_seed,
+    var_names=None,
+    draws=100,
+    start=None,
+    path=None,
+    progressbar=True,
+    cores=1,
+    client=None,
+):
+    """:class:`FitCollection` of an iterator over (label, dict of name to array); see :func:`fit_many`.
+
+    Parameters
+    ----------
+    size : int
+        Number of data sets; 0 where nobody knows.
+    """
     view.check_continuous()
     for name in var_names or ():
         view.nodes(name, "var_names", "fit_many")
-    density = BatchDensity(view, inputs, var_names)
-    if density.d > LARGEST_DENSE_DIMENSION:
+    begin = view.layout().flatten(view.start(start)).astype("float64")
+    if len(begin) > LARGEST_DENSE_DIMENSION:
         raise ParametrizationError(
-            f"fit_many fits models of up to {LARGEST_DENSE_DIMENSION} values, and this one has {density.d}. Fit it in "
+            f"fit_many fits models of up to {LARGEST_DENSE_DIMENSION} values, and this one has {len(begin)}. Fit it in "
             "a loop: pm.set_data(...) and pymc3_vi.fit(...)."
         )
     first = next(data_sets, None)
     require(first is not None, ValueError, "data", "fit_many", "at least one data set", data_sets)
     names = [name for name in inputs if name in first[1]] if hasattr(first[1], "keys") else list(inputs)
-    density.inputs = {name: inputs[name] for name in names}
+    inputs = {name: inputs[name] for name in names}
     seed = opened(path, random_seed)
-    begin = view.layout().flatten(view.start(start)).astype("float64")
-    fitter = Fitter(density, DIAGONAL[method], seed, draws, begin)
-    settings = dict(fingerprint=model_fingerprint(view), method=method, names=names, seen=list(density.nodes))
-    files = PartFiles(path, dict(settings, draws=draws, start=begin.tolist(), seed=seed))
+    recipe = (view.model, inputs, var_names, DIAGONAL[method], seed, draws, begin)
+    fitter = Fitter(*recipe)
+    fixed = dict(fingerprint=model_fingerprint(view), fixed=fixed_data(view, inputs), seen=list(fitter.density.nodes))
+    files = PartFiles(path, dict(fixed, method=method, names=names, draws=draws, start=begin.tolist(), seed=seed))
     labels, parts, failed, shapes = {}, [], {}, {}
     progress, done = Progress(size, progressbar), 0
     try:
-        for batch in batches(chain([first], data_sets), density.inputs, names, fitter.largest):
-            part = files.fitted(batch, fitter.fit)
-            labels.update((position, label) for position, label, _ in batch)
-            failed.update((labels[position], error) for position, error in part.errors)
-            if part.arrays is not None:
-                shapes = part.shapes
-                parts.append((part.arrays.pop("positions"), part.arrays))
-            done += len(batch)
-            progress.update(done, f"{len(failed):,} failed")
+        with submitter(recipe, cores, client) as (submit, ahead):
+            cut = batches(chain([first], data_sets), inputs, names, fitter.largest)
+            for batch, part in fitted_in_order(cut, files, fitter, submit, ahead):
+                labels.update((position, label) for position, label, _ in batch)
+                failed.update((labels[position], error) for position, error in part.errors)
+                if part.arrays is not None:
+                    shapes = part.shapes
+                    parts.append((part.arrays["positions"], part.arrays))
+                done += len(batch)
+                progress.update(done, f"{len(failed):,} failed")
     except KeyboardInterrupt:
         warn_user(f"Interrupted: {done:,} data sets were fitted and are returned.", ConvergenceWarning)
     progress.close(done)
     order = np.array(sorted(labels), dtype=int)
     parts = [(np.searchsorted(order, positions), part) for positions, part in parts]
-    found = joined(parts, [labels[k] for k in order], shapes, failed, method, seed, density.d)
-    found.compiled = density.compiled
+    found = joined(parts, [labels[k] for k in order], shapes, failed, method, seed, len(begin))
+    found.compiled = fitter.density.compiled
     return found

@@ -45,7 +45,18 @@ def _rows_of(model, seed):
 
 
 @checked
-def bootstrap(model, n=200, method="advi", var_names=None, draws=100, random_seed=None, path=None, progressbar=True):
+def bootstrap(
+    model,
+    n=200,
+    method="advi",
+    var_names=None,
+    draws=100,
+    random_seed=None,
+    path=None,
+    progressbar=True,
+    cores=1,
+    client=None,
+):
     """Fits to bootstrap samples of a model's data: what the data's own randomness does to the posterior.
 
     Each sample has as many rows as the data, drawn with replacement; observed values and ``pm.Data`` containers of
@@ -59,7 +70,7 @@ def bootstrap(model, n=200, method="advi", var_names=None, draws=100, random_see
     n : int
         Number of samples.
     method : {'advi', 'dadvi', 'fullrank_advi'}
-    var_names, draws, random_seed, path, progressbar
+    var_names, draws, random_seed, path, progressbar, cores, client
         As for :func:`fit_many`.
 
     Returns
@@ -85,7 +96,8 @@ def bootstrap(model, n=200, method="advi", var_names=None, draws=100, random_see
             rows = np.random.Generator(np.random.SFC64([seed, *key_of(k)])).integers(0, count, count)
             yield k, {name: array[rows] for name, array in arrays.items()}
 
-    return collect(view, inputs, samples(), method, var_names, draws, None, seed, path, progressbar, n)
+    where = dict(path=path, progressbar=progressbar, cores=cores, client=client)
+    return collect(view, inputs, samples(), n, method, seed, var_names, draws, **where)
 
 
 class CrossValidation(namedtuple("CrossValidation", "elpd, se, pointwise, folds, fits")):
@@ -110,7 +122,7 @@ class CrossValidation(namedtuple("CrossValidation", "elpd, se, pointwise, folds,
 
 
 @checked
-def kfold(model, k=10, method="fullrank_advi", random_seed=None, path=None, progressbar=True):
+def kfold(model, k=10, method="fullrank_advi", random_seed=None, path=None, progressbar=True, cores=1, client=None):
     r"""Predictive accuracy of a model by k-fold cross-validation.
 
     .. math:: \widehat{elpd} = \sum_i \log E_{q_{-f(i)}} p(y_i \mid z)
@@ -126,7 +138,7 @@ def kfold(model, k=10, method="fullrank_advi", random_seed=None, path=None, prog
     method : {'advi', 'dadvi', 'fullrank_advi'}
     random_seed : int, optional
         Of the folds as well.
-    path, progressbar
+    path, progressbar, cores, client
         As for :func:`fit_many`.
 
     Returns
@@ -150,7 +162,8 @@ def kfold(model, k=10, method="fullrank_advi", random_seed=None, path=None, prog
     require(k <= count, ValueError, "k", "kfold", f"at most the number of rows ({count})", k)
     folds = np.random.Generator(np.random.SFC64([seed, 3])).permutation(np.arange(count) % k)
     rest = ((fold, {name: array[folds != fold] for name, array in arrays.items()}) for fold in range(k))
-    fits = collect(view, inputs, rest, method, None, 100, None, seed, path, progressbar, k)
+    where = dict(path=path, progressbar=progressbar, cores=cores, client=client)
+    fits = collect(view, inputs, rest, k, method, seed, **where)
     for error in fits.failed.values():
         raise error
     density, eps = BatchDensity(view, inputs), fixed_noise(fits.mu.shape[1], _PAIRS, seed)

@@ -98,7 +98,18 @@ def _uniform_p(levels):
 
 
 @checked
-def sbc(model, n=1000, method="advi", var_names=None, draws=99, random_seed=None, path=None, progressbar=True):
+def sbc(
+    model,
+    n=1000,
+    method="advi",
+    var_names=None,
+    draws=99,
+    random_seed=None,
+    path=None,
+    progressbar=True,
+    cores=1,
+    client=None,
+):
     """Simulation-based calibration of a method on a model.
 
     Parameters are drawn from the prior, data given each of them, and the posteriors of the data, all fitted by
@@ -116,9 +127,8 @@ def sbc(model, n=1000, method="advi", var_names=None, draws=99, random_seed=None
     draws : int
         Draws of every posterior that the true value is ranked among.
     random_seed : int, optional
-    path : str or path, optional
+    path, progressbar, cores, client
         As for :func:`fit_many`.
-    progressbar : bool
 
     Returns
     -------
@@ -149,5 +159,6 @@ def sbc(model, n=1000, method="advi", var_names=None, draws=99, random_seed=None
     truths, data = simulated(view, names, n, seed)
     sets = enumerate(dict(zip(data, values)) for values in zip(*data.values()))
     inputs = observed_inputs(view)
-    fits = collect(view, inputs, sets, method, var_names, draws, None, seed, path, progressbar, n)
+    where = dict(path=path, progressbar=progressbar, cores=cores, client=client)
+    fits = collect(view, inputs, sets, n, method, seed, var_names, draws, **where)
     return Calibration(fits, truths, draws)

@@ -17,7 +17,15 @@ from ._data import (
 )
 from ._data_read import DataRead
 from ._fingerprint import model_differences, model_fingerprint
-from ._inputs import built_with, data_containers, log_density, observed_inputs, row_inputs, untransformed_nodes
+from ._inputs import (
+    built_with,
+    data_containers,
+    fixed_data,
+    log_density,
+    observed_inputs,
+    row_inputs,
+    untransformed_nodes,
+)
 from ._predictive import predictive_draws
 from ._prior import prior_points, simulated
 from ._rows import NotASum, RowModel, RowPart, row_model
@@ -56,6 +64,7 @@ __all__ = [
     "model_fingerprint",
     "built_with",
     "data_containers",
+    "fixed_data",
     "log_density",
     "observed_inputs",
     "row_inputs",

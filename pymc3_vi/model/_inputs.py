@@ -1,5 +1,6 @@
 """The data of a model as inputs: what is put in their place when one model is fitted to many data sets."""
 
+import hashlib
 from collections import OrderedDict
 
 import numpy as np
@@ -11,7 +12,15 @@ from ..compiler import fast_build, without_test_values
 from ..errors import ParameterTypeError, ParametrizationError
 from ._data import is_streamed, missing_index, observed_arrays, observed_tensors, reads_rows
 
-__all__ = ["built_with", "data_containers", "log_density", "observed_inputs", "row_inputs", "untransformed_nodes"]
+__all__ = [
+    "built_with",
+    "data_containers",
+    "fixed_data",
+    "log_density",
+    "observed_inputs",
+    "row_inputs",
+    "untransformed_nodes",
+]
 
 
 def built_with(function, arrays):
@@ -49,6 +58,13 @@ def data_containers(view):
         for name, v in view.model.named_vars.items()
         if isinstance(v, theano.compile.SharedVariable) and v in read
     )
+
+
+def fixed_data(view, inputs):
+    """Digests of the shared variables that the log density reads beside those in `inputs`, in the model's order."""
+    read = ancestors([term.node for term in view.logp_terms()])
+    besides = [v for v in read if isinstance(v, theano.compile.SharedVariable) and v not in set(inputs.values())]
+    return [hashlib.sha256(np.ascontiguousarray(v.get_value(borrow=True)).tobytes()).hexdigest() for v in besides]
 
 
 def observed_inputs(view):

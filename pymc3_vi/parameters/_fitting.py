@@ -40,6 +40,10 @@ __all__ = ["FITTING"]
 
 _INFERENCE = Instance("pymc3_vi.Inference", allowed="an Inference instance")
 _BETA = Interval(float, 0)
+_CLIENT = Instance(
+    "distributed.Client", "concurrent.Executor", allowed="a dask.distributed.Client or a concurrent.futures.Executor"
+)
+_WORKERS = dict(cores=count(1, 1000), client=Optional(_CLIENT))
 _ADVI = dict(
     local_rv=LOCAL_RV,
     model=MODEL,
@@ -139,6 +143,7 @@ FITTING = {
         random_seed=SEED,
         path=Optional(Path()),
         progressbar=FLAG,
+        **_WORKERS,
     ),
     "sbc": dict(
         model=Instance("pymc3.Model", allowed="a pymc3.Model"),
@@ -149,6 +154,7 @@ FITTING = {
         random_seed=SEED,
         path=Optional(Path()),
         progressbar=FLAG,
+        **_WORKERS,
     ),
     "bootstrap": dict(
         model=Instance("pymc3.Model", allowed="a pymc3.Model"),
@@ -159,6 +165,7 @@ FITTING = {
         random_seed=SEED,
         path=Optional(Path()),
         progressbar=FLAG,
+        **_WORKERS,
     ),
     "kfold": dict(
         model=Instance("pymc3.Model", allowed="a pymc3.Model"),
@@ -167,6 +174,7 @@ FITTING = {
         random_seed=SEED,
         path=Optional(Path()),
         progressbar=FLAG,
+        **_WORKERS,
     ),
     "Calibration.ranks": dict(corrected=FLAG),
     "Calibration.levels": dict(corrected=FLAG),
