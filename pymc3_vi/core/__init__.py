@@ -4,7 +4,7 @@ from ._approximation import Approximation
 from ._families import FAMILIES, family_for_name, family_for_params, register_family
 from ._group import Group
 from ._memory import draws_at_once
-from ._objective import ObjectiveFunction, ObjectiveUpdates, StepFunction, StepOptions
+from ._objective import ObjectiveFunction, ObjectiveUpdates, StepOptions
 from ._operator import Operator
 from ._placeholders import copy_test_value
 from ._sampling import CORRECTIONS, CorrectedPoints, find_correction
@@ -21,7 +21,6 @@ __all__ = [
     "Group",
     "ObjectiveFunction",
     "ObjectiveUpdates",
-    "StepFunction",
     "StepOptions",
     "Operator",
     "copy_test_value",

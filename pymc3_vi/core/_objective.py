@@ -14,7 +14,7 @@ from ..steps import Step, StepGraph
 from ..updates import adam, check_updates, get_or_compute_grads, total_norm_constraint
 from ..validation import warn_user
 
-__all__ = ["ObjectiveFunction", "ObjectiveUpdates", "StepFunction"]
+__all__ = ["ObjectiveFunction", "ObjectiveUpdates"]
 
 _OPTION_DEFAULTS = OrderedDict(
     obj_n_mc=1,
@@ -59,22 +59,6 @@ class StepOptions(namedtuple("StepOptions", _OPTION_DEFAULTS)):  # type: ignore[
         options["more_updates"] = OrderedDict(options["more_updates"] or {})
         options["more_replacements"] = OrderedDict(options["more_replacements"] or {})
         return cls(**options)
-
-
-class StepFunction:
-    """One step as a function: calling it runs a step and returns its loss (None without one)."""
-
-    def __init__(self, step):
-        self.step = step
-
-    def __call__(self):
-        losses = self.step.run(1)
-        return None if losses is None else losses[0]
-
-    @property
-    def profile(self):
-        """Theano's profile, when compiled with ``fn_kwargs={'profile': True}``."""
-        return self.step.profile
 
 
 class ObjectiveFunction:
@@ -212,7 +196,7 @@ class ObjectiveFunction:
         """
         if score and not self.op.returns_loss:
             raise NotImplementedError(f"{self.op} has no loss; use score=False.")
-        return StepFunction(Step(self.build_step(score=score, **options), fn_kwargs=fn_kwargs))
+        return Step(self.build_step(score=score, **options), fn_kwargs=fn_kwargs)
 
     # ---------------------------------------------------------------- the symbolic interface
     @checked

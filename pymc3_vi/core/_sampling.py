@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..compiler import compile_function, without_test_values
-from ..graph import SeedStream, floatx
+from ..graph import SeedStream, floatx, made_once
 from ..model import trace_from_arrays
 from ..parameters import checked
 from ..registry import Registry
@@ -72,11 +72,11 @@ class Sampling:
 
     def _sample_function(self, names, of_noise=True):
         """Compiled function noise (or z) -> values of the variables `names`; compiled once per set of names."""
-        functions = self.__dict__.setdefault("_cache", {}).setdefault("sample_function", {})
-        key = tuple(names) + (() if of_noise else (None,))
-        if key not in functions:
-            functions[key] = self._compile_draws([self.view.model.named_vars[name] for name in names], of_noise)
-        return functions[key]
+
+        def compiled():
+            return self._compile_draws([self.view.model.named_vars[name] for name in names], of_noise)
+
+        return made_once(self, "sample_function", compiled, tuple(names) + (() if of_noise else (None,)))
 
     @without_test_values
     def _compile_draws(self, nodes, of_noise):
@@ -122,11 +122,7 @@ class Sampling:
 
     def draws_per_call(self, draws, nodes):
         """How many of `draws` draws of `nodes` (the model's variables) one compiled call makes, for want of memory."""
-        cached = self.__dict__.setdefault("_cache", {}).setdefault("draws_per_call", {})
-        key = (draws, *nodes)
-        if key not in cached:
-            cached[key] = draws_at_once(self, nodes, draws)
-        return cached[key]
+        return made_once(self, "draws_per_call", lambda: draws_at_once(self, nodes, draws), (draws, *nodes))
 
     @checked
     def sample(self, draws=1000, include_transformed=True, random_seed=None, correct=None):

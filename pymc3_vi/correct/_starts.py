@@ -5,6 +5,7 @@ from scipy import special
 
 from ..approximations.gaussian import GaussianBlocks
 from ..compiler import compile_function, without_test_values
+from ..graph import made_once
 
 __all__ = ["Start", "start_from"]
 
@@ -82,11 +83,13 @@ def _probabilities(log_weights, power):
 
 
 @without_test_values
+def _compile_draws(approx):
+    eps = [group.symbolic_initial.type("eps") for group in approx.groups]
+    return compile_function(eps, [g.transform(e) for g, e in zip(approx.groups, eps)], name="flat draws")
+
+
 def _draws(approx, count, generator):
     """Draws (count, d) from a family that is no Gaussian."""
-    functions = approx.__dict__.setdefault("_cache", {}).setdefault("flat_draws", {})
-    if () not in functions:
-        eps = [group.symbolic_initial.type("eps") for group in approx.groups]
-        functions[()] = compile_function(eps, [g.transform(e) for g, e in zip(approx.groups, eps)], name="flat draws")
-    parts = functions[()](*[group.noise_array(count, generator) for group in approx.groups])
+    function = made_once(approx, "flat_draws", lambda: _compile_draws(approx))
+    parts = function(*[group.noise_array(count, generator) for group in approx.groups])
     return np.concatenate([np.asarray(p, dtype="float64") for p in parts], axis=1)

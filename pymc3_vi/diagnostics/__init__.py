@@ -14,7 +14,7 @@ from ._importance import ImportanceWeights, khat_threshold, nearly_equal
 from ._linear_response import frequentist_se, gaussian_blocks, lrvb_cov, point_density, replicate_errors
 from ._moments import coordinate_labels
 from ._particles import ParticleCheck, check_particles, stein_discrepancy, variance_ratios
-from ._resample import psis_noise, psis_resample, warn_if_unreliable
+from ._resample import psis_resample, warn_if_unreliable
 from ._row_density import PassSum, RowDensity
 from ._row_likelihood import RowLikelihood
 from ._row_values import RowValues, row_density
@@ -58,7 +58,6 @@ __all__ = [
     "check_particles",
     "stein_discrepancy",
     "variance_ratios",
-    "psis_noise",
     "psis_resample",
     "noise_of",
     "draws_in_memory",

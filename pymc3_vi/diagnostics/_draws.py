@@ -6,7 +6,7 @@ import theano
 from ..compiler import building, compile_function, without_test_values
 from ..core import draws_at_once
 from ..errors import ExplicitInferenceError
-from ..graph import floatx, substitute
+from ..graph import floatx, made_once, substitute
 from ..model import full_data, is_streamed
 from ._data import check_data
 from ._row_values import RowValues, row_density
@@ -156,20 +156,15 @@ class DensityDraws:
 
 def _density_function(approx, replacements):
     """Compiled function noise -> log p, log q, z of every group; compiled once per approximation."""
-    cache = approx.__dict__.setdefault("_cache", {}).setdefault("density_function", {})
-    if () not in cache:
-        cache[()] = _compile(approx, replacements)
-    return cache[()]
+    return made_once(approx, "density_function", lambda: _compile(approx, replacements))
 
 
 def _function_of_rows(approx, values):
     """The same for models of many rows, which are evaluated block by block."""
-    cache = approx.__dict__.setdefault("_cache", {}).setdefault("draw_function", {})
-    if () not in cache:
-        cache[()] = _compile_draws(approx)
+    compiled = made_once(approx, "draw_function", lambda: _compile_draws(approx))
 
     def function(*eps):
-        logq, *z = cache[()](*eps)
+        logq, *z = compiled(*eps)
         return [values(np.concatenate(z, axis=1).astype("float64")), logq] + z
 
     return function

@@ -5,6 +5,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from ..graph import cache_of
 from ..model import data_size
 from ._draws import DensityDraws
 from ._importance import ImportanceWeights
@@ -85,7 +86,7 @@ class JudgedDraws:
         """The :class:`Judgement` by these draws, which stands until the parameters change."""
         weights = self.weights
         judgement = Judgement(self.reliable, weights.khat, weights.threshold, self.draws)
-        _cache(self.approx)["judgement"] = (_state(self.approx), judgement)
+        cache_of(self.approx)["judgement"] = (_state(self.approx), judgement)
         return judgement
 
     def judgement(self):
@@ -93,7 +94,7 @@ class JudgedDraws:
 
         So that a fit is not called good by one function and bad by the next, whose draws are others.
         """
-        state, standing = _cache(self.approx).get("judgement", (None, None))
+        state, standing = cache_of(self.approx).get("judgement", (None, None))
         return standing if standing is not None and state == _state(self.approx) else self.judge()
 
 
@@ -116,10 +117,6 @@ def draws_with_judgement(approx, generator, draws=None, at_least=0):
     if first < MORE_DRAWS <= affordable and found.doubtful and (draws is None or not found.weights.reliable):
         found = JudgedDraws(approx, MORE_DRAWS, generator)
     return found
-
-
-def _cache(approx):
-    return approx.__dict__.setdefault("_cache", {})
 
 
 def _state(approx):

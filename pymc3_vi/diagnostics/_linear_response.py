@@ -7,6 +7,7 @@ import theano.tensor as tt
 from ..approximations.gaussian import GaussianBlocks
 from ..compiler import compile_function, without_test_values
 from ..errors import ConvergenceWarning, ParametrizationError, VariationalInferenceError
+from ..graph import made_once
 from ..parameters import checked
 from ..validation import warn_user
 from ._data import check_data
@@ -37,10 +38,7 @@ def gaussian_blocks(approx, caller):
 
 def point_density(approx):
     """The approximation's :class:`PointDensity`, with what it has compiled."""
-    cache = approx.__dict__.setdefault("_cache", {}).setdefault("point_density", {})
-    if () not in cache:
-        cache[()] = PointDensity(approx)
-    return cache[()]
+    return made_once(approx, "point_density", lambda: PointDensity(approx))
 
 
 @checked

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..approximations.gaussian import Curvature, GaussianBlocks, matched_pairs
+from ..graph import made_once
 from ..model import NotASum, row_model
 from ._row_density import RowDensity
 
@@ -18,10 +19,7 @@ SAMPLE, GROWTH, ACCURATE = 20_000, 4, 0.05
 
 def row_density(approx):
     """:class:`RowDensity` of a model with many rows, compiled once; None where it is not a sum over rows, or of few."""
-    cache = approx.__dict__.setdefault("_cache", {})
-    if "row_density" not in cache:
-        cache["row_density"] = _row_density(approx)
-    return cache["row_density"]
+    return made_once(approx, "row_density", lambda: _row_density(approx))
 
 
 def _row_density(approx):

@@ -2,7 +2,7 @@
 
 from ._base import AbstractFlow, column, inner, zero_log_det
 from ._chain import FlowChain
-from ._formula import Formula, needs_affine_head, seems_like_formula
+from ._formula import Formula, seems_like_formula
 from ._householder import HouseholderFlow
 from ._loc import LocFlow
 from ._planar import PlanarFlow
@@ -26,7 +26,6 @@ __all__ = [
     "column",
     "inner",
     "zero_log_det",
-    "needs_affine_head",
     "seems_like_formula",
     "seems_like_flow_params",
 ]

@@ -5,7 +5,7 @@ from ..parameters import checked
 from ._base import as_generator
 from ._registry import flow_for_short_name
 
-__all__ = ["Formula", "seems_like_formula", "needs_affine_head"]
+__all__ = ["Formula", "seems_like_formula"]
 
 
 class Formula:
@@ -131,17 +131,3 @@ def seems_like_formula(formula):
     except (TypeError, ValueError, KeyError):
         return False
     return True
-
-
-def needs_affine_head(formula):
-    """Whether the chain lacks a location or a scale step.
-
-    Planar, radial and Householder steps alone cannot shift and scale freely: a chain of them needs a ``'scale-loc'``
-    head to be at least as rich as the mean-field family.
-
-    Parameters
-    ----------
-    formula : str or Formula
-    """
-    provided = frozenset().union(*(flow.provides for flow in Formula(formula).flows))
-    return not provided >= {"location", "scale"}

@@ -4,7 +4,23 @@ import functools
 
 from ..compiler import without_test_values
 
-__all__ = ["Memoised", "graph_property", "node_property", "append_name"]
+__all__ = ["Memoised", "graph_property", "node_property", "append_name", "cache_of", "made_once"]
+
+
+def cache_of(owner):
+    """What was made once for `owner`, by name; see :class:`Memoised`."""
+    return owner.__dict__.setdefault("_cache", {})
+
+
+def made_once(owner, name, make, key=()):
+    """What ``make()`` gives, made once for `owner`, `name` and `key`."""
+    entries = cache_of(owner).setdefault(name, {})
+    if key in entries:
+        return entries[key]
+    value = make()
+    # Making it may itself have cleared the cache, so look it up again.
+    cache_of(owner).setdefault(name, {})[key] = value
+    return value
 
 
 def graph_property(function):
@@ -29,9 +45,9 @@ def append_name(name):
 
 
 class Memoised:
-    """Mixin that owns the cache of :func:`node_property`.
+    """Mixin that owns the cache of :func:`made_once`.
 
-    ``_cache`` maps attribute name to ``{(): value}``; it is dropped when the object is pickled, since graphs are
+    ``_cache`` maps name to ``{key: value}``; it is dropped when the object is pickled, since graphs are
     cheap to build again and deep to pickle.
     """
 
@@ -46,13 +62,7 @@ def _memoised_property(function, name):
 
     @functools.wraps(function)
     def getter(self):
-        cache = self.__dict__.setdefault("_cache", {}).setdefault(function.__name__, {})
-        if () not in cache:
-            value = build(self)
-            # The build may itself have cleared the cache, so look it up again.
-            self.__dict__.setdefault("_cache", {}).setdefault(function.__name__, {})[()] = value
-            return value
-        return cache[()]
+        return made_once(self, function.__name__, lambda: build(self))
 
     return property(getter)
 

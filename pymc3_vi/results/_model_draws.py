@@ -18,7 +18,7 @@ from ..diagnostics import (
     row_density,
 )
 from ..errors import ExplicitInferenceError, VariationalInferenceError
-from ..graph import substitute
+from ..graph import made_once, substitute
 from ..model import full_data, is_streamed, pointwise_logp, reads_rows
 from ..validation import check_positive_int, warn_user
 from ._wanted_rows import WantedRows
@@ -184,11 +184,8 @@ def _chunks(approx, draws, size, generator, picked):
 
 def _result_function(approx, names, with_data, with_densities, of_noise, in_rows):
     """Compiled function noise (or z) -> log p, log q, variables, log-likelihoods; compiled once per approximation."""
-    cache = approx.__dict__.setdefault("_cache", {}).setdefault("result_function", {})
     key = (names, with_data, with_densities, of_noise, in_rows)
-    if key not in cache:
-        cache[key] = _compile(approx, *key)
-    return cache[key]
+    return made_once(approx, "result_function", lambda: _compile(approx, *key), key)
 
 
 @without_test_values

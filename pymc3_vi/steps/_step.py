@@ -138,6 +138,11 @@ class Step:
         return self._tries
 
     # ---------------------------------------------------------------- running
+    def __call__(self):
+        """Run one step; returns its loss, None without one."""
+        losses = self.run(1)
+        return None if losses is None else losses[0]
+
     def run(self, k):
         """Run `k` steps.
 

@@ -14,7 +14,6 @@ from pymc3_vi.flows import (
     ScaleFlow,
     flow_for_params,
     flow_for_short_name,
-    needs_affine_head,
     register_flow,
     seems_like_flow_params,
     seems_like_formula,
@@ -144,23 +143,6 @@ def test_flow_for_short_name():
 )
 def test_seems_like_flow_params(params, answer):
     assert seems_like_flow_params(params) is answer
-
-
-@pytest.mark.parametrize(
-    "formula, answer",
-    [
-        ("planar", True),
-        ("hh*4", True),
-        ("planar-loc", True),
-        ("scale-radial", True),
-        ("scale-loc", False),
-        ("loc-planar-scale", False),
-        ("scale-hh*4-loc", False),
-    ],
-)
-def test_needs_affine_head(formula, answer):
-    assert needs_affine_head(formula) is answer
-    assert needs_affine_head(Formula(formula)) is answer
 
 
 class TestRegistration:
