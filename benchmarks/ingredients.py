@@ -72,9 +72,9 @@ NO_CONTROL = (
     "pymc3_vi.approximations.gaussian.Chart.slope",
     lambda *args, control=False: _slope(*args, control=control),
 )
-INDEPENDENT = (f"{NEWTON}._step.Draws", _Independent)
-ANNEALED = ("pymc3_vi.inference._base.newton_step", lambda *args: None)
-UNBALANCED = ("pymc3_vi.inference._annealing.AnnealedAdam.balanced_noise", False)
+INDEPENDENT = (f"{NEWTON}._averaged_newton.Draws", _Independent)
+ANNEALED = ("pymc3_vi.algorithms.Newton.obstacle", lambda *args: "left out")
+UNBALANCED = ("pymc3_vi.algorithms.AnnealedAdam.balanced_noise", False)
 
 
 # ---------------------------------------------------------------- what is run
@@ -84,7 +84,7 @@ def _last_iterate(inference):
 
 
 def _end_of_path(inference):
-    step = inference.state.step
+    step = inference.algorithm
     step.write(step.arrival.x)
 
 
@@ -93,7 +93,7 @@ def _best_rate(inference):
     rate = theano.shared(RATES[0])
     run = dict(progressbar=False, obj_optimizer=pymc3_vi.adam(learning_rate=rate))
     inference.fit(0, **run)
-    step, losses = inference.state.step, {}
+    step, losses = inference.algorithm, {}
     begin = step.snapshot()
     for value in RATES:
         rate.set_value(value)

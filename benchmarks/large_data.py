@@ -69,7 +69,7 @@ def fit_passes(columns, kind, steps):
     made([np.array(c[:50_000]) for c in columns], 500)  # compiles
     clock = Clock(imported)
     inference = made(columns, steps)
-    found, approx = inference.state.step.algorithm, inference.approx
+    found, approx = inference.algorithm, inference.approx
     layout = approx.view.layout()
     means, sds = layout.unflatten(approx.mean.eval()), layout.unflatten(approx.std.eval())
     return dict(

@@ -72,7 +72,7 @@ class CheckParametersConvergence(Callback):
 
     def bind(self, inference):
         """Note whether the parameters rest between batches of steps, which is no convergence."""
-        self._moves_in_batches = getattr(inference.state.step, "batch", 1) > 1
+        self._moves_in_batches = inference.algorithm.moves is not None
 
     def next_call(self, i):
         """The first step of all, then every multiple of `every`."""

@@ -1,6 +1,7 @@
 """The rules of the layout: imports point one way, PyMC3 is read in one place, files hold one idea."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,8 @@ LEVELS = {
     "core": 6, "approximations": 7, "stein": 7,
     "operators": 8,
     "diagnostics": 9, "correct": 9.5,
+    "algorithms": 9.8,
     "results": 10,
-    "algorithms": 10.5,
     "inference": 11,
     "many": 11.5,
     "plots": 12, "opvi": 12, "__init__": 14,
@@ -152,6 +153,29 @@ def test_what_runs_before_theano_imports_numpy_alone():
     assert {"_import_hook", "_numpy2", "_old_pythons", "_patch", "_python312"} <= reached
     standard = {"importlib", "os", "re", "sys", "threading", "types", "warnings", "zlib"}
     assert {name.split(".")[0] for name in others} - standard == {"numpy"}
+
+
+#: Asking which algorithm something is, or whether it has what others lack.
+_PROBES = re.compile(
+    r"isinstance\(.*\b(Newton\w*|Passes|StochasticGradients|FixedDraws|AlgorithmStep)\b"
+    r"|(getattr|hasattr)\((\w+\.)*(step|algorithm|rule)\b"
+)
+
+
+def probes(text):
+    """Lines that ask which algorithm something is."""
+    return [line for line in text.splitlines() if _PROBES.search(line)]
+
+
+def test_nobody_asks_which_algorithm_it_is():
+    """All of them are one interface, whatever they lack."""
+    found = {path: probes(path.read_text(encoding="utf-8")) for path in _modules() if _unit(path) != "algorithms"}
+    assert {str(path): lines for path, lines in found.items() if lines} == {}
+
+
+def test_a_probe_is_found():
+    assert probes("if isinstance(step, (Step, NewtonStep)):") and probes('getattr(inference.state.step, "batch", 1)')
+    assert not probes("if isinstance(wanted, Algorithm): getattr(optimizer, 'name')")
 
 
 def test_flags_are_changed_for_one_thread():

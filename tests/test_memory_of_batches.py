@@ -44,7 +44,7 @@ def _fit(method, model, **keywords):
     with model:
         inference = method(random_seed=3)
         inference.fit(5, progressbar=False, obj_optimizer=pymc3_vi.sgd(learning_rate=1e-3), **keywords)
-    sliced = [op for op in _nodes(inference.state.step) if isinstance(op, SlicedGraph)]
+    sliced = [op for op in _nodes(inference.algorithm.compiled) if isinstance(op, SlicedGraph)]
     return inference.approx, sliced
 
 

@@ -1,6 +1,28 @@
-"""How q is found: the Newton rule for Gaussian families, and passes over many rows."""
+"""How q is found: stochastic gradients, Newton steps for Gaussian families, passes over many rows, fixed draws."""
 
-from ._algorithm import Algorithm
-from .passes import Passes, passes_for
+from ._algorithm import ALGORITHMS, Algorithm, Task, register_algorithm
+from ._choose import choose
+from ._non_finite import culprits, non_finite_error
+from .fixed_draws import FixedDraws
+from .newton import Newton
+from .passes import Passes
+from .stochastic import AnnealedAdam, StochasticGradients, pilot_budget
 
-__all__ = ["Algorithm", "Passes", "passes_for"]
+for _algorithm in (StochasticGradients, Newton, Passes, FixedDraws):
+    register_algorithm(_algorithm)
+
+__all__ = [
+    "ALGORITHMS",
+    "Algorithm",
+    "AnnealedAdam",
+    "FixedDraws",
+    "Newton",
+    "Passes",
+    "StochasticGradients",
+    "Task",
+    "choose",
+    "culprits",
+    "non_finite_error",
+    "pilot_budget",
+    "register_algorithm",
+]

@@ -103,7 +103,7 @@ class Converged(Callback):
     @checked
     def __init__(self, tol=0.02, every=20):
         self.tol, self.every = tol, every
-        self._step = None
+        self._algorithm = None
         self._forget()
 
     def _forget(self):
@@ -113,7 +113,25 @@ class Converged(Callback):
     def bind(self, inference):
         """Forget the iterates of the fit before."""
         self._forget()
-        self._step = inference.state.step
+        self._algorithm = inference.algorithm
+
+    def snapshot(self):
+        """The iterates and when they are looked at, as a dict of arrays, numbers and lists."""
+        return {
+            "tol": float(self.tol),
+            "every": int(self.every),
+            "due": int(self._due),
+            "seen": self._seen,
+            "iterates": [list(values) for values in self._iterates],
+        }
+
+    def restore(self, snapshot, algorithm):
+        """Take over a :meth:`snapshot` for a run of `algorithm`; ValueError if it was of another rule."""
+        if (snapshot["tol"], snapshot["every"]) != (self.tol, self.every):
+            raise ValueError(f"tol is {self.tol}, the saved one was {snapshot['tol']}")
+        self._forget()
+        self._algorithm, self._due, self._seen = algorithm, int(snapshot["due"]), snapshot["seen"]
+        self._iterates = [list(values) for values in snapshot["iterates"]]
 
     def next_call(self, i):
         """The next multiple of `every`."""
@@ -122,7 +140,7 @@ class Converged(Callback):
     def __call__(self, approx, losses, i):
         if i % self.every:
             return
-        batches = getattr(self._step, "batches_done", None)
+        batches = None if self._algorithm is None else self._algorithm.moves
         if batches is not None and batches == self._seen:
             return  # this rule moves after batches of steps, and has not moved yet
         self._seen = batches

@@ -32,6 +32,8 @@ class PointDensity:
     approx : Approximation
     mode : Mode, optional
         Of Theano; for a short look, Python thunks spare the compiler.
+    fn_kwargs : dict, optional
+        For the compiled functions, e.g. ``{"profile": True}``.
 
     Attributes
     ----------
@@ -44,7 +46,7 @@ class PointDensity:
         For amortised or rowwise groups, and for data that come from a generator.
     """
 
-    def __init__(self, approx, mode=None):
+    def __init__(self, approx, mode=None, fn_kwargs=None):
         batched = [g for g in approx.groups if g.batched]
         if batched:
             raise ParametrizationError(
@@ -56,7 +58,7 @@ class PointDensity:
                 "Fixed draws need all data at once, but the model reads some from a Python generator. "
                 "Give the model the whole data (or a pm.Minibatch of them), or use ADVI."
             )
-        self.approx, self.mode = approx, mode
+        self.approx, self.mode, self.fn_kwargs = approx, mode, dict(fn_kwargs or {})
         self.evaluations = self.products = 0
         ends = np.cumsum([g.ddim for g in approx.groups])
         self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(approx.groups, ends)]
@@ -84,14 +86,23 @@ class PointDensity:
             points = self._placeholders("z")
             logp, slopes = self._values_and_slopes(points)
             if what == "slopes":
-                compiled = compile_function(points, [logp] + slopes, name="log density", mode=self.mode)
+                compiled = compile_function(
+                    points, [logp] + slopes, **{"name": "log density", "mode": self.mode, **self.fn_kwargs}
+                )
             else:
                 directions = self._placeholders("v")
                 along = tt.add(*[tt.sum(g * v) for g, v in zip(slopes, directions)])
                 products = tt.grad(along, points, consider_constant=directions, disconnected_inputs="ignore")
-                compiled = compile_function(points + directions, products, name="Hessian product")
+                compiled = compile_function(
+                    points + directions, products, **{"name": "Hessian product", **self.fn_kwargs}
+                )
             self._functions[what] = compiled
         return self._functions[what]
+
+    @property
+    def profile(self):
+        """Theano's profile of values and gradients, when compiled with ``profile=True``."""
+        return self._function("slopes").profile
 
     def compile_slopes(self):
         """Compile what :meth:`slopes` needs now."""

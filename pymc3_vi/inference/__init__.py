@@ -1,12 +1,12 @@
 """Inference methods and the front door ``fit``."""
 
 from ._base import FitState, Inference
+from ._dadvi import DADVI
 from ._fit import METHODS, fit
 from ._history import History, LossView
 from ._implicit import ASVGD, SVGD, ImplicitGradient
 from ._klqp import ADVI, NFVI, FullRankADVI, KLqp
 from ._progress import Progress
-from .dadvi import DADVI
 
 __all__ = [
     "ADVI",

@@ -3,42 +3,27 @@
 import time
 
 import numpy as np
-from theano.graph.fg import MissingInputError
 
-from ..algorithms import passes_for
-from ..algorithms.newton import NewtonStep, newton_step
-from ..callbacks import Callback
+from ..algorithms import AnnealedAdam, Task, choose
 from ..core import StepOptions
 from ..diagnostics import Converged
-from ..errors import ConvergenceWarning, ParameterTypeError, ParameterValueError
+from ..errors import ParameterValueError, VariationalInferenceError
 from ..html_tables import html_table
-from ..model import DataRead
 from ..parameters import checked
-from ..results import FitReport, rebuilt_options, resume_step
-from ..steps import Step, StepDiverged
-from ..updates import PartialOptimizer, Schedule
+from ..results import FitReport, load_parts, rebuilt_options, restore_point, resume_algorithm, save_inference
 from ..validation import accepted_keywords, reject_unknown_keywords, warn_user
-from ._algorithm_step import AlgorithmStep
-from ._annealing import AnnealedAdam, TailAveraged
-from ._density_watch import DensityWatch
-from ._divergence import DivergenceWatch
 from ._families import warn_of_families
-from ._files import FitState, NotFittedError, SavedInference
 from ._gradients import check_gradients
 from ._history import History
-from ._interrupts import Interrupts
-from ._left_out import warn_of_left_out
-from ._loop import run_loop
-from ._non_finite import non_finite_error
-from ._pilot import begin_at_pilot
-from ._pre_flight import check_draws
-from ._unbounded import warn_if_unbounded
+from ._run import profile_algorithm, run_algorithm
+from ._same import same
+from ._state import FitState, check_ready, subclass_called
 
 __all__ = ["Inference", "FitState"]
 
 
-class Inference(SavedInference):
-    """Base class of variational inference: fits an approximation by stochastic optimization.
+class Inference:
+    """Base class of variational inference: fits an approximation step by step.
 
     Parameters
     ----------
@@ -50,8 +35,6 @@ class Inference(SavedInference):
 
     Attributes
     ----------
-    hist : ndarray
-        Loss of every step of every fit, float64.
     objective : ObjectiveFunction
     state : FitState or None
         Where the last fit stands; None before the first.
@@ -71,29 +54,32 @@ class Inference(SavedInference):
         self.objective = op(approx, **kwargs)(tf)
         self.history = History()
         self.report = FitReport(type(self).__name__, str(self.objective.op))
-        self.state = None
-        self._made = {p: p.get_value() for p in self.approx.params}
-        self.planned = 0
-        self._looked_at = False
+        self.state, self.planned = None, 0
+        #: Whether steps are being made, so that a callback must not begin others.
+        self.running = False
         #: Where the fit stood that was loaded from a file, until the first step is made.
         self.resume_point = None
-        self._compiled = None
-        self._rule = self._averaged = None
-        #: Rule of fits without an explicit optimizer.
-        self.default_rule = self._annealed()
+        #: What watches for the ``tol`` of the last fit; None without one, or where the algorithm does.
+        self.goal = None
+        #: What finds q, and why it was taken; None before the first fit.
+        self.algorithm, self.reason = None, ""
+        self._made = {p: p.get_value() for p in self.approx.params}
+        self._looked_at, self._key = 0, None
+        self._set_defaults()
 
-    #: Order of the derivatives that fits need.
-    order = 1
+    def _set_defaults(self):
+        """The optimizer of fits without one, and the part of its iterates that is averaged."""
+        self.default_optimizer, self.default_average = AnnealedAdam.of(self.objective), 0.4
 
-    def _annealed(self, **options):
-        groups = self.approx.groups
-        rates = {param: rate for group in groups for param, rate in group.param_rates.items()}
-        rule = AnnealedAdam(rates=rates, log_params=[p for group in groups for p in group.log_params], **options)
-        units = self.objective.op.units
-        if units is not None:
-            rule.units[units] = units
-        return rule
+    def __getstate__(self):
+        if self.state is not None:
+            raise VariationalInferenceError(
+                f"A fitted {type(self).__name__} cannot be pickled or copied: it holds compiled code. Pickle its "
+                ".approx, or write it with .save(path) and read it with Inference.load(path, model)."
+            )
+        return vars(self)
 
+    # ---------------------------------------------------------------- where it stands
     @property
     def approx(self):
         """The approximation that is fitted."""
@@ -101,15 +87,28 @@ class Inference(SavedInference):
 
     @property
     def hist(self):
-        """Losses so far."""
+        """Loss of every step of every fit, float64."""
         return self.history.array
 
     @property
     def last_iterate(self):
         """Parameters as the last step left them, by shared variable; a fit's result may be an average instead."""
-        values = {param: param.get_value() for param in self.approx.params}
-        values.update(getattr(self._rule, "last_iterate", {}))
-        return values
+        replaced = {} if self.algorithm is None else self.algorithm.last_iterate
+        return {**{param: param.get_value() for param in self.approx.params}, **replaced}
+
+    @property
+    def options(self):
+        """Options of the last fit that decide its steps; empty before the first."""
+        return {} if self._key is None else dict(self._key)
+
+    @property
+    def has_begun(self):
+        """Whether a q was found from which steps can be made."""
+        return self.state is not None and (self.state.step is None or self.state.step.has_begun)
+
+    def is_untouched(self):
+        """Whether the parameters are those that the approximation had when the inference was made."""
+        return all(np.array_equal(p.get_value(borrow=True), value) for p, value in self._made.items())
 
     def __repr__(self):
         return f"<{self.report.brief()}; {self.approx.title}>"
@@ -160,9 +159,7 @@ class Inference(SavedInference):
         tf_n_mc : int, optional
             The same for a trainable test function.
         obj_optimizer, test_optimizer : callable, optional
-            ``(loss_or_grads, params) -> updates``, e.g. ``pymc3_vi.adam(learning_rate=0.01)``.  By default Gaussian
-            families on whole data are fitted by ``NewtonStep``, everything else by
-            ``AnnealedAdam``; both return an average of the iterates.
+            ``(loss_or_grads, params) -> updates``, e.g. ``pymc3_vi.adam(learning_rate=0.01)``.
         more_obj_params, more_tf_params : list of shared variables, optional
             Further parameters to train, e.g. an encoder's weights.
         more_updates : dict, optional
@@ -183,10 +180,13 @@ class Inference(SavedInference):
         average : float, optional
             With an `obj_optimizer`: the result is the average of this last fraction of the iterates (the default rules
             average by themselves); ``last_iterate`` has the parameters before averaging.
-        algorithm : {'auto', 'passes', 'stochastic'}
-            ``'passes'`` fits a likelihood that is a sum over the rows of minibatches in few passes over all of them,
-            with `n` times the batch size as budget of rows; ``'auto'`` takes it without an `obj_optimizer` where it can
-            be taken, see ``pymc3_vi.algorithms.Passes``.  ``'stochastic'`` never does.
+        algorithm : str or Algorithm
+            How q is found; ``approx.report`` says what was taken and why.  ``'stochastic'``: gradient steps by
+            `obj_optimizer`, by default an annealed Adam whose last iterates are averaged.  ``'newton'``: averaged
+            Newton steps, for Gaussian families on whole data.  ``'passes'``: few passes over all rows of minibatches,
+            where the likelihood is a sum over them, with `n` times the batch size as budget of rows.
+            ``'fixed_draws'``: see DADVI.  ``'auto'``: gradients with an `obj_optimizer`, otherwise passes or Newton
+            steps where they can be taken.  An :class:`~pymc3_vi.algorithms.Algorithm` brings settings of its own.
 
         Returns
         -------
@@ -204,12 +204,6 @@ class Inference(SavedInference):
             For an unknown keyword, with the close match.
         """
         reject_unknown_keywords(kwargs, accepted_keywords(Inference.fit), "fit")
-        self.check_ready("fit", resume)
-        callbacks = callbacks or []
-        converged = None if tol is None else Converged(tol)
-        if converged is not None:
-            callbacks = callbacks + [converged]
-        score = self._maybe_score(score)
         options = dict(
             more_obj_params=more_obj_params,
             more_replacements=more_replacements,
@@ -220,25 +214,12 @@ class Inference(SavedInference):
             test_optimizer=test_optimizer,
             tf_n_mc=tf_n_mc,
             total_grad_norm_constraint=total_grad_norm_constraint,
+            score=self._maybe_score(score),
+            fn_kwargs=fn_kwargs,
+            average=average,
+            algorithm=algorithm,
         )
-        with self.report.recording(n):
-            self._look_at_model(n)
-            self._rule = None
-            if average is not None:
-                self._rule = options["obj_optimizer"] = self._averaging(obj_optimizer, average)
-            elif obj_optimizer is None:
-                self._rule = options["obj_optimizer"] = self.default_rule
-            step = self._step(score, options, fn_kwargs, algorithm)
-            if isinstance(step, (NewtonStep, AlgorithmStep)):
-                self._rule = step
-            if isinstance(step, AlgorithmStep):  # it knows itself how far it is
-                step.algorithm.aim_at(tol)
-                callbacks = [c for c in callbacks if c is not converged]
-                converged = None
-            self._run(step, n, callbacks, score, progressbar, resume)
-            if converged is not None and not converged.converged and self.report.reason == "done":
-                warn_user(converged.advice(), ConvergenceWarning)
-        return self.approx
+        return self._fit(n, options, callbacks, progressbar, resume, tol)
 
     @checked
     def refine(self, n, progressbar=True):
@@ -249,24 +230,58 @@ class Inference(SavedInference):
         VariationalInferenceError
             Before the first fit.
         """
-        if self.state is None:
-            raise NotFittedError("Need to call `.fit` first: there is no fit to refine yet.")
-        self.check_ready("refine")
+        check_ready(self, "refine")
         if self.state.step is None:  # loaded from a file
             self.fit(n, callbacks=self.state.callbacks, progressbar=progressbar, **rebuilt_options(self.resume_point))
             return
         with self.report.recording(n):
-            self._run(self.state.step, n, self.state.callbacks, self.state.score, progressbar)
+            self._run(n, self.state.callbacks, self.state.score, progressbar)
 
     @checked
-    def run_profiling(self, n=1000, score=None, **kwargs):
-        """Run `n` steps under Theano's profiler (on Theano's own engine) and return its profile."""
-        score = self._maybe_score(score)
+    def resume(self, callbacks=None, progressbar=True):
+        """Run the steps that an interrupted fit still had to do, as if it had not been interrupted.
+
+        Parameters
+        ----------
+        callbacks : list of callables, optional
+            Callbacks for the rest.  Default: those of the fit that was interrupted, in the same process; files do not
+            hold callbacks.
+        progressbar : bool
+
+        Returns
+        -------
+        Approximation
+
+        Raises
+        ------
+        VariationalInferenceError
+            Before the first fit.
+        FileFormatError
+            If the file could not hold an option of the fit, e.g. a function of one's own: call
+            ``fit(..., resume=True)`` with the same options then.
+        """
+        check_ready(self, "resume")
+        left = max(self.planned - self.state.i, 0)
+        callbacks = self.state.callbacks if callbacks is None else callbacks
+        if self.state.step is None:  # loaded from a file
+            options = rebuilt_options(self.resume_point)
+            return self.fit(left, callbacks=callbacks, progressbar=progressbar, resume=True, **options)
+        with self.report.recording(left):
+            self._run(left, callbacks, self.state.score, progressbar, resume=True)
+        return self.approx
+
+    @checked
+    def run_profiling(self, n=1000, score=None, algorithm="auto", average=None, **kwargs):
+        """Run `n` steps of what :meth:`fit` runs under Theano's profiler (on Theano's own engine); returns its profile.
+
+        Parameters as in :meth:`fit`.  Steps are not recorded; parameters are left where they led.
+        """
         fn_kwargs = dict(kwargs.pop("fn_kwargs", None) or {}, profile=True)
         reject_unknown_keywords(kwargs, StepOptions._fields, "run_profiling")
-        step = Step(self.objective.build_step(score=score, **kwargs), fn_kwargs=fn_kwargs)
-        step.run(n)
-        return step.profile
+        options = dict(
+            kwargs, score=self._maybe_score(score), fn_kwargs=fn_kwargs, average=average, algorithm=algorithm
+        )
+        return profile_algorithm(*self._chosen(options)[:2], n)
 
     # ---------------------------------------------------------------- parts of a fit
     def _maybe_score(self, score):
@@ -277,150 +292,126 @@ class Inference(SavedInference):
             warn_user(f"score=True is ignored: {self.objective.op} has no loss.")
         return bool(score) and has_loss
 
-    def _averaging(self, optimizer, average):
-        """The rule for `average`, the last one again when nothing has changed."""
-        if optimizer is None:
+    def _fit(self, n, options, callbacks, progressbar, resume, tol=None):
+        """A fit with complete options."""
+        check_ready(self, "fit", resume)
+        with self.report.recording(n):
+            self._prepare(n, options)
+            self.goal = None if self.algorithm.aim_at(tol) or tol is None else Converged(tol)
+            if self.resume_point is not None:
+                resume_algorithm(self.resume_point, self.algorithm, self.options, self.goal)
+                self.resume_point = None
+            self._run(n, callbacks or [], self.algorithm.task.score, progressbar, resume)
+        return self.approx
+
+    def _look_at_model(self, order):
+        """What the graphs and families say before anything is compiled; looked at once."""
+        if order > self._looked_at:
+            check_gradients(self.approx, order)
+            if not self._looked_at:
+                warn_of_families(self.approx)
+            self._looked_at = order
+
+    def _task(self, options, score, fn_kwargs=None, average=None):
+        """What an algorithm is asked to do."""
+        if average is not None and options.get("obj_optimizer") is None:
             raise ParameterValueError(
                 "The 'average' parameter of fit needs an obj_optimizer: the default rules average by themselves. "
                 f"Got average={average!r} without one."
             )
-        last = self._averaged
-        if last is None or last.tail != average or not _same(last.optimizer, optimizer):
-            self._averaged = TailAveraged(optimizer, average)
-        return self._averaged
+        return Task(
+            self.objective,
+            options,
+            score,
+            fn_kwargs,
+            average,
+            default_optimizer=self.default_optimizer,
+            default_average=self.default_average,
+            is_untouched=self.is_untouched,
+            losses=lambda: self.history.array,
+        )
 
-    def _step(self, score, options, fn_kwargs, algorithm):
-        """The compiled step for these options, the last one again when they have not changed."""
-        key = (score, options, fn_kwargs, algorithm)
-        if self._compiled is not None and _same(self._compiled[0], key) and self._compiled[1].can_go_on:
-            self._take_up(self._compiled[1])
-            return self._compiled[1]
+    def _chosen(self, options):
+        """Task, algorithm and why it was taken, for the options of a fit."""
+        options = dict(options)
+        algorithm, *named = [options.pop(name) for name in ("algorithm", "score", "fn_kwargs", "average")]
+        task = self._task(options, *named)
+        return (task, *choose(task, algorithm))
+
+    def _prepare(self, n, options):
+        """Have the algorithm for these options, the last one again when they have not changed."""
+        if self._key is not None and same(self._key, options) and self.algorithm.can_go_on:
+            self._look_at_model(self.algorithm.order if n else 0)
+            return
+        task, algorithm, reason = self._chosen(options)
+        self._look_at_model(algorithm.order if n else 0)
         begin = time.perf_counter()
-        step = self._default_step(score, options, fn_kwargs, algorithm)
-        if step is None:
-            step = self._compile(score, options, fn_kwargs)
-        step.recorded_losses = lambda: self.history.array
-        self._compiled = (key, step)
+        algorithm.prepare(task)
+        self.algorithm, self.reason, self._key = algorithm, reason, options
         self.report.compiled(begin)
-        self._take_up(step)
-        return step
 
-    def _default_step(self, score, options, fn_kwargs, algorithm):
-        """Step of a rule that needs no optimizer; None where stochastic gradients remain."""
-        demanded = algorithm == "passes"
-        if self._rule is not self.default_rule:
-            if demanded:
-                raise ParameterTypeError(
-                    "fit got algorithm='passes' together with an optimizer. Leave one of them out."
-                )
-            return None
-        found = None if algorithm == "stochastic" else passes_for(self.objective, options, demanded)
-        if found is not None and not isinstance(found, dict):
-            return AlgorithmStep(found, self.objective, score)
-        return newton_step(self.objective, options, score, fn_kwargs, whole_data=found)
+    def _run(self, n, callbacks, score, progressbar, resume=False):
+        run_algorithm(self, self.algorithm, n, callbacks, score, progressbar, resume)
 
-    def _compile(self, score, options, fn_kwargs):
-        try:
-            return Step(self.objective.build_step(score=score, **options), fn_kwargs=fn_kwargs)
-        except MissingInputError as error:
-            raise ParameterValueError(
-                f"A step of {type(self).__name__} depends on a variable that has no value. Give it one by the "
-                "'more_replacements' parameter of fit, or make it a theano.shared in the model, in 'obj_optimizer', "
-                f"'more_updates' or 'cost_part_grad_scale'. Theano says: {str(error).splitlines()[0]}"
-            ) from None
+    # ---------------------------------------------------------------- files
+    @checked
+    def save(self, path):
+        """Write the inference to a file: parameters, optimizer state, random state, history.
 
-    def _take_up(self, step):
-        """Put the state of a loaded fit into the first step after loading."""
-        if self.resume_point is not None:
-            resume_step(self.resume_point, step, self.options, self._rule)
-            self.resume_point = None
+        A fit that goes on from there takes the same steps as if it had never stopped.  :class:`Checkpoint` calls this
+        every so many steps.
 
-    @property
-    def has_begun(self):
-        """Whether a q was found from which steps can be made."""
-        step = None if self.state is None else self.state.step
-        return self.state is not None and not (isinstance(step, (NewtonStep, AlgorithmStep)) and step.arrival is None)
+        Parameters
+        ----------
+        path : str or path
+            An existing file is replaced in one stroke.
+        """
+        save_inference(self, path)
 
-    def is_untouched(self):
-        """Whether the parameters are those that the approximation had when the inference was made."""
-        return all(np.array_equal(p.get_value(borrow=True), value) for p, value in self._made.items())
+    @classmethod
+    @checked
+    def load(cls, path, model=None, same_data=True):
+        """Inference from a file that :meth:`save` or a :class:`Checkpoint` wrote.
 
-    def _look_at_model(self, n):
-        """What the graphs and families say before anything is compiled; looked at once."""
-        if n and not self._looked_at:
-            self._looked_at = True
-            check_gradients(self.approx, self.order)
-            warn_of_families(self.approx)
+        :meth:`resume` then runs the steps that were left, :meth:`refine` and :meth:`fit` more steps.
 
-    def _watch(self, callbacks, rule, first):
-        """What tells `rule`, which keeps something from step to step, of another log density."""
+        Parameters
+        ----------
+        path : str or path
+        model : pymc3.Model, optional
+            The model that was fitted, built again; default is the model of the ``with`` context.
+        same_data : bool
+            See :func:`pymc3_vi.load`.
 
-        def changed(names, i):
-            rule.density_changed(names, i - first)
+        Returns
+        -------
+        Inference
+            Of the class that was saved.
 
-        return DensityWatch(self.approx, callbacks, changed, self.options.get("more_replacements"))
+        Raises
+        ------
+        FileFormatError
+            ``error.reason`` and the message say why.
+        """
+        approx, described, operator, keywords, kernel = load_parts(path, model, same_data)
+        found = subclass_called(described["class"], cls, path)
+        inference = found.__new__(found)
+        # The approximation exists already, so the class's own constructor, which makes one, is passed by.
+        inference._set_up(operator, approx, kernel, **keywords)
+        return inference.restore(path, same_data)
 
-    def _run(self, step, n, callbacks, score, progressbar, resume=False):
-        with Interrupts() as interrupts:
-            first, before = self.state.i if self.state is not None else 0, step.steps_done
-            left_out = step.left_out.count
-            units = self.objective.op.units
-            if units is not None and self._rule is not self.default_rule:
-                units.set_value(np.ones_like(units.get_value()))
-            if not first and not resume and n and self._rule is self.default_rule:
-                begin_at_pilot(self, n)
-            if not first:
-                check_draws(self.approx, step, n, self.options.get("more_replacements"))
-            self.state, self.planned = FitState(first, step, callbacks, score), first + n
-            self.approx.report = self.report
-            self.report.stepping(self.options, None if self._rule is self._averaged else self._rule)
-            for callback in callbacks:
-                if isinstance(callback, Callback):
-                    callback.bind(self)
-            rule = self._rule
-            if rule is not None:
-                rule.reopen() if resume else rule.begin(n)
-            watch = self._watch(callbacks if rule is not None else [], rule, first)
-            watching = callbacks + [watch] if watch.callbacks else callbacks
-            divergence = None
-            if isinstance(step, Step) and step.has_loss and n:
-                divergence = DivergenceWatch(list(self.approx.params), self.history, first, n)
-                watching = watching + [divergence]
-            try:
-                self.running = True
-                end = run_loop(self.approx, step, n, self.history, first, watching, progressbar, interrupts)
-                self.report.ended(end.reason, end.message)
-                if rule is not None:
-                    watch.look(first + end.steps)
-                    rule.finish()
-                warn_if_unbounded(self.approx)
-                if divergence is not None:
-                    divergence.finish(self.options.get("obj_optimizer") or rule or "adam")
-                if isinstance(step, AlgorithmStep):
-                    self.report.found(repr(step))
-                else:
-                    warn_of_left_out(self.approx, step, before)
-            except StepDiverged as stop:
-                raise non_finite_error(self.approx, step, stop, first + step.steps_done - before + 1) from None
-            finally:
-                self.running = False
-                done = step.steps_done - before
-                self.approx.hist = np.array(self.history.array)
-                self.approx.fitted_to = DataRead(self.approx.view, self.approx.params)
-                self.state = FitState(first + done, step, callbacks, score)
-                self.report.stepped(done)
-                self.report.left_out(step.left_out.count - left_out)
-                step.release()
+    @checked
+    def restore(self, path, same_data=True):
+        """Take over parameters, optimizer state, random state and history from a file; returns the inference itself.
 
-
-def _same(a, b):
-    """Equality of nested options: optimizers by name and hyperparameters, graphs and functions by identity."""
-    if a is b:
-        return True
-    if isinstance(a, (tuple, list)) and type(a) is type(b):
-        return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b))
-    if isinstance(a, dict) and isinstance(b, dict):
-        return len(a) == len(b) and all(k in b and _same(v, b[k]) for k, v in a.items())
-    if isinstance(a, PartialOptimizer) and isinstance(b, PartialOptimizer):
-        return a.func is b.func and _same(a.args, b.args) and _same(a.keywords, b.keywords)
-    return isinstance(a, (int, float, str, bool, Schedule)) and type(a) is type(b) and a == b
+        For an inference that was built as the saved one was; needed where :meth:`load` cannot make it, for example
+        with encoders or kernels of one's own.  Parameters as in :meth:`load`.
+        """
+        point = restore_point(self, path, same_data)
+        self.history.replace(point.history)
+        if point.report is not None:
+            self.report = self.approx.report = point.report
+        self.planned = point.planned
+        self.state = FitState(point.i, None, [], bool(point.options.get("score", True))) if point.options else None
+        self.resume_point = point
+        return self

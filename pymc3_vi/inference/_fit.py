@@ -10,11 +10,11 @@ from ..parameters import checked
 from ..registry import Registry
 from ..validation import accepted_keywords, did_you_mean, reject_unknown_keywords, warn_user
 from ._base import Inference
+from ._dadvi import DADVI
 from ._implicit import ASVGD, SVGD
 from ._klqp import ADVI, NFVI, FullRankADVI
 from ._prior_start import better_than_prior
 from ._start import try_starts, working_start
-from .dadvi import DADVI
 
 __all__ = ["fit", "METHODS"]
 

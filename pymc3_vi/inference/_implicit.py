@@ -1,5 +1,6 @@
 """Inference by kernelised Stein gradients: particles and implicit approximations."""
 
+from ..algorithms import AnnealedAdam
 from ..approximations import Empirical, FullRank
 from ..errors import AEVBInferenceError, ParameterTypeError, VarianceCollapseWarning
 from ..operators import KSD
@@ -27,10 +28,14 @@ class ImplicitGradient(Inference):
     @checked
     def __init__(self, approx, estimator=KSD, kernel=rbf, **kwargs):
         super().__init__(estimator, approx, kernel, **kwargs)
-        if approx.all_histograms:
-            # Close particles repel each other by the inverse of their distance: Adam's long memory would freeze them.
-            # An average over steps of particles that still move would lie between them.
-            self.default_rule = self._annealed(beta2=0.9, tail=0.0)
+
+    def _set_defaults(self):
+        if not self.approx.all_histograms:
+            super()._set_defaults()
+            return
+        # Close particles repel each other by the inverse of their distance: Adam's long memory would freeze them.
+        # An average over steps of particles that still move would lie between them.
+        self.default_optimizer, self.default_average = AnnealedAdam.of(self.objective, beta2=0.9), 0.0
 
 
 class SVGD(ImplicitGradient):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ..algorithms import culprits
 from ..errors import NonFiniteDrawsWarning
 from ..validation import warn_user
-from ._non_finite import culprits
 
 __all__ = ["warn_of_left_out"]
 

@@ -61,7 +61,7 @@ def run_loop(approx, step, n, history, first, callbacks, progressbar, interrupts
             clock = time.perf_counter()
             losses = step.run(size)
             elapsed = time.perf_counter() - clock
-            done += size
+            asked, done = done + size, step.steps_done - begin
             if losses is not None:
                 history.extend(losses)
             chunk = _next_chunk(chunk, size, elapsed)
@@ -71,6 +71,9 @@ def run_loop(approx, step, n, history, first, callbacks, progressbar, interrupts
                 view = None if losses is None else LossView(history.array)
                 for callback in callbacks:
                     callback.call(approx, view, first + done)
+            if done < asked:
+                message = f"nothing was left to do after {done:,} of {n:,} steps"
+                break
         interrupts.check()
         interrupts.stop()
     except StopIteration as stop:

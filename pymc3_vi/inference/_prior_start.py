@@ -4,6 +4,7 @@ from collections import namedtuple
 
 import numpy as np
 
+from ..algorithms import pilot_budget
 from ..algorithms.newton import BatchTarget, NoFiniteStart, WarmStart
 from ..approximations import MeanField
 from ..approximations.gaussian import GaussianBlocks
@@ -12,7 +13,6 @@ from ..diagnostics import PointDensity
 from ..errors import ConvergenceWarning
 from ..model import data_size, prior_points
 from ..validation import warn_user
-from ._pilot import budget
 
 __all__ = ["better_than_prior"]
 
@@ -53,7 +53,7 @@ def better_than_prior(view, seeds, n):
     """
     layout, generator = view.layout(), seeds.generator("other starts")
     draw = named_start("prior", view, seeds).point
-    limit = budget(layout.size, n)
+    limit = pilot_budget(layout.size, n)
     if not n or (data_size(view) + layout.size) * limit > AFFORDABLE:
         return None
     points = [("the draw", draw), ("the model's own start", view.start())]

@@ -39,6 +39,18 @@ from ._constraints import (
 __all__ = ["FITTING"]
 
 _INFERENCE = Instance("pymc3_vi.Inference", allowed="an Inference instance")
+_FIXED_DRAWS = dict(
+    n_draws=Optional(count(2, 10**7)),
+    max_draws=count(16, 10**7),
+    tol=Optional(POSITIVE),
+    draws=OneOf("sobol", "antithetic", "independent"),
+    optimizer=OneOf("trust-ncg", "trust-krylov", "l-bfgs-b"),
+    optimizer_options=Optional(DictOf(Text("an option of the optimizer"), Anything("its value"))),
+)
+_ALGORITHM = AnyOf(
+    Text("the name of an algorithm"),
+    Instance("pymc3_vi.Algorithm", allowed="an Algorithm instance"),
+)
 _BETA = Interval(float, 0)
 _CLIENT = Instance(
     "distributed.Client", "concurrent.Executor", allowed="a dask.distributed.Client or a concurrent.futures.Executor"
@@ -75,14 +87,21 @@ FITTING = {
         resume=FLAG,
         tol=Optional(POSITIVE),
         average=Optional(Interval(float, 0, 1, low_open=True)),
-        algorithm=OneOf("auto", "passes", "stochastic"),
+        algorithm=_ALGORITHM,
     ),
     "Inference.refine": dict(n=STEPS, progressbar=FLAG),
-    "Inference.run_profiling": dict(n=count(), score=Optional(FLAG), fn_kwargs=FN_KWARGS, **STEP_OPTIONS),
-    "SavedInference.resume": dict(callbacks=CALLBACKS, progressbar=FLAG),
-    "SavedInference.save": dict(path=Path()),
-    "SavedInference.load": dict(path=Path(), model=MODEL, same_data=FLAG),
-    "SavedInference.restore": dict(path=Path(), same_data=FLAG),
+    "Inference.run_profiling": dict(
+        n=count(),
+        score=Optional(FLAG),
+        algorithm=_ALGORITHM,
+        average=Optional(Interval(float, 0, 1, low_open=True)),
+        fn_kwargs=FN_KWARGS,
+        **STEP_OPTIONS,
+    ),
+    "Inference.resume": dict(callbacks=CALLBACKS, progressbar=FLAG),
+    "Inference.save": dict(path=Path()),
+    "Inference.load": dict(path=Path(), model=MODEL, same_data=FLAG),
+    "Inference.restore": dict(path=Path(), same_data=FLAG),
     "KLqp": dict(approx=APPROX, beta=_BETA),
     "ADVI": _ADVI,
     "FullRankADVI": _ADVI,
@@ -113,17 +132,11 @@ FITTING = {
         score=Optional(FLAG),
         callbacks=CALLBACKS,
         progressbar=FLAG,
-        n_draws=Optional(count(2, 10**7)),
-        max_draws=count(16, 10**7),
-        tol=Optional(POSITIVE),
-        draws=OneOf("sobol", "antithetic", "independent"),
-        optimizer=OneOf("trust-ncg", "trust-krylov", "l-bfgs-b"),
-        optimizer_options=Optional(DictOf(Text("an option of the optimizer"), Anything("its value"))),
+        resume=FLAG,
+        **_FIXED_DRAWS,
     ),
-    "DADVI.refine": dict(n=STEPS, progressbar=FLAG),
-    "DADVI.resume": dict(callbacks=CALLBACKS, progressbar=FLAG),
-    "DADVI.save": dict(path=Anything("not used: the method only says what to do instead")),
-    "DADVI.run_profiling": dict(n=count(), score=Optional(FLAG)),
+    "DADVI.run_profiling": dict(n=count(), score=Optional(FLAG), **_FIXED_DRAWS),
+    "FixedDraws": _FIXED_DRAWS,
     "DataLoader": dict(
         source=Anything("an array, a memmap, a dict or tuple of arrays, or a DataFrame"),
         batch_size=count(1, 10**9),

@@ -9,7 +9,7 @@ from ._container import read_container, write_container
 from ._fit_report import FitReport, FitRun
 from ._inference_data import to_inference_data
 from ._loo import loo
-from ._resume import load_parts, rebuilt_options, restore_point, resume_step, save_inference
+from ._resume import load_parts, rebuilt_options, restore_point, resume_algorithm, save_inference
 from ._save import load, read_file, reading, save_approximation
 from ._summary import Summary, summary
 from ._traces import from_pymc3
@@ -28,7 +28,7 @@ __all__ = [
     "reading",
     "rebuilt_options",
     "restore_point",
-    "resume_step",
+    "resume_algorithm",
     "save_approximation",
     "save_inference",
     "summary",

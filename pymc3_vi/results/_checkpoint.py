@@ -48,11 +48,6 @@ class Checkpoint(Callback):
 
     def bind(self, inference):
         """Called by the fit before its first step."""
-        if not inference.has_steps:
-            raise VariationalInferenceError(
-                f"Checkpoint cannot be used with {type(inference).__name__}, which has no state beside its "
-                "approximation: save that with approx.save(path)."
-            )
         check_writable(self.path)
         self._inference = inference
 

@@ -100,25 +100,26 @@ class FitReport:
         """Note that the step was made between the time `begin` (of ``perf_counter``) and now."""
         self.runs[-1].compile_seconds += time.perf_counter() - begin
 
-    def stepping(self, options, rule=None):
+    def stepping(self, options, words=None, reason=""):
         """Note that steps begin now, with these options.
 
         Parameters
         ----------
         options : dict
             Those that are None are left out.
-        rule : object, optional
-            What decides the steps when ``obj_optimizer`` is None.
+        words : str, optional
+            What finds q.
+        reason : str
+            Why it was taken.
         """
         self._begin = time.perf_counter()
         described = {name: describe(value) for name, value in options.items()}
         self.runs[-1].options = {name: _words(d) for name, d in described.items() if d not in (None, [])}
-        if rule is not None:
-            self.runs[-1].options["obj_optimizer"] = f"{rule!r} (default)"
+        if words is not None:
+            self.runs[-1].options.update(algorithm=words, because=reason)
 
     def found(self, words):
         """Note what an algorithm says of its result."""
-        self.runs[-1].options.pop("obj_optimizer", None)
         self.runs[-1].options["algorithm"] = words
 
     def stepped(self, steps):
@@ -225,6 +226,8 @@ def _words(description):
         return description["opaque"]
     if "float" in description:
         return description["float"]
+    if "entries" in description:
+        return ", ".join(f"{key}={_words(value)}" for key, value in description["entries"].items())
     name = description.get("optimizer") or description.get("schedule")
     keywords = ", ".join(f"{k}={_words(v)}" for k, v in description["keywords"].items())
     return f"{name}({keywords})" if keywords else name

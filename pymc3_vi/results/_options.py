@@ -15,8 +15,8 @@ def describe(value):
     """JSON form of an option.
 
     Numbers, strings, None and lists stand for themselves; registered optimizers with numeric or scheduled
-    hyperparameters and schedules become dicts.  Anything else becomes ``{'opaque': <what it is, in words>}``, which
-    tells that it must be passed again.
+    hyperparameters, schedules and dicts of such become dicts.  Anything else becomes ``{'opaque': <what it is, in
+    words>}``, which tells that it must be passed again.
     """
     if value is None or isinstance(value, (bool, str)):
         return value
@@ -29,6 +29,10 @@ def describe(value):
         return []
     if isinstance(value, dict) and not value:
         return None
+    if isinstance(value, dict) and all(isinstance(key, str) for key in value):
+        entries = {key: describe(entry) for key, entry in value.items()}
+        if not any(map(is_opaque, entries.values())):
+            return {"entries": entries}
     optimizer = _optimizer(value)
     if optimizer is not None:
         return optimizer
@@ -76,6 +80,8 @@ def rebuild(description):
         return description
     if "float" in description:
         return float(description["float"])
+    if "entries" in description:
+        return {key: rebuild(entry) for key, entry in description["entries"].items()}
     keywords = {k: rebuild(v) for k, v in description.get("keywords", {}).items()}
     if "schedule" in description:
         return _schedule_class(description["schedule"])(**keywords)

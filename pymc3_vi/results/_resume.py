@@ -15,12 +15,12 @@ from ._options import describe, is_opaque, opaque_names, rebuild
 from ._save import check_model, read_file, read_report, reading, write_file
 from ._tree import pack, unpack
 
-__all__ = ["ResumePoint", "save_inference", "load_parts", "restore_point", "resume_step", "rebuilt_options"]
+__all__ = ["ResumePoint", "save_inference", "load_parts", "restore_point", "resume_algorithm", "rebuilt_options"]
 
 KIND = "inference"
 
 
-class ResumePoint(namedtuple("ResumePoint", "path, i, planned, options, snapshot, rule, history, report")):
+class ResumePoint(namedtuple("ResumePoint", "path, i, planned, options, snapshot, goal, history, report")):
     """Where a saved fit stood.
 
     Attributes
@@ -31,9 +31,9 @@ class ResumePoint(namedtuple("ResumePoint", "path, i, planned, options, snapshot
     options : dict
         Descriptions of the options of the step (see ``_options``), or None before the first fit.
     snapshot : dict or None
-        State of the step.
-    rule : dict or None
-        State of the default rule.
+        State of the algorithm.
+    goal : dict or None
+        What watched for ``tol``.
     history : ndarray
         Losses so far.
     report : FitReport or None
@@ -67,11 +67,11 @@ def save_inference(inference, path, i=None):
     arrays = {"inference/history": np.asarray(inference.history.array)}
     if i is not None:
         inference.report.stepped(i - state.i)
-    snapshot = None if step is None else step.snapshot()
-    rule = inference.rule_snapshot()
-    if step is None and inference.resume_point is not None:  # loaded and not run since
-        described["options"], snapshot, rule = inference.resume_point[3:6]
-    described["snapshot"], described["rule"] = pack(snapshot, arrays, "step"), pack(rule, arrays, "rule")
+    point, goal = inference.resume_point, inference.goal
+    snapshot, goal = None if step is None else step.snapshot(), None if goal is None else goal.snapshot()
+    if step is None and point is not None:  # loaded and not run since
+        described["options"], snapshot, goal = point.options, point.snapshot, point.goal
+    described["snapshot"], described["goal"] = pack(snapshot, arrays, "step"), pack(goal, arrays, "goal")
     write_file(path, KIND, inference.approx, {"inference": described}, arrays)
 
 
@@ -148,8 +148,8 @@ def restore_point(inference, path, same_data=True):
             i=int(described["i"]),
             planned=int(described["planned"]),
             options=dict(described["options"]),
-            snapshot=unpack(described["snapshot"], arrays),
-            rule=unpack(described["rule"], arrays),
+            snapshot=_algorithm_state(unpack(described["snapshot"], arrays), described, arrays),
+            goal=unpack(described.get("goal"), arrays),
             history=checked_history(arrays["inference/history"]),
             report=read_report(header),
         )
@@ -160,6 +160,13 @@ def restore_point(inference, path, same_data=True):
             "batches than it would have seen."
         )
     return point
+
+
+def _algorithm_state(snapshot, described, arrays):
+    """State of an algorithm; before 0.2 that of its schedule stood beside that of its step."""
+    if snapshot is None or "rule" in snapshot:
+        return snapshot
+    return {"rule": "stochastic", "step": snapshot, "schedule": unpack(described.get("rule"), arrays)}
 
 
 def rebuilt_options(point):
@@ -180,20 +187,21 @@ def rebuilt_options(point):
             "options",
         )
     with reading(point.path):
-        return {name: rebuild(value) for name, value in point.options.items()}
+        options = {name: rebuild(value) for name, value in point.options.items()}
+        return options if point.goal is None else dict(options, tol=point.goal["tol"])
 
 
-def resume_step(point, step, options, rule=None):
-    """Make a freshly compiled `step` go on where the saved one stood, if it has the same options.
+def resume_algorithm(point, algorithm, options, goal=None):
+    """Make a freshly prepared `algorithm` go on where the saved one stood, if it has the same options.
 
     Parameters
     ----------
     point : ResumePoint
-    step : Step
+    algorithm : Algorithm
     options : dict
-        Options with which `step` was made.
-    rule : object, optional
-        The default rule, if it has a state of its own.
+        Options with which `algorithm` was prepared.
+    goal : Converged, optional
+        What watches for ``tol``.
 
     Warns
     -----
@@ -212,9 +220,9 @@ def resume_step(point, step, options, rule=None):
         )
         return
     try:
-        step.restore(point.snapshot)
-        if point.rule is not None and rule is not None:
-            rule.restore(point.rule)
+        algorithm.restore(point.snapshot)
+        if goal is not None and point.goal is not None:
+            goal.restore(point.goal, algorithm)
     except (ValueError, TypeError, KeyError) as error:
         raise FileFormatError(
             f"{point.path} does not fit this step: {error}. Use the options of the saved fit, and the same version of "

@@ -79,7 +79,7 @@ def test_the_budget_in_rows_is_kept_and_a_short_one_is_told(linear, model):
         inference = pymc3_vi.ADVI(model=model, random_seed=1)
         with pytest.warns(ConvergenceWarning, match=r"up to [\d.e+]+ standard deviations from the optimum.*refine"):
             inference.fit(n, progressbar=False)
-        found = inference.state.step.algorithm
+        found = inference.algorithm
         off = np.max(np.abs(inference.approx.mean.eval() - linear.mean) / sd)
         assert found.passes == passes and found.rows_read <= n * BATCH and off <= found.distance
     inference.refine(500, progressbar=False)
@@ -90,7 +90,7 @@ def test_the_budget_in_rows_is_kept_and_a_short_one_is_told(linear, model):
 def test_a_tolerance_is_aimed_at(model):
     inference = pymc3_vi.ADVI(model=model, random_seed=1)
     inference.fit(2000, progressbar=False, tol=1e-4)
-    found = inference.state.step.algorithm
+    found = inference.algorithm
     assert found.distance < 1e-4 and inference.report.warnings == []
 
 
@@ -162,7 +162,7 @@ def test_what_is_no_sum_keeps_stochastic_gradients(kind):
     with pytest.raises(ParametrizationError, match="algorithm='passes' cannot fit this model: .*'stochastic'"):
         inference.fit(5, progressbar=False, algorithm="passes")
     inference.fit(5, progressbar=False)
-    assert "passes" not in inference.report.options["obj_optimizer"]
+    assert inference.report.options["algorithm"].startswith("stochastic gradients by AnnealedAdam")
 
 
 def test_rows_that_do_not_belong_together_are_refused(linear):

@@ -63,7 +63,7 @@ def test_groups_arrive_in_a_handful_of_passes(centred):
     mean, sd = (np.concatenate([np.ravel(found[n]) for n in ("effects", "m", "b")]) for found in (means, sds))
     np.testing.assert_allclose(mean / grouped.sd, grouped.mean / grouped.sd, atol=0.05)
     np.testing.assert_allclose(sd, grouped.sd, rtol=0.03)
-    found = inference.state.step.algorithm
+    found = inference.algorithm
     assert found.passes <= 6 and inference.report.warnings == []
     search = found.search
     again = PassSearch.restored(found.blocks, search.snapshot())

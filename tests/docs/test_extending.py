@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pymc3_vi import compiler, core, flows, inference, test_functions, updates
+from pymc3_vi import algorithms, compiler, core, flows, inference, test_functions, updates
 from pymc3_vi.errors import EngineError
 
 import numpy as np
@@ -20,6 +20,7 @@ REGISTRIES = [
     updates.OPTIMIZERS,
     compiler.ENGINES,
     inference.METHODS,
+    algorithms.ALGORITHMS,
 ]
 
 
@@ -131,6 +132,23 @@ def test_method():
     precision = 1 + 3 / 4  # the likelihood counts a quarter
     assert approx.mean.eval()[0] == pytest.approx(6 / 4 / precision, abs=0.02)
     assert approx.std.eval()[0] == pytest.approx(precision**-0.5, rel=0.02)
+
+
+def test_algorithm():
+    names = run_page("extending/algorithm.md")
+    approx = names["approx"]
+    assert approx.mean.eval()[0] == pytest.approx(6 / 4, abs=0.02)
+    assert approx.std.eval()[0] == pytest.approx(0.5, rel=0.02)
+
+    def interrupt(approx, losses, i):
+        if i == 100:
+            raise KeyboardInterrupt
+
+    part = inference.ADVI(model=names["model"], random_seed=1)
+    part.fit(300, algorithm=names["OnlineNewton"](), callbacks=[interrupt], progressbar=False)
+    assert len(part.hist) == 100 and part.report.options["algorithm"] == "online Newton steps of 32 draws"
+    part.resume(callbacks=[], progressbar=False)
+    np.testing.assert_array_equal(part.hist, approx.hist)
 
 
 def test_vectorize():

@@ -169,7 +169,7 @@ def test_an_interrupt_while_compiling_keeps_the_fit_before(model, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(pymc3_vi.inference._base, "Step", interrupted)
+        patched.setattr(pymc3_vi.algorithms.stochastic._gradients, "Step", interrupted)
         inference.fit(30, obj_n_mc=2, **OPTIONS)
     np.testing.assert_array_equal(inference.approx.hist, before)
     assert inference.report.reason == "interrupted" and inference.state.i == 30

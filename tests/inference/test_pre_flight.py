@@ -4,9 +4,9 @@ import re
 import warnings
 
 import pymc3_vi
+from pymc3_vi.algorithms.stochastic import _gradients
 from pymc3_vi.errors import NonFiniteDrawsWarning, NonFiniteError, OverflowStartWarning, StartError
 from pymc3_vi.graph import SeedStream
-from pymc3_vi.inference import _base
 from pymc3_vi.steps import Step
 
 import numpy as np
@@ -80,7 +80,7 @@ def test_nothing_is_said_or_changed_where_all_is_well(monkeypatch):
         warnings.simplefilter("error", NonFiniteDrawsWarning)
         looked = pymc3_vi.fit(60, model=_minibatches(), random_seed=1, progressbar=False, algorithm="stochastic")
     assert tried == [[True] * 20]
-    monkeypatch.setattr(_base, "check_draws", lambda *args: None)
+    monkeypatch.setattr(_gradients, "check_draws", lambda *args: None)
     plain = pymc3_vi.fit(60, model=_minibatches(), random_seed=1, progressbar=False, algorithm="stochastic")
     np.testing.assert_array_equal(looked.hist, plain.hist)
     np.testing.assert_array_equal(looked.mean.get_value(), plain.mean.get_value())

@@ -3,6 +3,7 @@
 import pymc3_vi
 import pymc3_vi.plots as plots
 import pymc3_vi.updates as updates
+from pymc3_vi.algorithms import FixedDraws
 from pymc3_vi.flows import Formula, LocFlow
 from pymc3_vi.test_functions import IMQ, RBF
 
@@ -82,10 +83,10 @@ def calls(folder):
         "Inference": (pymc3_vi.Inference, dict(op=pymc3_vi.KL, approx=approx, tf=None)),
         "Inference.fit": (inference.fit, dict(n=1, obj_optimizer=sgd, **QUIET)),
         "Inference.refine": (inference.refine, dict(n=1, **QUIET)),
-        "SavedInference.resume": (inference.resume, dict(**QUIET)),
-        "SavedInference.save": (inference.save, dict(path=folder / "again.npz")),
-        "SavedInference.load": (pymc3_vi.Inference.load, dict(path=folder / "inference.npz", model=model)),
-        "SavedInference.restore": (inference.restore, dict(path=folder / "inference.npz")),
+        "Inference.resume": (inference.resume, dict(**QUIET)),
+        "Inference.save": (inference.save, dict(path=folder / "again.npz")),
+        "Inference.load": (pymc3_vi.Inference.load, dict(path=folder / "inference.npz", model=model)),
+        "Inference.restore": (inference.restore, dict(path=folder / "inference.npz")),
         "KLqp": (pymc3_vi.KLqp, dict(approx=approx)),
         "ADVI": (pymc3_vi.ADVI, new),
         "FullRankADVI": (pymc3_vi.FullRankADVI, new),
@@ -96,8 +97,7 @@ def calls(folder):
         "ASVGD.fit": (asvgd.fit, dict(n=1, obj_n_mc=3, obj_optimizer=sgd, **QUIET)),
         "DADVI": (pymc3_vi.DADVI, new),
         "DADVI.fit": (dadvi.fit, dict(n=1, n_draws=16, tol=None, **QUIET)),
-        "DADVI.refine": (dadvi.refine, dict(n=1, **QUIET)),
-        "DADVI.resume": (dadvi.resume, dict(**QUIET)),
+        "FixedDraws": (FixedDraws, {}),
         "DataLoader": (pymc3_vi.DataLoader, dict(source=np.arange(20.0), batch_size=5)),
         "CheckParametersConvergence": (pymc3_vi.CheckParametersConvergence, {}),
         "Converged": (pymc3_vi.Converged, {}),

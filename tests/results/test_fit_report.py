@@ -50,7 +50,8 @@ def test_all_steps(inference):
     assert (run.asked, run.steps, run.reason, run.message) == (30, 30, "done", "ran all 30 steps")
     assert run.compile_seconds > 0 and run.step_seconds > 0
     assert run.options == {
-        "algorithm": "auto",
+        "algorithm": "stochastic gradients by sgd(learning_rate=0.001)",
+        "because": "an optimizer was given",
         "obj_n_mc": 2,
         "obj_optimizer": "sgd(learning_rate=0.001)",
         "score": True,
@@ -63,8 +64,13 @@ def test_all_steps(inference):
     assert "<td style='text-align:left'>ADVI, KL[MeanField]</td>" in report._repr_html_()
 
 
-def test_the_default_rule_is_named(inference):
-    assert _fit(inference, obj_optimizer=None).report.options["obj_optimizer"] == "NewtonStep() (default)"
+def test_what_was_taken_and_why_is_said(inference):
+    report = _fit(inference, obj_optimizer=None).report
+    assert report.options["algorithm"].startswith("Newton steps for Gaussian families, independent values")
+    assert "because" in str(report) and report.options["because"].startswith("Gaussian groups and a log density")
+    asked = _fit(inference, obj_optimizer=None, algorithm="stochastic").report
+    assert asked.options["algorithm"].startswith("stochastic gradients by AnnealedAdam(")
+    assert asked.options["because"] == "asked for"
 
 
 @pytest.mark.parametrize("error, reason, words", [

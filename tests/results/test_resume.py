@@ -319,13 +319,6 @@ def test_wrong_intervals_are_refused(every):
         Checkpoint(every=every, path="x.npz")
 
 
-def test_a_checkpoint_of_a_fit_without_steps_is_refused_before_it_begins(tmp_path):
-    inference = pymc3_vi.inference.DADVI(model=hierarchy(), random_seed=1)
-    with pytest.raises(VariationalInferenceError, match="Checkpoint cannot be used with DADVI"):
-        inference.fit(10, callbacks=[Checkpoint(every=1, path=tmp_path / "x.npz")], progressbar=False)
-    assert len(inference.hist) == 0 and not list(tmp_path.iterdir())
-
-
 def test_a_checkpoint_without_inference_says_so():
     with pytest.raises(VariationalInferenceError, match="does not know the inference"):
         Checkpoint(every=1, path="x.npz")(None, None, 1)

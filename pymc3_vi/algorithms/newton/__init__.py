@@ -1,10 +1,10 @@
-"""The default rule for Gaussian families: a Newton path to the optimum, then averaged Newton steps."""
+"""The default for Gaussian families: a Newton path to the optimum, then averaged Newton steps."""
 
+from ._averaged_newton import Newton
 from ._batch_target import BatchTarget
+from ._coverage import gaussian_obstacle, starts_at_test_point
 from ._lbfgs import InverseHessian, minimise
 from ._newton import variational_newton
-from ._rule import newton_step
-from ._step import NewtonStep
 from ._target import DrawTarget, Evaluation
 from ._warm_start import NoFiniteStart, WarmStart
 
@@ -13,10 +13,11 @@ __all__ = [
     "DrawTarget",
     "Evaluation",
     "InverseHessian",
-    "NewtonStep",
+    "Newton",
     "NoFiniteStart",
     "WarmStart",
+    "gaussian_obstacle",
     "minimise",
-    "newton_step",
+    "starts_at_test_point",
     "variational_newton",
 ]

@@ -24,11 +24,11 @@ _NUMBERS = (
 
 
 def step_snapshot(step):
-    """State of a :class:`NewtonStep` between two runs.
+    """State of a :class:`Newton` between two runs.
 
     Noise is not part of it: a seed and the number of draws taken give it again.
     """
-    params = step.graph.params
+    last = step.last_iterate
     state = {name: int(getattr(step, name)) for name in _NUMBERS}
     state.update(
         rule="newton",
@@ -38,7 +38,7 @@ def step_snapshot(step):
         x=step.x,
         average=step.average,
         written=None if step.written is None else list(step.written),
-        last_iterate=[step.last_iterate[p] for p in params] if step.last_iterate else None,
+        last_iterate=[last[p] for p in step.params] if last else None,
         arrival=None if step.arrival is None else _arrival_state(step.arrival),
     )
     return state
@@ -67,7 +67,7 @@ def restore_step(step, state):
     step.x, step.average = state["x"], state["average"]
     step.written = state["written"]
     last = state["last_iterate"]
-    step.last_iterate = {} if last is None else dict(zip(step.graph.params, last))
+    step._last = {} if last is None else dict(zip(step.params, last))
     step.arrival = None if state["arrival"] is None else _arrival(step.blocks, state["arrival"])
 
 

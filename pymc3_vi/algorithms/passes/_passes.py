@@ -1,19 +1,22 @@
 """The optimum of a Gaussian family on many rows, in few passes over them."""
 
 import logging
+import time
 
 import numpy as np
 
-from ...approximations.gaussian import Chart, matched_pairs
+from ...approximations.gaussian import Chart, GaussianBlocks, matched_pairs
 from ...diagnostics import PassSum, RowDensity
 from ...errors import ConvergenceWarning
+from ...model import NotASum
 from ...steps import StepDiverged
 from ...validation import warn_user
 from .._algorithm import Algorithm
-from ..newton import NoFiniteStart
+from ..newton import NoFiniteStart, starts_at_test_point
+from ._coverage import row_sum
 from ._measured import restored_curvature
 from ._search import PassSearch
-from ._subsets import Ascent, climb
+from ._subsets import Ascent, climb, pilot_rows
 
 __all__ = ["Passes"]
 
@@ -36,18 +39,9 @@ OVERDRAFT = 10
 class Passes(Algorithm):
     """Pilot, growing parts, then quasi-Newton steps on all rows; a step of a fit is a batch of rows.
 
-    The first step makes the pilot and the parts, see :func:`climb`.  Passes over all rows follow, at a few fixed draws
+    The first step makes the pilot and the parts, see ``climb``.  Passes over all rows follow, at a few fixed draws
     at once, until the next step is known to be short; the steps after that are free.  No pass is begun that the rows
     left (steps times batch size) cannot complete.
-
-    Parameters
-    ----------
-    objective : ObjectiveFunction
-    blocks : GaussianBlocks
-    model : RowModel
-    seed : int
-    jitter : bool
-        Whether the pilot may try other starts.
 
     Attributes
     ----------
@@ -59,11 +53,32 @@ class Passes(Algorithm):
 
     name = "passes"
 
-    def __init__(self, objective, blocks, model, seed, jitter):
-        self.approx, self.blocks = objective.approx, blocks
-        self.density = RowDensity(self.approx, model)
-        self.seed, self.jitter = int(seed), jitter
-        self.params = [p for group in self.approx.groups for p in group.params]
+    def __init__(self):
+        #: The log density as a sum over rows, once it has been looked for.
+        self.model = None
+
+    # ---------------------------------------------------------------- before the first step
+    def obstacle(self, task):
+        try:
+            self.model = row_sum(task)
+        except NotASum as why:
+            return str(why)
+        return None
+
+    def has_few_rows(self, task):
+        """Whether the whole data are no more than what a pilot takes."""
+        return self.model.rows <= pilot_rows(sum(group.ddim for group in task.approx.groups))
+
+    def prepare(self, task):
+        super().prepare(task)
+        approx = task.approx
+        task.objective.check_start()
+        self.blocks = GaussianBlocks(approx.groups)
+        self.density = RowDensity(approx, row_sum(task) if self.model is None else self.model)
+        self.seed = int(approx.groups[0].seeds.generator("passes").integers(2**31))
+        #: Whether the pilot may try other starts.
+        self.jitter = starts_at_test_point(approx, self.blocks)
+        self.params = task.params
         self.tolerance, self.worth_saying = ENOUGH, WORTH_SAYING
         self.rows_read = 0
         self.steps_done = self.allowed = self.spent = self.passes = 0
@@ -79,6 +94,7 @@ class Passes(Algorithm):
         self._known = None
         #: Noise of the draws that broke, for whoever explains it.
         self.failing = None
+        self._recent, self._seconds = np.empty(0), 0.0
 
     # ---------------------------------------------------------------- a fit's frame
     @property
@@ -92,12 +108,12 @@ class Passes(Algorithm):
         return self.density.model.batch_size
 
     @property
-    def arrived(self):
+    def has_begun(self):
         """Whether the parts are behind."""
         return self.ascent is not None
 
-    def begin(self, objective, n):
-        if self.arrived and not self._untouched():
+    def begin(self, n, first=False):
+        if self.has_begun and not self._untouched():
             self.ascent = self.search = self.total = None  # start from the parameters as they are
         self.finished = False
         self.spent = self.allowed = self.steps_done * self.batch_size
@@ -105,12 +121,30 @@ class Passes(Algorithm):
         self._last = {}
         self._anew = self.search is not None and self.total is None
 
-    def aim_at(self, tolerance=None):
-        """Go on until the distance is below `tolerance`, and warn when it is not in the end; None is the default."""
+    def reopen(self):
+        """Nothing: the search goes on from its own best place."""
+
+    def aim_at(self, tolerance):
         self.tolerance = ENOUGH if tolerance is None else tolerance
         self.worth_saying = WORTH_SAYING if tolerance is None else tolerance
+        return True
 
-    def density_changed(self):
+    @property
+    def moves(self):
+        """Passes so far, each with one move of the parameters."""
+        return self.passes
+
+    @property
+    def comment(self):
+        """Where the passes stand."""
+        speed = self.rows_read / max(self._seconds, 1e-9)
+        return f"pass {self.passes + 1}, {speed:,.3g} rows/s, {self.distance:.2g} sd from the optimum"
+
+    def failing_noise(self):
+        eps = np.zeros(self.blocks.d) if self.failing is None else self.failing
+        return [eps[part] for part in self.blocks.slices]
+
+    def density_changed(self, names, i):
         self._anew, self.total, self.finished = self.search is not None, None, False
 
     def _untouched(self):
@@ -122,8 +156,19 @@ class Passes(Algorithm):
 
     # ---------------------------------------------------------------- running
     def run(self, k):
+        self._recent, clock = np.empty(0), time.perf_counter()
+        try:
+            self._recent = self._advance(k)
+        finally:
+            self._seconds += time.perf_counter() - clock
+        return self.recent_losses()
+
+    def recent_losses(self):
+        return self._recent if self.task.score else None
+
+    def _advance(self, k):
         first = self.steps_done
-        if k and not self.arrived:
+        if k and not self.has_begun:
             self._climb()
             self.losses.append([first, self.loss])
         wanted = (first + k) * self.batch_size
@@ -251,7 +296,7 @@ class Passes(Algorithm):
     # ---------------------------------------------------------------- what it found
     @property
     def distance(self):
-        if not self.arrived:
+        if not self.has_begun:
             return np.inf
         if self.search.x is None:
             return self._blind_distance() if self._known is None else self._known
@@ -276,7 +321,7 @@ class Passes(Algorithm):
         return search.step_size <= BLIND * np.sqrt(self.rows / self.ascent.rows)
 
     def result(self):
-        if not self.arrived:
+        if not self.has_begun:
             return
         self._last = dict(zip(self.params, self.written))
         if self.search.x is not None and self._steps_ahead():
@@ -299,7 +344,7 @@ class Passes(Algorithm):
 
     def describe(self):
         state = f"{self.passes} passes over {self.rows:,} rows"
-        if not self.arrived:
+        if not self.has_begun:
             return f"passes over {self.rows:,} rows"
         return f"{state} after parts of up to {self.ascent.rows:,}, within {self.distance:.2g} sd of the optimum"
 

@@ -3,6 +3,8 @@
 import signal
 
 import pymc3_vi
+from pymc3_vi.algorithms.fixed_draws import find_map
+from pymc3_vi.algorithms.fixed_draws._solver import Solver
 from pymc3_vi.diagnostics import FixedDrawELBO, point_density
 from pymc3_vi.errors import (
     AEVBInferenceError,
@@ -11,9 +13,8 @@ from pymc3_vi.errors import (
     StartError,
     VariationalInferenceError,
 )
+from pymc3_vi.graph import cache_of
 from pymc3_vi.inference._history import History
-from pymc3_vi.inference.dadvi._map import find_map
-from pymc3_vi.inference.dadvi._solver import Solver
 
 import numpy as np
 import pymc3 as pm
@@ -55,7 +56,7 @@ def compiled(skewed):
 
 def _approx(compiled, seed=1):
     approx = pymc3_vi.MeanField(model=compiled.model, random_seed=seed)
-    approx.__dict__.setdefault("_cache", {})["point_density"] = compiled._cache["point_density"]
+    cache_of(approx)["point_density"] = cache_of(compiled)["point_density"]
     return approx
 
 
@@ -235,7 +236,7 @@ def test_ctrl_c_leaves_the_last_accepted_place_and_its_history(compiled, monkeyp
     def pressed(self, *args):
         calls.append(method)
         if method == "_put":
-            places.append(args[0].chart.place(args[1]))
+            places.append(self.elbo.chart.place(args[0]))
         if len(calls) == 2:
             if method == "_put":
                 self.place = places[-1]
@@ -244,18 +245,18 @@ def test_ctrl_c_leaves_the_last_accepted_place_and_its_history(compiled, monkeyp
         return original(self, *args)
 
     class Pressing(Solver):
-        def _put(self, elbo, x):
-            places.append(elbo.chart.place(x))
-            super()._put(elbo, x)
+        def _put(self, x):
+            places.append(self.elbo.chart.place(x))
+            super()._put(x)
 
     monkeypatch.setattr(owner, method, pressed)
     if method != "_put":
-        monkeypatch.setattr("pymc3_vi.inference.dadvi._dadvi.Solver", Pressing)
+        monkeypatch.setattr("pymc3_vi.algorithms.fixed_draws._fixed_draws.Solver", Pressing)
     inference = _fit(_approx(compiled))
     assert inference.approx.report.reason == "interrupted"
     assert len(inference.approx.hist) == inference.state.i == inference.report.steps
     if places:
-        mu, scale = inference.blocks.read()
+        mu, scale = inference.algorithm.blocks.read()
         np.testing.assert_allclose(mu, places[-1][0], rtol=1e-12)
         np.testing.assert_allclose(scale, places[-1][1], rtol=1e-6)
     monkeypatch.undo()
@@ -322,16 +323,49 @@ def test_wrong_families_are_named(target):
         pymc3_vi.DADVI(approx=pymc3_vi.MeanField(model=target.model), start={"a": 1.0})
 
 
-def test_what_is_not_offered_says_so(compiled, tmp_path):
+def test_going_on_before_the_first_fit_says_so(compiled):
     inference = pymc3_vi.DADVI(approx=_approx(compiled))
     with pytest.raises(VariationalInferenceError, match="Need to call `.fit` first"):
         inference.refine(10)
     with pytest.raises(VariationalInferenceError, match="Need to call `.fit` first"):
         inference.resume()
-    with pytest.raises(VariationalInferenceError, match="approx.save"):
-        inference.save(tmp_path / "x")
-    with pytest.raises(VariationalInferenceError, match="no step to profile"):
-        inference.run_profiling()
+
+
+def test_the_log_density_is_profiled(target):
+    profile = pymc3_vi.DADVI(model=target.model, random_seed=1).run_profiling(3, n_draws=16, tol=None)
+    assert profile.fct_callcount > 3
+
+
+@pytest.mark.parametrize("optimizer", ["trust-ncg", "trust-krylov", "l-bfgs-b"])
+@pytest.mark.parametrize("stop_at", [1, 4])
+def test_resumed_is_uninterrupted(model_fast, tmp_path, optimizer, stop_at):
+    """In the same process and from a file, in the middle of a round and with more draws than at first."""
+    with model_fast():
+        with pm.Model() as model:
+            x = pm.Normal("x", 0.0, 1.0, shape=2)
+            pm.Potential("curved", -tt.exp(x[0] + x[1]) - 0.5 * (x[0] - x[1] ** 2) ** 2)
+    options = dict(progressbar=False, optimizer=optimizer, optimizer_options={"gtol": 1e-6}, n_draws=16)
+
+    def make():
+        return pymc3_vi.DADVI(model=model, random_seed=3)
+
+    whole = make()
+    whole.fit(100, **options)
+    assert len(whole.hist) > stop_at and whole.approx.fixed_draws.count > 16
+    part = make()
+    part.fit(100, callbacks=[_Stop(stop_at, KeyboardInterrupt())], **options)
+    part.save(tmp_path / "x.npz")
+    assert len(part.hist) == stop_at
+    part.resume(callbacks=[], progressbar=False)
+    loaded = pymc3_vi.Inference.load(tmp_path / "x.npz", model)
+    assert type(loaded) is pymc3_vi.DADVI and loaded.state.i == stop_at
+    loaded.resume(progressbar=False)
+    for which in (part, loaded):
+        np.testing.assert_array_equal(which.hist, whole.hist)
+        for a, b in zip(which.approx.params, whole.approx.params):
+            np.testing.assert_array_equal(a.get_value(), b.get_value())
+        assert which.approx.fixed_draws == whole.approx.fixed_draws
+        assert which.report.message == whole.report.message
 
 
 def test_it_is_installed_with_the_rest():

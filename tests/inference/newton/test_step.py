@@ -1,7 +1,7 @@
 """The Newton rule from the front door: exact where the truth is known, and a good citizen of the loop."""
 
 import pymc3_vi
-from pymc3_vi.algorithms.newton import NewtonStep
+from pymc3_vi.algorithms import Newton
 from pymc3_vi.compiler import compile_count
 from pymc3_vi.errors import NonFiniteDrawsWarning, NonFiniteError
 
@@ -112,7 +112,7 @@ def test_a_second_fit_goes_on_and_compiles_nothing(skewed):
     inference = pymc3_vi.ADVI(model=skewed, random_seed=1)
     inference.fit(500, progressbar=False)
     step, before = inference.state.step, compile_count()
-    assert isinstance(step, NewtonStep)
+    assert isinstance(step, Newton)
     evaluations = step.warm_evaluations
     inference.fit(4000, progressbar=False)
     inference.refine(100, progressbar=False)
@@ -185,7 +185,7 @@ def test_what_the_rule_does_not_cover_goes_to_another(skewed):
     count = theano.shared(0)
     inference = pymc3_vi.ADVI(model=skewed, random_seed=1)
     inference.fit(20, progressbar=False, more_updates={count: count + 1})
-    assert count.get_value() == 20 and not isinstance(inference.state.step, NewtonStep)
+    assert count.get_value() == 20 and not isinstance(inference.algorithm, Newton)
 
 
 @pytest.mark.parametrize("stop_at", [137, 700])
@@ -212,14 +212,14 @@ def test_a_restored_step_goes_on_exactly(skewed, stop_at):
     other.restore(saved)
     other.reopen()
     losses = other.run(700 - stop_at)
-    other.finish()
+    other.result()
     np.testing.assert_array_equal(losses, whole.hist[stop_at:700])
     if stop_at == 700:
         for parameter, value in zip(second.approx.params, other.written):
             parameter.set_value(value)
     other.begin(300)
     np.testing.assert_array_equal(other.run(300), whole.hist[700:])
-    other.finish()
+    other.result()
     for a, b in zip(second.approx.params, whole.approx.params):
         np.testing.assert_array_equal(a.get_value(), b.get_value())
 
@@ -257,7 +257,7 @@ def test_minibatches_go_to_the_annealed_rule_on_demand():
         pm.Normal("y", mu, 1.0, observed=pm.Minibatch(np.arange(20.0), 5), total_size=20)
     inference = pymc3_vi.ADVI(model=model, random_seed=1)
     inference.fit(5, progressbar=False, algorithm="stochastic")
-    assert not isinstance(inference.state.step, NewtonStep)
+    assert not isinstance(inference.algorithm, Newton)
 
 
 def test_a_gradient_that_is_nan_is_named():

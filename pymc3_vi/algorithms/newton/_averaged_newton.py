@@ -1,15 +1,16 @@
-"""The step of the default rule: compiled draws, and a Newton step after every batch of them."""
-
-from collections import namedtuple
+"""Newton steps for Gaussian families: compiled draws, and a step after every batch of them."""
 
 import numpy as np
 
 from ...approximations.gaussian import Draws, matched_pairs
-from ...steps import LeftOut, StepDiverged
+from ...steps import StepDiverged
+from .._algorithm import Algorithm
+from ._coverage import affordable_blocks, obstacle, starts_at_test_point
 from ._state import restore_step, step_snapshot
+from ._target import DrawTarget
 from ._warm_start import NoFiniteStart, WarmStart, settling_draws
 
-__all__ = ["NewtonStep"]
+__all__ = ["Newton"]
 
 #: Batches that a fit is divided into, and the sizes that a batch may have.
 BATCHES, SMALLEST_BATCH, LARGEST_BATCH = 48, 32, 512
@@ -30,31 +31,23 @@ FOLLOWING, LAST_BATCHES = 20, 12
 #: Relative change of the ELBO at fixed draws by which another log density is recognised.
 CHANGED = 1e-4
 
-_Noise = namedtuple("_Noise", "blocks")
-_Block = namedtuple("_Block", "shared")
-_Graph = namedtuple("_Graph", "noise, params")
-
 
 def _size(vector):
     return np.sqrt(np.mean(vector**2))
 
 
-class NewtonStep:
+class Newton(Algorithm):
     r"""Steps of :math:`x_{k+1} = x_k - \gamma_k H \hat g_k(x_k)` with one batch of fresh draws each.
 
     One step of a fit is one row of draws and one loss, as with any optimizer; the parameters change after each batch
     of rows.  Draws without a finite log density or gradient are left out, with their mirrored partners; the loss of
     their row is then that of the row before.  Coordinates, H and the control variate of :math:`\hat g` come from a
-    :class:`WarmStart`, which runs before the first step.  The result is a weighted average of the iterates.
+    ``WarmStart``, which runs before the first step.  The result is a weighted average of the iterates.
 
     Parameters
     ----------
-    target : DrawTarget
-    seed : int
-    score : bool
-        Whether :meth:`run` returns losses.
-    jitter : bool
-        Whether the warm start may try other start points.
+    whole_data : dict, optional
+        Minibatch variables and all their rows, which stand in for them.
 
     References
     ----------
@@ -62,16 +55,32 @@ class NewtonStep:
     Shamir, Zhang: Stochastic gradient descent for non-smooth optimization, ICML 2013, section 4.
     """
 
-    #: What a progress bar says in place of the loss.
-    comment = None
+    name = "newton"
 
-    def __init__(self, target, seed, score=True, jitter=True):
-        self.target, self.blocks = target, target.blocks
-        self.score, self.jitter, self.seed = score, jitter, int(seed)
+    def __init__(self, whole_data=None):
+        self.whole_data = whole_data
+
+    def obstacle(self, task):
+        return obstacle(task, self.whole_data)
+
+    def prepare(self, task):
+        super().prepare(task)
+        approx, options = task.approx, task.options
+        task.objective.check_start()
+        self.blocks = affordable_blocks(approx)
+        self.target = DrawTarget(
+            task.objective,
+            self.blocks,
+            options.get("obj_n_mc") or 1,
+            options.get("more_replacements"),
+            task.fn_kwargs,
+            self.whole_data,
+        )
+        self.seed = int(approx.groups[0].seeds.generator("draws of the default rule").integers(2**31))
+        #: Whether the warm start may try other start points.
+        self.jitter = starts_at_test_point(approx, self.blocks)
+        self.score, self.params = task.score, task.params
         self.draws = Draws(self.blocks.d, self.seed + 1)
-        self.recorded_losses = lambda: None
-        #: Draws without a finite log density or gradient, which no step uses.
-        self.left_out = LeftOut()
         self.steps_done = 0
         self.budget = self.reach = 0
         self.batch = SMALLEST_BATCH
@@ -86,7 +95,7 @@ class NewtonStep:
         #: Parameters as this step last set them.
         self.written = None
         #: Parameters before averaging, by shared variable, after a fit.
-        self.last_iterate = {}
+        self._last = {}
         #: Whether the current batch has moved the parameters, and draws taken up to its end.
         self.updated, self.taken = True, 0
         self._loaded = False
@@ -95,13 +104,27 @@ class NewtonStep:
         self._stale, self._started_at, self._apart = False, 0, 0
         #: Parameters at the beginning of a warm start that has not ended.
         self._start = None
-        params = [p for group in self.blocks.groups for p in group.params]
-        noise = _Noise([_Block(shared) for shared in target.noise_blocks])
-        #: What reports of failures read.
-        self.graph = _Graph(noise, params)
 
-    def __repr__(self):
-        return "NewtonStep()"
+    def describe(self):
+        correlated = "independent values" if self.blocks.is_diagonal else f"{self.blocks.d:,} values"
+        return f"Newton steps for Gaussian families, {correlated}, average of the iterates"
+
+    def failing_noise(self):
+        return [shared.get_value(borrow=True)[self.position] for shared in self.target.noise_blocks]
+
+    @property
+    def has_begun(self):
+        """Whether the warm start has found a q."""
+        return self.arrival is not None
+
+    @property
+    def moves(self):
+        """Batches of draws so far, each with one move of the parameters."""
+        return self.batches_done
+
+    @property
+    def last_iterate(self):
+        return self._last
 
     @property
     def can_go_on(self):
@@ -114,8 +137,7 @@ class NewtonStep:
         return self.target.profile
 
     # ---------------------------------------------------------------- a fit's frame
-    def begin(self, n):
-        """Prepare for `n` steps."""
+    def begin(self, n, first=False):
         d = self.blocks.d
         largest = max(LARGEST_BLOCK // (d * self.target.n_mc), 2)
         size = np.clip(max(n, 1) / BATCHES, SMALLEST_BATCH, LARGEST_BATCH)
@@ -130,16 +152,14 @@ class NewtonStep:
         self.reopen()
 
     def reopen(self):
-        """Go on with the steps of an interrupted fit: undo its :meth:`finish`."""
-        self.last_iterate = {}
+        self._last = {}
         if self.arrival is not None:
             self.write(self.x)
         elif self._start is not None:
-            for param, value in zip(self.graph.params, self._start):
+            for param, value in zip(self.params, self._start):
                 param.set_value(value)
 
-    def finish(self):
-        """Set the parameters to the average of the iterates; the last one stays in `last_iterate`."""
+    def result(self):
         if self.arrival is None:
             return
         if self._stale:
@@ -150,11 +170,11 @@ class NewtonStep:
                 best = self.arrival.x
         finally:
             self.write(self.x)
-            self.last_iterate = dict(zip(self.graph.params, self.written))
+            self._last = dict(zip(self.params, self.written))
             self.write(best)
 
     def density_changed(self, names, i):
-        """Say that the log density is another one from now on: the optimum is looked for again, from where q is."""
+        # The optimum is looked for again, from where q is.
         self._stale = True
 
     def _settle_anew(self):
@@ -166,7 +186,7 @@ class NewtonStep:
             self._update()
 
     def _untouched(self):
-        return all(np.array_equal(a, b.get_value(borrow=True)) for a, b in zip(self.written, self.graph.params))
+        return all(np.array_equal(a, b.get_value(borrow=True)) for a, b in zip(self.written, self.params))
 
     def _same_target(self, n):
         """Whether the log density is still that of the warm start: data may have been changed meanwhile."""
@@ -191,15 +211,13 @@ class NewtonStep:
     def write(self, x):
         """Set the parameters to those of coordinates `x`."""
         self.blocks.write(*self.arrival.chart.place(x))
-        self.written = [p.get_value() for p in self.graph.params]
+        self.written = [p.get_value() for p in self.params]
 
     # ---------------------------------------------------------------- running
     def release(self):
-        """Free the memory that runs keep for each other."""
         self.target.release()
 
     def run(self, k):
-        """Run `k` steps; see :meth:`pymc3_vi.steps.Step.run`."""
         self._begin, self._recent = self.steps_done, []
         try:
             if self._stale and k > 0 and self.steps_done - self._started_at >= self._apart:
@@ -223,7 +241,6 @@ class NewtonStep:
         return self.recent_losses()
 
     def recent_losses(self):
-        """Losses of the steps of the last :meth:`run`, those before an exception included; None without losses."""
         return np.concatenate(self._recent + [np.empty(0)]) if self.score else None
 
     def _account(self):
@@ -239,7 +256,7 @@ class NewtonStep:
 
     def _filled(self, chunk, bad):
         """`chunk` with the last finite loss before in place of those that are not."""
-        recorded = self.recorded_losses()
+        recorded = self.task.losses()
         before = [np.array([-self.arrival.elbo])] + ([] if recorded is None else [recorded[-1:]]) + self._recent
         last = np.concatenate(before)[-1:]
         places = np.maximum.accumulate(np.where(bad, 0, np.arange(1, len(chunk) + 1)))
@@ -268,7 +285,7 @@ class NewtonStep:
         before = self.target.evaluations
         warm = WarmStart(self.target, self.seed, self.budget, self.jitter and not self._stale, self.reach)
         self._loaded, self.updated, self.position, self.rows = False, True, 0, 0
-        self._start = [p.get_value() for p in self.graph.params]
+        self._start = [p.get_value() for p in self.params]
         arrival = None
         try:
             arrival = warm.run()
@@ -326,10 +343,8 @@ class NewtonStep:
 
     # ---------------------------------------------------------------- state
     def snapshot(self):
-        """Everything that the coming steps depend on, as a dict of arrays, numbers and lists."""
         return step_snapshot(self)
 
     def restore(self, snapshot):
-        """Go on where the step stood that `snapshot` was taken of; ValueError if it was of another graph."""
         restore_step(self, snapshot)
         self._loaded = False

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..errors import ConvergenceWarning
-from ..validation import warn_user
+from ...errors import ConvergenceWarning
+from ...validation import warn_user
 
 __all__ = ["DivergenceWatch"]
 
@@ -19,15 +19,16 @@ class DivergenceWatch:
     Parameters
     ----------
     params : list of shared variables
-    history : History
+    losses : callable
+        Gives all losses so far.
     first, n : int
         Steps done before, and steps of this fit.
     """
 
-    def __init__(self, params, history, first, n):
-        self.params, self.history = params, history
+    def __init__(self, params, losses, first, n):
+        self.params, self.losses = params, losses
         self.first, self.window = first, n // WINDOWS
-        self._begin = len(history)
+        self._begin = len(losses())
         self._best, self._saved, self._seen = np.inf, None, 0
 
     def next_call(self, i):
@@ -43,7 +44,7 @@ class DivergenceWatch:
         self._seen = len(medians)
 
     def _windows(self):
-        losses = self.history.array[self._begin :]
+        losses = self.losses()[self._begin :]
         whole = len(losses) // self.window
         return losses[: whole * self.window].reshape(whole, self.window)
 

@@ -5,13 +5,13 @@ import logging
 import numpy as np
 import theano
 
-from ..algorithms.newton import BatchTarget, NoFiniteStart, WarmStart
-from ..approximations import MeanField
-from ..approximations.gaussian import GaussianBlocks
-from ..diagnostics import PointDensity
-from ..errors import VariationalInferenceError
+from ...approximations import MeanField
+from ...approximations.gaussian import GaussianBlocks
+from ...diagnostics import PointDensity
+from ...errors import VariationalInferenceError
+from ..newton import BatchTarget, NoFiniteStart, WarmStart
 
-__all__ = ["begin_at_pilot", "pilot"]
+__all__ = ["begin_at_pilot", "pilot", "pilot_budget"]
 
 #: Nats up to which it is solved, so that it is the same in all units of the data.
 TOLERANCE = 1e-9
@@ -47,7 +47,7 @@ def pilot(approx, n):
         density = PointDensity(q, MODE)
         seed = int(approx.groups[0].seeds.generator("pilot").integers(2**31))
         blocks = GaussianBlocks(q.groups)
-        warm = WarmStart(BatchTarget(density, blocks), seed, budget(q.ddim, n), jitter=False, tolerance=TOLERANCE)
+        warm = WarmStart(BatchTarget(density, blocks), seed, pilot_budget(q.ddim, n), jitter=False, tolerance=TOLERANCE)
         warm.run()
     except (VariationalInferenceError, NoFiniteStart, ValueError) as error:  # ValueError: shapes fixed to one batch
         logger.debug("No pilot: %s", error)
@@ -60,16 +60,16 @@ def pilot(approx, n):
     return {name: (means[name], stds[name]) for name in means}
 
 
-def budget(d, n):
+def pilot_budget(d, n):
     """Number of evaluated draws that a pilot for `n` steps in `d` dimensions may cost."""
     return max(n, min(2000 + 60 * min(d, 100), 200 * n))
 
 
-def begin_at_pilot(inference, n):
+def begin_at_pilot(task, n):
     """Place q and measure the units of the default rule by a pilot, where q is as it was made."""
-    approx, rule, units = inference.approx, inference.default_rule, inference.objective.op.units
+    approx, rule, units = task.approx, task.default_optimizer, task.objective.op.units
     made = [g for g in approx.groups if g.user_params is None and g.start_point]
-    if len(approx.hist) or len(made) < len(approx.groups) or not inference.is_untouched():
+    if len(approx.hist) or len(made) < len(approx.groups) or not task.is_untouched():
         return
     found = pilot(approx, n)
     if found is None:

@@ -59,24 +59,23 @@ class TermsAtDraws:
         return values[:first], values[first:last], values[last:]
 
 
-def non_finite_error(approx, step, stop, index):
+def non_finite_error(algorithm, stop, index):
     """The error for a :class:`StepDiverged`.
 
     Parameters
     ----------
-    approx : Approximation
-    step : Step
+    algorithm : Algorithm
         At the state before the step that broke.
     stop : StepDiverged
     index : int
         1-based index of the step that broke.
     """
     what = "A parameter became non-finite" if stop.loss is None else f"The loss became {stop.loss}"
-    left_out = step.left_out.count
+    approx, left_out = algorithm.task.approx, algorithm.left_out.count
     often = f" {left_out:,} draws had been left out by then." if left_out > 1 else ""
     lines = [f"{what} at step {index}. NaN or infinity occurred in the optimization.{often}"]
     try:
-        names, details = culprits(approx, _failing_draws(approx, step))
+        names, details = culprits(approx, _failing_draws(approx, algorithm))
     except Exception as error:  # explaining must never hide the failure itself
         names, details = [], [f"(The model's terms could not be evaluated separately: {error})"]
     if not names:
@@ -88,13 +87,12 @@ def non_finite_error(approx, step, stop, index):
     return NonFiniteError("\n".join(lines + details + [_ADVICE]), step=index, variables=names)
 
 
-def _failing_draws(approx, step):
+def _failing_draws(approx, algorithm):
     """Draws of the step that failed; none of amortised groups, which depend on the data."""
     if approx.has_local:
         return []
-    return draws_of_rows(
-        [block.shared.get_value(borrow=True)[step.position] for block in step.graph.noise.blocks], approx
-    )
+    noise = algorithm.failing_noise()
+    return draws_of_rows(noise, approx) if noise else []
 
 
 def culprits(approx, draws):

@@ -3,12 +3,10 @@
 import numpy as np
 from theano.graph.basic import ancestors
 
-from ..algorithms.newton import NewtonStep
-from ..errors import NonFiniteDrawsWarning, StartError
-from ..steps import UNDEFINED
-from ..validation import warn_user
-from ._algorithm_step import AlgorithmStep
-from ._non_finite import TermsAtDraws, draws_of_rows, undefined
+from ...errors import NonFiniteDrawsWarning, StartError
+from ...steps import UNDEFINED
+from ...validation import warn_user
+from .._non_finite import TermsAtDraws, draws_of_rows, undefined
 
 __all__ = ["check_draws", "DRAWS"]
 
@@ -27,14 +25,13 @@ def check_draws(approx, step, n, replacements=None):
     """Look at `DRAWS` draws of q before a fit of `n` steps.
 
     A compiled step with a loss is tried on them, and put back; the model's terms are evaluated one by one only where
-    that shows something, or where there is no loss.  Nothing is looked at where it would say nothing: a
-    :class:`NewtonStep` chooses its own q before its first step, among those whose draws are finite; draws of amortised
-    groups depend on the data; items taken from a generator cannot be put back.
+    that shows something, or where there is no loss.  Nothing is looked at where it would say nothing: draws of
+    amortised groups depend on the data; items taken from a generator cannot be put back.
 
     Parameters
     ----------
     approx : Approximation
-    step : Step or NewtonStep
+    step : Step
     n : int
     replacements : dict, optional
 
@@ -48,7 +45,7 @@ def check_draws(approx, step, n, replacements=None):
     NonFiniteDrawsWarning
         When some have none.
     """
-    if n < 1 or isinstance(step, (NewtonStep, AlgorithmStep)) or step.reads_stream:
+    if n < 1 or step.reads_stream:
         return
     generator = approx.groups[0].seeds.generator("pre-flight")
     if step.has_loss:
