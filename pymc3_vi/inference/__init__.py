@@ -3,6 +3,7 @@
 from ._base import FitState, Inference
 from ._dadvi import DADVI
 from ._fit import METHODS, fit
+from ._gradients import check_gradients
 from ._history import History, LossView
 from ._implicit import ASVGD, SVGD, ImplicitGradient
 from ._klqp import ADVI, NFVI, FullRankADVI, KLqp
@@ -18,6 +19,7 @@ __all__ = [
     "Inference",
     "ImplicitGradient",
     "KLqp",
+    "check_gradients",
     "fit",
     "METHODS",
     "FitState",

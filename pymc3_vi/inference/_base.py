@@ -307,7 +307,7 @@ class Inference:
     def _look_at_model(self, order):
         """What the graphs and families say before anything is compiled; looked at once."""
         if order > self._looked_at:
-            check_gradients(self.approx, order)
+            check_gradients(self.approx.view, order)
             if not self._looked_at:
                 warn_of_families(self.approx)
             self._looked_at = order

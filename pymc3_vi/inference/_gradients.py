@@ -21,12 +21,12 @@ _STEPS = tuple(
 
 
 @without_test_values
-def check_gradients(approx, order=1):
+def check_gradients(view, order=1):
     """Look at the gradients of the log density.
 
     Parameters
     ----------
-    approx : Approximation
+    view : ModelView
     order : {1, 2}
         Whether second derivatives are needed too.
 
@@ -40,7 +40,6 @@ def check_gradients(approx, order=1):
     ZeroGradientWarning
         Where the log density depends on a variable only through steps, so that its gradient is zero; names both.
     """
-    view = approx.view
     terms = view.logp_terms()
     for variable in view.free:
         others = [t.node for t in terms if not (t.kind == "prior" and t.name == variable.name)]

@@ -93,6 +93,7 @@ class Fitter:
             return Part(None, errors, {})
         positions, labels, arrays = zip(*batch)
         data = {name: np.stack([a[name] for a in arrays]) for name in arrays[0]}
+        self.density.compile()  # what goes wrong here is no fault of the data
         try:
             return self._fitted(np.array(positions), labels, data, errors)
         except UNFIT as error:

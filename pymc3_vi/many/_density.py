@@ -66,6 +66,10 @@ class BatchDensity:
             self.compiled += 1
         return self._functions[what]
 
+    def compile(self):
+        """Compile what fits need."""
+        self.function("slopes"), self.function("values")
+
     @without_test_values
     def _compile(self, what):
         if what == "slopes":

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..approximations.gaussian import LARGEST_DENSE_DIMENSION
 from ..errors import ConvergenceWarning, ParametrizationError
-from ..inference import Progress
+from ..inference import Progress, check_gradients
 from ..model import ModelView, built_with, data_containers, fixed_data, model_fingerprint
 from ..parameters import checked
 from ..validation import require, warn_user
@@ -81,6 +81,8 @@ def fit_many(
     ------
     ParametrizationError
         If the model has no data containers, more than 200 values, or reads minibatches.
+    GradientError
+        If an Op of the model has no gradient.
     UnknownNameError
         If `data` names what the model does not have.
 
@@ -165,6 +167,7 @@ def collect(
         Number of data sets; 0 where nobody knows.
     """
     view.check_continuous()
+    check_gradients(view)
     for name in var_names or ():
         view.nodes(name, "var_names", "fit_many")
     begin = view.layout().flatten(view.start(start)).astype("float64")

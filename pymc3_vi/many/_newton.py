@@ -167,6 +167,7 @@ class NewtonForMany:
 
     def __init__(self, density, diagonal, seed):
         self.density, self.diagonal, self.seed = density, diagonal, int(seed)
+        self.rounding = max(ROUNDING, 8 * float(np.finfo(theano.config.floatX).eps))
         self.d = density.d
         first = 2 ** int(np.ceil(np.log2(max(FIRST_PAIRS, 2 * self.d))))
         self.noise = [_Noise(self.d, first * GROWTH**k, self.seed + k, diagonal) for k in range(STAGES)]
@@ -242,7 +243,7 @@ class NewtonForMany:
             new_mu, new_scale = way.at(going, mu[going], scale[going], length[going])
             new = _averages(self.density, new_mu, new_scale, noise, {name: a[going] for name, a in data.items()})
             before = here.elbo[going]
-            gain = SUFFICIENT * length[going] * way.decrement[going] - ROUNDING * np.abs(before)
+            gain = SUFFICIENT * length[going] * way.decrement[going] - self.rounding * np.abs(before)
             better = np.isfinite(new.elbo) & (new.elbo >= before + gain)
             taken, refused = going[better], going[~better]
             if len(taken):
