@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from ...approximations.gaussian import Chart, GaussianBlocks, matched_pairs
+from ...approximations.gaussian import Chart, Curvature, GaussianBlocks, matched_pairs
 from ...diagnostics import PassSum, RowDensity
 from ...errors import ConvergenceWarning
 from ...model import NotASum
@@ -26,6 +26,8 @@ logger = logging.getLogger("pymc3_vi")
 ENOUGH, WORTH_SAYING = 0.01, 0.1
 #: Mirrored pairs of draws in a pass, at first and at most; the error that makes them more.
 PAIRS, MOST_PAIRS, NOISY = 8, 64, 0.03
+#: Error of few draws (sds) beyond which log p is no quadratic under q, and none is taken out of it.
+WILD = 0.5
 #: Steps shrink at least so fast where the curvature of a part of the rows is that of all; the constant is generous.
 CURVATURE_ERROR = 3.0
 #: Standard errors that a stated distance covers.
@@ -224,10 +226,11 @@ class Passes(Algorithm):
         """Mirrored pairs of the first passes: as many as q has correlated values give its scale exactly."""
         return PAIRS if self.blocks.is_diagonal else int(np.clip(self.blocks.d, PAIRS, MOST_PAIRS))
 
-    def _new_search(self, mu, scale, curvature, pairs):
+    def _new_search(self, mu, scale, curvature, pairs, quadratic=True):
         generator = np.random.Generator(np.random.SFC64([self.seed, pairs]))
         eps = matched_pairs(generator.standard_normal((pairs, self.blocks.d)))
-        return PassSearch(Chart(self.blocks, mu, scale, curvature, curvature.tamed(scale).root()), eps)
+        control = curvature if quadratic else Curvature(np.zeros(self.blocks.d))
+        return PassSearch(Chart(self.blocks, mu, scale, control, curvature.tamed(scale).root()), eps)
 
     def _loss_on(self, tables):
         """Negative ELBO of all rows as some of them tell it."""
@@ -262,7 +265,7 @@ class Passes(Algorithm):
         if better:
             self.loss = search.value
             self._write(*search.best(ahead=False))
-            if self._ahead() <= self.tolerance:
+            if not self._begins_anew() and self._ahead() <= self.tolerance:
                 self.finished = not self._more_draws()
         logger.debug("Pass %d: step of %.3g, distance %.3g.", self.passes, search.gap, self.distance)
         self.total = None
@@ -277,6 +280,20 @@ class Passes(Algorithm):
         """Distance to the optimum of the fixed draws after the next step."""
         rate = self._rate()
         return rate / (1 - rate) * self.search.gap
+
+    def _begins_anew(self):
+        """Go on with most draws and without the quadratic, where log p is far from one; returns whether it does.
+
+        An optimum of few draws and of a quadratic that does not fit may lie anywhere.
+        """
+        search, curvature = self.search, self.search.chart.curvature
+        if search.noise <= WILD or not curvature.is_dense or len(search.eps) >= 2 * MOST_PAIRS:
+            return False
+        if not self.blocks.is_diagonal and self.blocks.d > MOST_PAIRS:  # fewer draws than values need the quadratic
+            return False
+        self._known = self.distance
+        self.search = self._new_search(*search.best(ahead=False), curvature, MOST_PAIRS, quadratic=False)
+        return True
 
     def _more_draws(self):
         """Go on with more draws where the few leave an error; returns whether it does."""

@@ -13,14 +13,19 @@ LOG_2PI = float(np.log(2 * np.pi))
 SHRINK, TRIALS, SUFFICIENT = 0.3, 14, 1e-4
 #: Relative accuracy of sums over all rows.
 ROUNDING = 1e-10
-#: Largest root mean square of a step's coordinates.
-LONGEST = 30.0
+#: Largest root mean square of a step's coordinates, and of the last one's that was good after others were not.
+LONGEST, LONGER = 30.0, 3.0
 #: How fast steps shrink is taken to lie in this range.
 SLOWEST = 0.9
 #: Change of curvature, in units of the present one, for which coordinates are made anew.
 OTHER = 0.1
 #: A curvature in units of the present scale is taken to lie in this range.
 CHANGE = 0.1, 10.0
+
+
+def _size(step):
+    """Root mean square."""
+    return float(np.sqrt(np.mean(step**2)))
 
 
 class PassSearch:
@@ -69,7 +74,7 @@ class PassSearch:
         self.x = self.slope = self.rate = None
         self.value = self.gap = np.inf
         self.noise, self.most_noise, self.pairs_before = 0.0, np.inf, 0
-        self.trial, self.length, self.failures = chart.origin(), 1.0, 0
+        self.trial, self.length, self.failures, self.longest = chart.origin(), 1.0, 0, LONGEST
 
     @property
     def draws(self):
@@ -104,7 +109,10 @@ class PassSearch:
         if here is not self:
             value, slope = here._evaluate(logp, grad)
         x, step = here.trial, -here.inverse.times(slope, here._first_guess(slope))
-        step *= min(1.0, LONGEST / max(np.sqrt(np.mean(step**2)), 1e-300))
+        longest = min(LONGER * self.longest, LONGEST)
+        if not full and self.x is not None:
+            longest = min(LONGER * max(_size(self.trial - self.x), 1e-3), LONGEST)
+        step *= min(1.0, longest / max(_size(step), 1e-300))
         gap = here._gap(x, step)
         rate = min(gap / before, SLOWEST) if full and self.x is not None and np.isfinite(before) else self.rate
         if self.x is None and self.pairs_before:
@@ -113,7 +121,7 @@ class PassSearch:
         promised = max(-slope.dot(step), 0.0)
         vars(self).update(
             chart=here.chart, inverse=here.inverse, x=x, value=value, slope=slope, gap=gap, rate=rate, noise=noise,
-            promised=promised, trial=x + step, length=1.0, failures=0,
+            promised=promised, trial=x + step, length=1.0, failures=0, longest=longest,
         )  # fmt: skip
         return True
 
@@ -168,7 +176,7 @@ class PassSearch:
     @property
     def step_size(self):
         """Root mean square of the coordinates of the step from the best place; those of a chart have unit curvature."""
-        return float(np.sqrt(np.mean((self.trial - self.x) ** 2)))
+        return _size(self.trial - self.x)
 
     @property
     def stuck(self):
@@ -214,7 +222,7 @@ class PassSearch:
     # ---------------------------------------------------------------- state
     _PLAIN = (
         "x", "value", "slope", "rate", "gap", "noise", "trial", "length", "failures", "promised", "most_noise",
-        "pairs_before",
+        "pairs_before", "longest",
     )  # fmt: skip
 
     def snapshot(self):
