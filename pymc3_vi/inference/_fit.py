@@ -65,7 +65,7 @@ def fit(
     model : pymc3.Model, optional
         Default is the model of the ``with`` context.
     random_seed : int, optional
-        Seed of everything random: same seed, same result.
+        Seed of everything random: same seed, same result, to the last bit with the same versions on the same machine.
     start : dict or str, optional
         Start values by variable name; or ``'map'``, the largest log density on the unconstrained scale, ``'laplace'``,
         the same with the scale of the Laplace approximation, or ``'prior'``, a draw from the prior; where quick fits
