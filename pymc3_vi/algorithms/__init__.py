@@ -2,7 +2,7 @@
 
 from ._algorithm import ALGORITHMS, Algorithm, Task, register_algorithm
 from ._choose import choose
-from ._non_finite import culprits, non_finite_error
+from ._non_finite import TermsAtDraws, culprits, non_finite_error, undefined
 from .fixed_draws import FixedDraws
 from .newton import Newton
 from .passes import Passes
@@ -20,9 +20,11 @@ __all__ = [
     "Passes",
     "StochasticGradients",
     "Task",
+    "TermsAtDraws",
     "choose",
     "culprits",
     "non_finite_error",
     "pilot_budget",
     "register_algorithm",
+    "undefined",
 ]

@@ -86,6 +86,8 @@ class Algorithm(ABC):
     can_go_on = True
     #: Whether it keeps something from step to step that is wrong once the log density is another one.
     remembers = True
+    #: Whether steps compute the density itself, as a loss does, and not its gradient alone.
+    sees_density = True
 
     steps_done = 0
     _left_out = LeftOut()

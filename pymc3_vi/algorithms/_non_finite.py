@@ -71,6 +71,8 @@ def non_finite_error(algorithm, stop, index):
         1-based index of the step that broke.
     """
     what = "A parameter became non-finite" if stop.loss is None else f"The loss became {stop.loss}"
+    if stop.error is not None:
+        what = f"An Op raised an error, {undefined(stop.error)},"
     approx, left_out = algorithm.task.approx, algorithm.left_out.count
     often = f" {left_out:,} draws had been left out by then." if left_out > 1 else ""
     lines = [f"{what} at step {index}. NaN or infinity occurred in the optimization.{often}"]
@@ -81,7 +83,9 @@ def non_finite_error(algorithm, stop, index):
     if not names:
         names = [v.name for v in approx.view.free]
         details.append(
-            "Every term of the model is finite there, so a gradient or the step itself overflowed. "
+            f"Free variables: {', '.join(names)}."
+            if stop.error is not None
+            else "Every term of the model is finite there, so a gradient or the step itself overflowed. "
             f"Free variables: {', '.join(names)}."
         )
     return NonFiniteError("\n".join(lines + details + [_ADVICE]), step=index, variables=names)

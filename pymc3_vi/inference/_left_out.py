@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from ..algorithms import culprits
+from ..algorithms import TermsAtDraws, culprits, undefined
 from ..errors import NonFiniteDrawsWarning
+from ..steps import UNDEFINED
 from ..validation import warn_user
 
 __all__ = ["warn_of_left_out"]
@@ -12,6 +13,8 @@ __all__ = ["warn_of_left_out"]
 TAIL = 0.4
 #: Fresh draws among which an example is looked for.
 EXAMPLES = 200
+#: Draws that are looked at where steps compute no loss.
+LOOKS = 20
 
 
 def warn_of_left_out(approx, step, begin):
@@ -23,6 +26,8 @@ def warn_of_left_out(approx, step, begin):
         Names the terms that are not finite at the last such draw.
     """
     done = step.steps_done - begin
+    if done and not step.sees_density:
+        _look_without_loss(approx)
     count = step.left_out.since(step.steps_done - int(np.ceil(TAIL * done)))
     if not done or not count:
         return
@@ -35,6 +40,35 @@ def warn_of_left_out(approx, step, begin):
         "unconstrained scale has no forbidden region, or write the term so that it is finite everywhere.",
         NonFiniteDrawsWarning,
     )
+
+
+def _look_without_loss(approx):
+    """Steps that compute no loss do not see where the density is infinite and its gradient is not: a look at q."""
+    if approx.has_local:
+        return
+    generator = approx.groups[0].seeds.generator("draws without a loss")
+    try:
+        look, noise = TermsAtDraws(approx, slopes=False), [g.noise_array(LOOKS, generator) for g in approx.groups]
+        found = [_terms_of(look, draw) for draw in zip(*noise)]
+    except Exception:  # looking must never be what ends a fit
+        return
+    bad = [words for words in found if words]
+    if bad:
+        warn_user(
+            f"{len(bad)} of {LOOKS} draws of q after the fit have no finite log density, and without a loss steps use "
+            f"their gradients: {bad[0]}. Fit with score=True, which leaves such draws out.",
+            NonFiniteDrawsWarning,
+        )
+
+
+def _terms_of(look, draw):
+    """Which term is not finite at a draw, in words; '' where all are."""
+    try:
+        values = look(draw)[0]
+    except UNDEFINED as error:
+        return undefined(error)
+    wrong = [(t, v) for t, v in zip(look.terms, values) if not np.isfinite(v)]
+    return f"the {wrong[0][0].kind} term of variable {wrong[0][0].name!r} is {float(wrong[0][1])}" if wrong else ""
 
 
 def _example(approx, noise):

@@ -6,6 +6,7 @@ from theano.graph.fg import MissingInputError
 
 from ..compiler import building
 from ..errors import StartError
+from ..steps import UNDEFINED
 
 __all__ = ["check_finite_start"]
 
@@ -53,7 +54,14 @@ def _values(view, point):
             )
         except MissingInputError:  # data that only `more_replacements` will give
             return []
-        values = function(*[np.asarray(point[v.name], dtype=v.dtype) for v in view.free])
+        try:
+            values = function(*[np.asarray(point[v.name], dtype=v.dtype) for v in view.free])
+        except UNDEFINED as error:
+            where = ", ".join(f"{name}={np.array2string(np.asarray(point[name]), threshold=6)}" for name in view.names)
+            raise StartError(
+                f"The model's log density is undefined at the start: {str(error).splitlines()[0]}. Start on the "
+                f"unconstrained scale: {where}. Pass another start={{'name': value}}."
+            ) from None
     return [(t.name, t.kind, float(v)) for t, v in zip(terms, values)]
 
 

@@ -50,11 +50,13 @@ class StepDiverged(Exception):
     ----------
     loss : float or None
         The non-finite loss, or None when a parameter broke.
+    error : Exception or None
+        What an Op raised instead.
     """
 
-    def __init__(self, loss):
+    def __init__(self, loss, error=None):
         super().__init__("non-finite loss or parameter")
-        self.loss = loss
+        self.loss, self.error = loss, error
 
 
 class Step:
@@ -95,8 +97,8 @@ class Step:
         self._recent = []
         self._safe = None
         self._shapes = [p.get_value(borrow=True).shape for p in graph.params]
-        #: Steps in one go (fewer after one that broke), fresh draws in a row at this step, whether an Op raised.
-        self._at_once, self._tries, self._raised = noise.rows, 0, False
+        #: Steps in one go (fewer after one that broke), fresh draws in a row at this step, what an Op raised.
+        self._at_once, self._tries, self._raised = noise.rows, 0, None
         self.go_to(noise.rows, 0)  # an exhausted block: the first run fills it
         self._state = [v for v in self._updated() if v is not self._losses and v is not noise.counter]
         self._streams = [v for v in self._state if v not in graph.updates]
@@ -172,7 +174,7 @@ class Step:
                 self._keep_losses(begin)
             raise
         finally:
-            self._safe, self._raised = None, False
+            self._safe, self._raised = None, None
         self._count_inside()
         return self.recent_losses()
 
@@ -267,8 +269,8 @@ class Step:
         self._safe = self._position, self.state()
         try:
             self._execute(count)
-        except UNDEFINED:
-            self._raised = True
+        except UNDEFINED as error:
+            self._raised = error
             self._catch_up()
         self._check_shapes()
         self._take_back_broken()
@@ -300,7 +302,7 @@ class Step:
             self._tries = 0 if good else self._tries
             self._safe, self._at_once = (self._position, self.state()), max(good, 4)
             self._leave_out(loss)
-        self._safe, self._raised = None, False
+        self._safe, self._raised = None, None
 
     def _rewind(self, saved, begin, last):
         """Go to the state before the first step since `saved` that broke, number `last` at most; returns its number."""
@@ -332,7 +334,7 @@ class Step:
         self._tries += 1
         alone = not self.graph.noise.blocks and not self._streams
         if alone or self._tries > LARGEST_TRIES or self.left_out.exceed(steps, draws):
-            raise StepDiverged(loss)
+            raise StepDiverged(loss, self._raised)
         self._skip_streams()
         self.left_out.note(steps, *redraw(self))
 

@@ -5,7 +5,7 @@ import warnings
 
 import pymc3_vi
 from pymc3_vi.algorithms.stochastic import _gradients
-from pymc3_vi.errors import NonFiniteDrawsWarning, NonFiniteError, OverflowStartWarning, StartError
+from pymc3_vi.errors import ConvergenceWarning, NonFiniteDrawsWarning, NonFiniteError, OverflowStartWarning, StartError
 from pymc3_vi.graph import SeedStream
 from pymc3_vi.steps import Step
 
@@ -141,3 +141,50 @@ def test_an_op_that_raises_has_no_density_there():
     # So many that others are drawn in, counted once: one in a step, or more where they are drawn afresh.
     few, many, sd = 1000 * (1 - p), 1000 * (1 - p) / p, np.sqrt(1000 * (1 - p))
     assert few - 4 * sd < inference.report.runs[0].left_out < many + 4 * sd / p
+
+
+@pytest.mark.parametrize("method", ["advi", "nfvi=scale-loc"])
+def test_infinite_densities_that_steps_without_a_loss_do_not_see_are_said(method):
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1.0)
+        pm.Potential("wall", tt.switch(x < 0.3, 0.1 * x, -np.inf))
+    with pytest.warns(NonFiniteDrawsWarning, match="of 20 draws of q after the fit .*term of variable 'wall' is -inf"):
+        approx = pymc3_vi.fit(20, method, model=model, random_seed=1, score=False, **PLAIN)
+    assert approx.report.runs[0].left_out == 0  # their gradients are finite
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pymc3_vi.fit(20, method, model=model, random_seed=1, **PLAIN)
+    assert not any("after the fit" in str(w.message) for w in caught)
+
+
+@pytest.fixture(scope="module")
+def rooted():
+    """A Cholesky factor that raises where |x| > 1."""
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        x = pm.Normal("x", 0.0, 1.0)
+        matrix = tt.stack([tt.stack([1.0, x]), tt.stack([x, 1.0])])
+        pm.Potential("root", tt.log(tt.slinalg.Cholesky(lower=True, on_error="raise")(matrix)[1, 1]))
+    return model
+
+
+@pytest.mark.parametrize("method", ["advi", "svgd", "dadvi"])
+def test_an_op_that_raises_at_the_start_is_a_start_error(rooted, method):
+    with pytest.raises(StartError, match="undefined at the start: .*not positive definite.*x=3"):
+        pymc3_vi.fit(5, method, model=rooted, start={"x": 3.0}, random_seed=1, progressbar=False)
+
+
+def test_an_op_that_raises_at_particles_is_named(rooted):
+    with pytest.warns(NonFiniteDrawsWarning):
+        with pytest.raises(
+            NonFiniteError, match=r"An Op raised an error, .*not positive definite.* at step 1\."
+        ) as error:
+            pymc3_vi.SVGD(model=rooted, n_particles=20, jitter=2.0, random_seed=1).fit(5, progressbar=False)
+    assert "Every term of the model is finite" not in str(error.value) and "x" in error.value.variables
+
+
+def test_dadvi_says_that_a_posterior_has_no_bound():
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        pm.Normal("y", 0.0, 1.0)
+        pm.Potential("slope", 1.0 * pm.Flat("x"))
+    with pytest.warns(ConvergenceWarning, match="has run away: .* for x. The posterior seems to have no bound"):
+        pymc3_vi.fit(200, "dadvi", model=model, random_seed=1, progressbar=False)

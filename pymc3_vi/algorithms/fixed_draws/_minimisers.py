@@ -53,7 +53,12 @@ class _TrustRegion:
         value, slope = function(x)
         radius = self.state
         options = dict(self.options, initial_trust_radius=radius, max_trust_radius=4 * radius, maxiter=1)
-        found = optimize.minimize(value_and_slope, x, jac=True, hessp=product, method=self.name, options=options)
+        try:
+            found = optimize.minimize(value_and_slope, x, jac=True, hessp=product, method=self.name, options=options)
+        except ValueError as error:  # SciPy, of a curvature or slope that overflowed
+            if "infs or NaNs" not in str(error):
+                raise
+            return x, False, True
         if not found.nit:
             return found.x, False, True
         step = tried["step"]

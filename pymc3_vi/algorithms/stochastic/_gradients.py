@@ -80,6 +80,11 @@ class StochasticGradients(Algorithm):
         return self.compiled.left_out
 
     @property
+    def sees_density(self):
+        """Whether steps compute the density itself, as a loss does, and not its gradient alone."""
+        return self.compiled.has_loss or not self.task.objective.op.returns_loss
+
+    @property
     def remembers(self):
         """Whether iterates of another log density would be averaged, or the rate be too small to follow."""
         return self.clock is not None
