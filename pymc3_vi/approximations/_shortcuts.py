@@ -35,6 +35,8 @@ class SingleGroupApproximation(Approximation):
     cost_part_grad_scale, scale_cost_to_minibatch
         See :class:`Approximation`.
     random_seed : int, optional
+    start : dict or str, optional
+        Start values by variable name, or the name of a start.
     **kwargs
         Keywords of the group.
     """
@@ -49,11 +51,12 @@ class SingleGroupApproximation(Approximation):
         cost_part_grad_scale=1,
         scale_cost_to_minibatch=False,
         random_seed=None,
+        start=None,
         **kwargs,
     ):
         allowed = self._group_class.family_keywords + ("params", "options", "rowwise")
         reject_unknown_keywords(kwargs, allowed, type(self).__name__)
-        groups = [self._group_class(None, model=model, random_seed=random_seed, **kwargs)]
+        groups = [self._group_class(None, model=model, random_seed=random_seed, start=start, **kwargs)]
         for variable, params in (local_rv or {}).items():
             groups.append(Group([variable], params=params, local=True, model=model, random_seed=random_seed))
         super().__init__(groups, model, cost_part_grad_scale, scale_cost_to_minibatch)
@@ -91,21 +94,6 @@ class MeanField(SingleGroupApproximation):
 
     _group_class = MeanFieldGroup
 
-    @checked
-    def __init__(
-        self,
-        local_rv=None,
-        model=None,
-        cost_part_grad_scale=1,
-        scale_cost_to_minibatch=False,
-        random_seed=None,
-        start=None,
-        **kwargs,
-    ):
-        super().__init__(
-            local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start=start, **kwargs
-        )
-
     rho = _delegate("rho")
 
 
@@ -113,21 +101,6 @@ class FullRank(SingleGroupApproximation):
     """Full-rank Gaussian approximation of the whole model; parameters as in :class:`MeanField`."""
 
     _group_class = FullRankGroup
-
-    @checked
-    def __init__(
-        self,
-        local_rv=None,
-        model=None,
-        cost_part_grad_scale=1,
-        scale_cost_to_minibatch=False,
-        random_seed=None,
-        start=None,
-        **kwargs,
-    ):
-        super().__init__(
-            local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start=start, **kwargs
-        )
 
     L = _delegate("L")
     L_chol = _delegate("L_chol")

@@ -1,5 +1,7 @@
 """Inference by maximising the ELBO: KLqp and its shortcuts."""
 
+from typing import Any
+
 from ..approximations import FullRank, MeanField, NormalizingFlow
 from ..operators import KL
 from ..parameters import checked
@@ -27,7 +29,28 @@ class KLqp(Inference):
         super().__init__(op=KL, approx=approx, tf=None, beta=beta)
 
 
-class ADVI(KLqp):
+class GaussianADVI(KLqp):
+    """Base of ADVI with a Gaussian family for the whole model."""
+
+    _approximation: Any = None
+
+    @checked
+    def __init__(
+        self,
+        local_rv=None,
+        model=None,
+        cost_part_grad_scale=1,
+        scale_cost_to_minibatch=False,
+        random_seed=None,
+        start=None,
+        beta=1.0,
+        **kwargs,
+    ):
+        options = (local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start)
+        super().__init__(self._approximation(*options, **kwargs), beta=beta)
+
+
+class ADVI(GaussianADVI):
     """Mean-field ADVI: independent Gaussians on the unconstrained scale.
 
     Parameters
@@ -51,23 +74,10 @@ class ADVI(KLqp):
     Roeder, Wu, Duvenaud: Sticking the Landing, NIPS 2017, section 2.
     """
 
-    @checked
-    def __init__(
-        self,
-        local_rv=None,
-        model=None,
-        cost_part_grad_scale=1,
-        scale_cost_to_minibatch=False,
-        random_seed=None,
-        start=None,
-        beta=1.0,
-        **kwargs,
-    ):
-        approx = MeanField(local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start, **kwargs)
-        super().__init__(approx, beta=beta)
+    _approximation = MeanField
 
 
-class FullRankADVI(KLqp):
+class FullRankADVI(GaussianADVI):
     """Full-rank ADVI: one correlated Gaussian; parameters as in :class:`ADVI`.
 
     The default rule fits up to 1,024 values.  With more it stops at the optimum of mean field, with a
@@ -75,20 +85,7 @@ class FullRankADVI(KLqp):
     beside a mean-field group for the rest, is the better choice there.
     """
 
-    @checked
-    def __init__(
-        self,
-        local_rv=None,
-        model=None,
-        cost_part_grad_scale=1,
-        scale_cost_to_minibatch=False,
-        random_seed=None,
-        start=None,
-        beta=1.0,
-        **kwargs,
-    ):
-        approx = FullRank(local_rv, model, cost_part_grad_scale, scale_cost_to_minibatch, random_seed, start, **kwargs)
-        super().__init__(approx, beta=beta)
+    _approximation = FullRank
 
 
 class NFVI(KLqp):

@@ -7,7 +7,7 @@ from collections import namedtuple
 from ._history import LossView
 from ._progress import Progress
 
-__all__ = ["run_loop", "LoopEnd", "Scheduled", "stop_message"]
+__all__ = ["LoopEnd", "run_loop"]
 
 logger = logging.getLogger("pymc3_vi")
 

@@ -103,6 +103,7 @@ FITTING = {
     "Inference.load": dict(path=Path(), model=MODEL, same_data=FLAG),
     "Inference.restore": dict(path=Path(), same_data=FLAG),
     "KLqp": dict(approx=APPROX, beta=_BETA),
+    "GaussianADVI": _ADVI,
     "ADVI": _ADVI,
     "FullRankADVI": _ADVI,
     "NFVI": dict(flow=FLOW, model=MODEL, random_seed=SEED, beta=_BETA, start=START),

@@ -14,7 +14,7 @@ from .calls import OPTIMIZERS, calls
 
 #: Rows without a call of their own: bases of classes that have one, and what only says what to do instead.
 WITHOUT_CALL = {
-    "SingleGroupApproximation", "Tracker", "frequentist_se", "DADVI.run_profiling",
+    "SingleGroupApproximation", "GaussianADVI", "Tracker", "frequentist_se", "DADVI.run_profiling",
     "Inference.run_profiling", "ASVGD.run_profiling",
 }  # fmt: skip
 #: Other tests may define optimizers, which add rows.
