@@ -116,10 +116,23 @@ def many(p, tmp):
     return pymc3_vi.fit_many(p.rows, {"rows": np.ones((2, 3))}, random_seed=1, progressbar=False)
 
 
+def sbc(p, tmp):
+    return pymc3_vi.sbc(p.model, n=20, draws=9, random_seed=1, progressbar=False)
+
+
+def kfold(p, tmp):
+    return pymc3_vi.kfold(k=2, model=p.rows, random_seed=1, progressbar=False)
+
+
 #: Public name -> call with the parts and an empty folder.
 PUBLIC = {
     "fit": lambda p, tmp: [fit(m)(p, tmp) for m in ("advi", "fullrank_advi", "nfvi=planar")],
     "fit_many": many,
+    "sbc": sbc,
+    "Calibration": lambda p, tmp: str(sbc(p, tmp)),
+    "bootstrap": lambda p, tmp: pymc3_vi.bootstrap(n=2, model=p.rows, random_seed=1, progressbar=False),
+    "kfold": kfold,
+    "CrossValidation": lambda p, tmp: str(kfold(p, tmp)),
     "FitCollection": lambda p, tmp: many(p, tmp).to_inference_data(),
     "sample_approx": lambda p, tmp: pymc3_vi.sample_approx(p.approx, 5),
     "load": saved,
