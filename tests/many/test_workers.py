@@ -1,8 +1,10 @@
 """Batches that are fitted elsewhere give the same results."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pymc3_vi
 from pymc3_vi.errors import ConvergenceWarning, DataError
@@ -13,6 +15,9 @@ import pytest
 from .conftest import normal_model
 
 QUIET = dict(random_seed=3, progressbar=False)
+ROOT = Path(__file__).resolve().parents[2]
+#: Environment of processes that import this folder.
+HERE = dict(os.environ, PYTHONPATH=os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
 
 
 def _data(rng):
@@ -76,7 +81,7 @@ if __name__ == "__main__":
 def test_processes(tmp_path):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
-    done = subprocess.run([sys.executable, script], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, env=HERE)
     assert done.returncode == 0 and "the same" in done.stdout, done.stderr
 
 
@@ -99,7 +104,7 @@ def test_a_run_that_is_killed_goes_on(tmp_path):
     script.write_text(KILLED)
 
     def started(name):
-        return subprocess.Popen([sys.executable, script, tmp_path / name, tmp_path / f"{name}.npz"])
+        return subprocess.Popen([sys.executable, script, tmp_path / name, tmp_path / f"{name}.npz"], env=HERE)
 
     assert started("whole").wait() == 0
     for parts in (1, 17):

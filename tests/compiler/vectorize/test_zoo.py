@@ -66,11 +66,15 @@ def _check(name, rng, in_c):
     single = _single(model)
     batched, fallbacks, _, _ = _batched(model, in_c)
     points, expected = _points(model, single, rng)
+    # Theano's C code has digamma to nine digits, and takes logarithms of int8 in float32, as its rewrites do.
+    rtol = 1e-7 if in_c else 1e-10
     for rows in (slice(0, 1), slice(None)):
         for label, got, wanted in zip(("varlogp", "datalogp", "gradient"), batched(points[rows]), expected):
             assert got.shape == wanted[rows].shape
             scale = np.max(np.abs(wanted)) if label == "gradient" else 0
-            np.testing.assert_allclose(got, wanted[rows], rtol=1e-10, atol=1e-12 * scale, err_msg=f"{name}: {label}")
+            np.testing.assert_allclose(
+                got, wanted[rows], rtol=rtol, atol=0.01 * rtol * scale, err_msg=f"{name}: {label}"
+            )
     assert sorted({type(op).__name__ for op, _ in fallbacks}) == FALLBACKS.get(name, [])
 
 
