@@ -37,6 +37,9 @@ coverage: venv  ## lines of the package that the fast tier does not run
 demo: venv  ## fit the radon model by ADVI, compare with a stored NUTS run, write two PNG files to demo_output/
 	$(PY) -m examples.demo
 
+mutations: venv  ## break 30 places of the package, one at a time: which breaks does the fast tier notice? an hour
+	$(PY) scripts/mutate.py $(ARGS)
+
 references: venv  ## repeat the long NUTS runs behind tests/references/ (about an hour)
 	$(PY) scripts/make_references.py
 	$(PY) scripts/make_loo_references.py
