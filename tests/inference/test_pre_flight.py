@@ -169,14 +169,14 @@ def rooted():
 
 @pytest.mark.parametrize("method", ["advi", "svgd", "dadvi"])
 def test_an_op_that_raises_at_the_start_is_a_start_error(rooted, method):
-    with pytest.raises(StartError, match="undefined at the start: .*not positive definite.*x=3"):
+    with pytest.raises(StartError, match="undefined at the start: .*(not positive definite|potrf).*x=3"):
         pymc3_vi.fit(5, method, model=rooted, start={"x": 3.0}, random_seed=1, progressbar=False)
 
 
 def test_an_op_that_raises_at_particles_is_named(rooted):
     with pytest.warns(NonFiniteDrawsWarning):
         with pytest.raises(
-            NonFiniteError, match=r"An Op raised an error, .*not positive definite.* at step 1\."
+            NonFiniteError, match=r"An Op raised an error, .*(not positive definite|potrf).* at step 1\."
         ) as error:
             pymc3_vi.SVGD(model=rooted, n_particles=20, jitter=2.0, random_seed=1).fit(5, progressbar=False)
     assert "Every term of the model is finite" not in str(error.value) and "x" in error.value.variables
