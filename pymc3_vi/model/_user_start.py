@@ -41,7 +41,7 @@ def filled_start(view, point, user):
             value = _array(user[given], given, point[var.name].shape)
         else:
             whole = view.model.named_vars[given]
-            value = _transformed(view, whole, _array(user[given], given, tuple(whole.dshape)), point, user)
+            value = _transformed(view, whole, _array(user[given], given, tuple(map(int, whole.dshape))), point, user)
         value = np.asarray(value, dtype=var.dtype)
         if value.shape != point[var.name].shape or not np.all(np.isfinite(value)):
             raise StartError(

@@ -110,7 +110,7 @@ def test_posterior_beside_other_draws(conjugate, rng):
         assert wide.max() == pytest.approx(1 / (sd * np.sqrt(2 * np.pi)), rel=0.12)
         np.testing.assert_array_equal(_line(ax, "p again")[1], wide)
         intervals = [line.get_xdata() for line in ax.get_lines() if line.get_linewidth() == 2.2]
-        widths = [float(np.diff(interval)) for interval in intervals]
+        widths = [float(np.ptp(interval)) for interval in intervals]
         np.testing.assert_allclose(widths, 2 * 1.881 * sd * np.array([0.5, 1, 1]), rtol=0.08)
         assert ax.get_xlim()[0] < points.min() + sd
     assert [text.get_text() for text in axes[0].get_legend().get_texts()] == ["q", "p", "p again"]
