@@ -133,4 +133,4 @@ def test_a_model_that_overflows_is_fitted_from_its_start():
         level = pm.Normal("level", 1000.0, 1000.0)
         pm.Poisson("y", mu=tt.exp(level), observed=[4, 5, 6, 5])
     approx = pymc3_vi.fit(2_000, model=model, random_seed=1, progressbar=False, start={"level": 1.0})
-    assert abs(float(approx.mean.eval()) - np.log(5.0)) < 0.1  # the prior is flat beside 20 counts
+    assert abs(approx.mean.eval().item() - np.log(5.0)) < 0.1  # the prior is flat beside 20 counts
