@@ -171,3 +171,14 @@ def test_bad_arguments_are_refused_by_name(rng):
         pm.Normal("obs", pm.Normal("mu", 0, 1), 1.0, observed=np.zeros(3))
     with pytest.raises(ParametrizationError, match="pm.Data"):
         pymc3_vi.fit_many(fixed, {"y": np.zeros((2, 3))}, **QUIET)
+
+
+def test_draws_of_several_variables_are_each_ones_own(rng):
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        y = pm.Data("y", np.zeros(3))
+        far = pm.Normal("far", 50.0, 0.1, shape=2)
+        near = pm.Normal("near", 0.0, 0.1)
+        pm.Normal("obs", near + 0.0 * far.sum(), 1.0, observed=y)
+    draws = pymc3_vi.fit_many(model, {"y": np.zeros((2, 3))}, draws=20, **QUIET).draws()
+    assert draws["far"].shape == (2, 20, 2) and draws["near"].shape == (2, 20)
+    assert np.all(np.abs(draws["far"] - 50.0) < 1.0) and np.all(np.abs(draws["near"]) < 1.0)

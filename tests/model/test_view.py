@@ -113,3 +113,18 @@ def test_minibatches_work_on_this_numpy(model_fast):
         value = batch.eval()
     assert value.shape == (4, 2)
     assert {tuple(row) for row in value} <= {tuple(row) for row in data.astype(value.dtype)}
+
+
+def test_the_two_parts_of_the_log_density_are_those_of_the_model(model):
+    view = ModelView(model)
+    start = {"mu": 0.7, "sigma_log__": 0.2, "w": np.full((2, 3), 0.1)}
+    with theano.config.change_flags(cxx="", compute_test_value="off"):
+        inputs = {v: start[v.name] for v in view.free}
+        prior = view.varlogp().eval(inputs)
+        data = view.datalogp().eval({v: inputs[v] for v in view.free})
+        # by hand: ten times the three rows for a total of 30, and the potential once
+        residuals = np.array([1.0, 2.0, 4.0]) - 0.7 - 0.6
+        sigma = np.exp(0.2)
+        rows = -0.5 * np.sum((residuals / sigma) ** 2) - 3 * np.log(sigma) - 1.5 * np.log(2 * np.pi)
+        assert data == pytest.approx(10 * rows - 0.7**2, rel=1e-12)
+        assert prior + data == pytest.approx(float(model.logpt.eval(inputs)), rel=1e-12)
