@@ -88,7 +88,7 @@ PLACES = [
     ),
     ("model/_view.py", 't.kind != "prior"', 't.kind == "data"', "model"),
     ("steps/_left_out.py", "self.count += count", "self.count = count", "steps"),
-    ("data/_order.py", "(number + 1) * WINDOW]", "number * WINDOW + 1]", "data"),
+    ("data/_order.py", "(i + 1) * self.batch_size)", "(i + 1) * self.batch_size - 1)", "data"),
 ]
 
 
