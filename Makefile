@@ -7,7 +7,7 @@ PYTEST := $(PY) -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv lint test test-fast test-slow matrix coverage demo references sources parity bench accuracy corrected ingredients development-set docs clean
+.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected ingredients development-set docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'

@@ -322,3 +322,29 @@ def test_wrong_intervals_are_refused(every):
 def test_a_checkpoint_without_inference_says_so():
     with pytest.raises(VariationalInferenceError, match="does not know the inference"):
         Checkpoint(every=1, path="x.npz")(None, None, 1)
+
+
+def test_what_watches_for_a_tolerance_goes_on(tmp_path):
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        mu = pm.Normal("mu", 0.0, 1.0, shape=2)
+        pm.Normal("y", mu.sum(), 1.0, observed=np.ones(5))
+    options = dict(obj_optimizer=pymc3_vi.adam(learning_rate=0.02), progressbar=False, tol=0.05)
+    whole = pymc3_vi.ADVI(model=model, random_seed=1)
+    whole.fit(20_000, **options)
+    assert whole.report.reason == "stopped"
+
+    def interrupt(approx, losses, i):
+        if i == whole.state.i // 2 + 37:
+            raise KeyboardInterrupt
+
+    parts = pymc3_vi.ADVI(model=model, random_seed=1)
+    parts.fit(20_000, callbacks=[interrupt], **options)
+    parts.save(tmp_path / "parts.npz")
+    loaded = pymc3_vi.ADVI.load(tmp_path / "parts.npz", model=model)
+    loaded.resume(progressbar=False)
+    parts.resume(callbacks=[], progressbar=False)
+    for found in (parts, loaded):
+        assert found.report.reason == "stopped"
+        np.testing.assert_array_equal(found.hist, whole.hist)
+        for p, q in zip(found.approx.params, whole.approx.params):
+            np.testing.assert_array_equal(p.get_value(), q.get_value())
