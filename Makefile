@@ -7,7 +7,7 @@ PYTEST := $(PY) -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected ingredients development-set docs clean
+.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected ingredients development-set docs look clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,8 +68,12 @@ development-set: venv  ## repeat the NUTS runs and the family optima behind test
 	$(PY) -m benchmarks.development_optima
 
 docs: venv  ## HTML documentation into docs/_build/html
-	$(PY) -m sphinx -W -b html docs docs/_build/html
+	$(PY) -m sphinx -W --keep-going -n -b html docs docs/_build/html
+
+look: docs  ## every page of the documentation in headless Chromium, 1280 and 400 pixels wide: what is cut off, which links are dead
+	$(PY) -m pip install --quiet --target .browser playwright
+	PYTHONPATH=$(CURDIR)/.browser $(PY) scripts/look_at_docs.py $(ARGS)
 
 clean:  ## remove what builds, tests and the demo leave behind (not .venv)
-	rm -rf build dist .matrix .sources *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .theano .bench docs/_build demo_output
+	rm -rf build dist .matrix .sources .browser *.egg-info .pytest_cache .mypy_cache .ruff_cache .coverage .theano .bench docs/_build demo_output
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +

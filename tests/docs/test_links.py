@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [
-    page
-    for folder in (".", "docs", "docs/extending", "examples/data", "requirements", "pymc3_vi/compiler", "benchmarks")
-    for page in sorted((ROOT / folder).glob("*.md"))
-]
+FOLDERS = (
+    ". docs docs/extending docs/gallery docs/gallery/data docs/howto docs/reference examples/data requirements "
+    "pymc3_vi/compiler benchmarks"
+).split()
+PAGES = [page for folder in FOLDERS for page in sorted((ROOT / folder).glob("*.md"))]
 LINK = re.compile(r"\[[^\]]+\]\(([^)\s]+)\)")
 
 

@@ -7,7 +7,7 @@ import pymc3_vi
 
 from .pages import DOCS
 
-REFERENCE = (DOCS / "api.md").read_text(encoding="utf-8")
+REFERENCE = "".join(page.read_text(encoding="utf-8") for page in sorted((DOCS / "reference").glob("*.md")))
 
 
 def _documented(name):
@@ -34,5 +34,8 @@ def test_every_picture_is_shown():
 
 
 def test_every_page_is_reachable():
-    listed = re.findall(r"^([a-z0-9_/]+)$", (DOCS / "index.md").read_text(encoding="utf-8"), re.M)
-    assert {page.stem for page in DOCS.glob("*.md")} - {"index"} == {name for name in listed if "/" not in name}
+    for index, folders in (("index.md", ("",)), ("api.md", ("reference/",))):
+        listed = set(re.findall(r"^(?:.*<)?([a-z0-9_/]+)>?$", (DOCS / index).read_text(encoding="utf-8"), re.M))
+        for folder in folders:
+            there = {folder + page.name.split(".")[0] for page in (DOCS / folder).glob("*.md")} - {"index"}
+            assert there == {name for name in listed if name.rpartition("/")[0] == folder.rstrip("/")}
