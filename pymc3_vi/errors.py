@@ -27,6 +27,7 @@ __all__ = [
     "MissingExtraError",
     "OtherDataError",
     "UnwritablePathError",
+    "WorkerError",
     "ConvergenceWarning",
     "VarianceCollapseWarning",
     "OverflowStartWarning",
@@ -156,6 +157,10 @@ class UnwritablePathError(VariationalInferenceError, OSError):
 
 class MissingExtraError(VariationalInferenceError, ImportError):
     """Something needs a package that is not installed; the message names the extra that brings it."""
+
+
+class WorkerError(VariationalInferenceError, RuntimeError):
+    """Workers of a cluster cannot do what they are given: the package is missing there, say, or none is left."""
 
 
 class ConvergenceWarning(UserWarning):

@@ -37,6 +37,8 @@ class Task(NamedTuple):
     is_untouched: Callable[[], bool] = lambda: False
     #: Losses of all fits so far.
     losses: Callable[[], Any] = lambda: None
+    #: What evaluates rows elsewhere: a client of Dask, or an executor.
+    client: Any = None
 
     @property
     def approx(self):
@@ -70,6 +72,8 @@ class Algorithm(ABC):
     name = ""
     #: Whether it runs an ``obj_optimizer``.
     takes_optimizer = False
+    #: Whether it evaluates rows on the workers of ``fit(client=...)``.
+    uses_client = False
     #: Order of the derivatives that it needs.
     order = 1
     #: Number of moves of the parameters, where they rest for several steps in between; None where every step is one.

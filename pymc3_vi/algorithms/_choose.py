@@ -13,7 +13,7 @@ __all__ = ["choose"]
 
 
 def choose(task, wanted="auto"):
-    """The algorithm of a fit, and why it was taken.
+    """The algorithm of a fit, and why it was taken: with a client that of passes, unless another one is wanted.
 
     Parameters
     ----------
@@ -34,6 +34,8 @@ def choose(task, wanted="auto"):
     ParametrizationError
         When `wanted` cannot do the task, with the reason.
     """
+    if task.client is not None and wanted == "auto":
+        wanted = "passes"
     if wanted == "auto":
         return _by_itself(task)
     algorithm = copy.copy(wanted) if isinstance(wanted, Algorithm) else _called(wanted)
@@ -41,7 +43,17 @@ def choose(task, wanted="auto"):
         raise ParameterTypeError(
             f"fit got algorithm={algorithm.name!r} together with an optimizer. Leave one of them out."
         )
+    if task.client is not None and not algorithm.uses_client:
+        raise ParameterTypeError(
+            f"fit got a client together with algorithm={algorithm.name!r}, which runs here alone: only passes over "
+            "rows (algorithm='passes') use workers. Leave one of them out."
+        )
     obstacle = algorithm.obstacle(task)
+    if obstacle is not None and task.client is not None:
+        raise ParametrizationError(
+            "The 'client' parameter of fit is for likelihoods that are sums over the rows of a DataLoader or a "
+            f"pm.Minibatch, which workers read in passes. This fit cannot be made so: {obstacle}. Leave 'client' out."
+        )
     if obstacle is not None:
         raise ParametrizationError(
             f"algorithm={algorithm.name!r} cannot fit this model: {obstacle}. Leave it out, or pass "

@@ -21,9 +21,11 @@ class _Column:
     array : array-like
     in_memory : bool
         Whether reading all rows at once costs nothing.
+    at_hand : bool
+        Whether only this process can read the rows.
     """
 
-    in_memory = False
+    in_memory = at_hand = False
 
     def __init__(self, array):
         self.array = array

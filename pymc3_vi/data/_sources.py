@@ -26,6 +26,11 @@ class Frames:
         self.ends = np.cumsum([0] + [int(n) for n in lengths])
         self.used = {}
         self._kept = (None, {})
+        #: Whether the rows are in memory, or come from something that no other process can read.
+        self.at_hand = False
+
+    def __getstate__(self):
+        return dict(vars(self), _kept=(None, {}))
 
     def __len__(self):
         return int(self.ends[-1])
@@ -67,7 +72,7 @@ class FrameColumn(_Column):
     """Rows of one column of :class:`Frames`."""
 
     def __init__(self, frames, name):
-        self.frames, self.name = frames, name
+        self.frames, self.name, self.at_hand = frames, name, frames.at_hand
         first = frames.read_piece(0, [name])
         if name not in first or first[name].dtype.kind not in "fiub":
             given = first[name].dtype if name in first else "no such column"
@@ -113,10 +118,12 @@ def frame_columns(source):
         frames = _of_dataset(source)
     elif module == "pyarrow" and hasattr(source, "column_names"):
         frames = Frames(source.column_names, [source.num_rows], lambda k, names: _arrays(source.select(names)))
+        frames.at_hand = True
     elif hasattr(source, "partitions") and hasattr(source, "columns"):
         frames = _of_partitions(source)
     elif callable(source) and not hasattr(source, "shape"):
         frames = _of_factory(source)
+        frames.at_hand = True
     else:
         return None
     # One after the other, so that each asks for itself alone.

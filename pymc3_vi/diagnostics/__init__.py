@@ -18,6 +18,7 @@ from ._resample import psis_resample, warn_if_unreliable
 from ._row_density import PassSum, RowDensity
 from ._row_likelihood import RowLikelihood
 from ._row_values import RowValues, row_density
+from ._spread_rows import SpreadRows
 from ._verdict import CORRECT, REJECT, USE
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "RowDensity",
     "RowLikelihood",
     "RowValues",
+    "SpreadRows",
     "row_density",
     "FixedDraws",
     "FixedDrawELBO",

@@ -1,11 +1,15 @@
 """The log density of a model with many rows: a sum over blocks, many points at once."""
 
+from copy import copy
+from typing import Any
+
 import numpy as np
 import theano
 import theano.tensor as tt
 
 from ..compiler import compile_function, without_test_values
 from ..graph import substitute
+from ._spread_rows import SpreadRows, TreeSum
 
 __all__ = ["PassSum", "RowDensity"]
 
@@ -31,7 +35,11 @@ class RowDensity:
     Attributes
     ----------
     d : int
+    spread : SpreadRows or None
+        Where all rows are read instead, by workers.
     """
+
+    spread: Any = None
 
     @without_test_values
     def __init__(self, approx, model):
@@ -63,6 +71,19 @@ class RowDensity:
             slopes = tt.grad(tt.sum(logp), points, disconnected_inputs="ignore") if with_slopes else []
             self._functions[key] = compile_function(inputs + points, [logp] + slopes, name="log density of rows")
         return self._functions[key]
+
+    def __getstate__(self):
+        return dict(vars(self), _functions={}, model=None, spread=None)
+
+    def rows_alone(self):
+        """The same without what reads no rows, and without the rows: what other processes need."""
+        found = copy(self)
+        found.__dict__.update(vars(self), _graphs=[None, *self._graphs[1:]], _functions=self._functions)
+        return found
+
+    def graphs_of_rows(self):
+        """Inputs, points and log p (s,) of each part that reads rows."""
+        return self._graphs[1:]
 
     def _split(self, z):
         return [np.ascontiguousarray(z[:, part], dtype=theano.config.floatX) for part in self.slices]
@@ -106,12 +127,24 @@ class RowDensity:
 
     def slopes(self, z, tables=None):
         """log p (s,) and its gradients (s, d) at the points `z` (s, d) on the rows of `tables`; default: all rows."""
-        total = PassSum(self, z, tables).finish()
+        total = self.all_rows(z) if tables is None else PassSum(self, z, tables)
+        total.finish()
         return total.logp, total.grad
 
     def values(self, z, tables=None):
         """log p (s,) alone; see :meth:`slopes`."""
-        return PassSum(self, z, tables, with_slopes=False).finish().logp
+        total = self.all_rows(z, False) if tables is None else PassSum(self, z, tables, with_slopes=False)
+        return total.finish().logp
+
+    def all_rows(self, z, with_slopes=True):
+        """A pass over all rows at the points `z`, to be made in pieces."""
+        return PassSum(self, z, None, with_slopes) if self.spread is None else self.spread.sum(z, with_slopes)
+
+    def all_rows_from(self, state):
+        """A pass over all rows from its snapshot."""
+        if "branches" in state:
+            return TreeSum.restored(SpreadRows(self, None) if self.spread is None else self.spread, state)
+        return PassSum.restored(self, state)
 
 
 class PassSum:

@@ -138,6 +138,7 @@ class Inference:
         tol=None,
         average=None,
         algorithm="auto",
+        client=None,
         **kwargs,
     ):
         """Run `n` optimization steps.
@@ -187,6 +188,9 @@ class Inference:
             where the likelihood is a sum over them, with `n` times the batch size as budget of rows.
             ``'fixed_draws'``: see DADVI.  ``'auto'``: gradients with an `obj_optimizer`, otherwise passes or Newton
             steps where they can be taken.  An :class:`~pymc3_vi.algorithms.Algorithm` brings settings of its own.
+        client : dask.distributed.Client or concurrent.futures.Executor, optional
+            Whose workers read the rows of a ``DataLoader`` or ``pm.Minibatch`` in passes, each its own part of a file;
+            the result is the same for any number of workers.
 
         Returns
         -------
@@ -219,7 +223,7 @@ class Inference:
             average=average,
             algorithm=algorithm,
         )
-        return self._fit(n, options, callbacks, progressbar, resume, tol)
+        return self._fit(n, options, callbacks, progressbar, resume, tol, client)
 
     @checked
     def refine(self, n, progressbar=True):
@@ -292,11 +296,11 @@ class Inference:
             warn_user(f"score=True is ignored: {self.objective.op} has no loss.")
         return bool(score) and has_loss
 
-    def _fit(self, n, options, callbacks, progressbar, resume, tol=None):
+    def _fit(self, n, options, callbacks, progressbar, resume, tol=None, client=None):
         """A fit with complete options."""
         check_ready(self, "fit", resume)
         with self.report.recording(n):
-            self._prepare(n, options)
+            self._prepare(n, options, client)
             self.goal = None if self.algorithm.aim_at(tol) or tol is None else Converged(tol)
             if self.resume_point is not None:
                 resume_algorithm(self.resume_point, self.algorithm, self.options, self.goal)
@@ -331,19 +335,20 @@ class Inference:
             losses=lambda: self.history.array,
         )
 
-    def _chosen(self, options):
+    def _chosen(self, options, client=None):
         """Task, algorithm and why it was taken, for the options of a fit."""
         options = dict(options)
         algorithm, *named = [options.pop(name) for name in ("algorithm", "score", "fn_kwargs", "average")]
-        task = self._task(options, *named)
+        task = self._task(options, *named)._replace(client=client)
         return (task, *choose(task, algorithm))
 
-    def _prepare(self, n, options):
+    def _prepare(self, n, options, client=None):
         """Have the algorithm for these options, the last one again when they have not changed."""
-        if self._key is not None and same(self._key, options) and self.algorithm.can_go_on:
+        known = self._key is not None and same(self._key, options) and self.algorithm.task.client is client
+        if known and self.algorithm.can_go_on:
             self._look_at_model(self.algorithm.order if n else 0)
             return
-        task, algorithm, reason = self._chosen(options)
+        task, algorithm, reason = self._chosen(options, client)
         self._look_at_model(algorithm.order if n else 0)
         begin = time.perf_counter()
         algorithm.prepare(task)

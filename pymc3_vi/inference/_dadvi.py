@@ -142,5 +142,5 @@ class DADVI(KLqp):
         reject_unknown_keywords(kwargs, accepted_keywords(FixedDraws.__init__), "DADVI.run_profiling")
         return profile_algorithm(self._task({}, True, {"profile": True}), FixedDraws(**kwargs), n)
 
-    def _chosen(self, options):
+    def _chosen(self, options, client=None):
         return self._task({}, True), FixedDraws(**options), "asked for"

@@ -88,6 +88,7 @@ FITTING = {
         tol=Optional(POSITIVE),
         average=Optional(Interval(float, 0, 1, low_open=True)),
         algorithm=_ALGORITHM,
+        client=Optional(_CLIENT),
     ),
     "Inference.refine": dict(n=STEPS, progressbar=FLAG),
     "Inference.run_profiling": dict(

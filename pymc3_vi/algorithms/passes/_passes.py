@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from ...approximations.gaussian import Chart, Curvature, GaussianBlocks, matched_pairs
-from ...diagnostics import PassSum, RowDensity
+from ...diagnostics import RowDensity, SpreadRows
 from ...errors import ConvergenceWarning
 from ...model import NotASum
 from ...steps import StepDiverged
@@ -54,6 +54,7 @@ class Passes(Algorithm):
     """
 
     name = "passes"
+    uses_client = True
 
     def __init__(self):
         #: The log density as a sum over rows, once it has been looked for.
@@ -77,6 +78,8 @@ class Passes(Algorithm):
         task.objective.check_start()
         self.blocks = GaussianBlocks(approx.groups)
         self.density = RowDensity(approx, row_sum(task) if self.model is None else self.model)
+        if task.client is not None:
+            self.density.spread = SpreadRows(self.density, task.client)
         self.seed = int(approx.groups[0].seeds.generator("passes").integers(2**31))
         #: Whether the pilot may try other starts.
         self.jitter = starts_at_test_point(approx, self.blocks)
@@ -140,7 +143,8 @@ class Passes(Algorithm):
     def comment(self):
         """Where the passes stand."""
         speed = self.rows_read / max(self._seconds, 1e-9)
-        return f"pass {self.passes + 1}, {speed:,.3g} rows/s, {self.distance:.2g} sd from the optimum"
+        workers = "" if self.density.spread is None else f"{self.density.spread.workers} workers, "
+        return f"pass {self.passes + 1}, {workers}{speed:,.3g} rows/s, {self.distance:.2g} sd from the optimum"
 
     def failing_noise(self):
         eps = np.zeros(self.blocks.d) if self.failing is None else self.failing
@@ -250,7 +254,7 @@ class Passes(Algorithm):
         if self._anew:
             self._known = self.distance
             self.search.again()
-        self._anew, self.total = False, PassSum(self.density, self.search.draws)
+        self._anew, self.total = False, self.density.all_rows(self.search.draws)
         return True
 
     def _close_pass(self):
@@ -365,6 +369,10 @@ class Passes(Algorithm):
             return f"passes over {self.rows:,} rows"
         return f"{state} after parts of up to {self.ascent.rows:,}, within {self.distance:.2g} sd of the optimum"
 
+    def release(self):
+        if self.density.spread is not None:
+            self.density.spread.dismiss()
+
     # ---------------------------------------------------------------- state
     _NUMBERS = ("steps_done", "allowed", "spent", "passes")
 
@@ -407,4 +415,4 @@ class Passes(Algorithm):
         if ascent is not None:
             curvature = restored_curvature(self.blocks, ascent["curvature"])
             self.ascent = Ascent(**dict(ascent, curvature=curvature))
-        self.total = None if total is None else PassSum.restored(self.density, total)
+        self.total = None if total is None else self.density.all_rows_from(total)

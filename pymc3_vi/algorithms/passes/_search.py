@@ -186,7 +186,7 @@ class PassSearch:
     def again(self):
         """Forget values, and evaluate where the next step leads: the data may be others."""
         self.x, self.slope, self.value, self.gap = None, None, np.inf, np.inf
-        self.length, self.failures, self.pairs_before = 1.0, 0, 0
+        self.length, self.failures, self.pairs_before, self.rate = 1.0, 0, 0, None
 
     def _limit(self):
         if self.x is None:
