@@ -46,7 +46,8 @@ class Target:
         """log p (n,) and its gradient in x (n, d) at the points `x` (n, d); -inf and zeros where it has none."""
         self.evaluations += len(x)
         logp, grad = self._slopes(self.points(x))
-        grad = grad @ self.scale if self.is_dense else grad * self.scale
+        with np.errstate(all="ignore"):  # infinite gradients beyond the edge are set to zero below
+            grad = grad @ self.scale if self.is_dense else grad * self.scale
         bad = ~np.isfinite(logp) | ~np.isfinite(grad).all(axis=1)
         if bad.any():
             logp[bad] = -np.inf

@@ -130,7 +130,7 @@ def _repairs(facts, reasons):
         repairs.append(LINEAR_RESPONSE)
     if facts.family in _RICHER:
         repairs.append(_RICHER[facts.family])
-    return repairs + ["NUTS: pm.sample()"]
+    return repairs + ["short chains that begin at the fit: approx.sample(correct='hmc')", "NUTS: pm.sample()"]
 
 
 def judge_particles(facts):

@@ -1,11 +1,14 @@
 """The parts of the chains: coordinates, step size, trajectories."""
 
+import warnings
+
 from pymc3_vi.correct._chains import Chains
 from pymc3_vi.correct._metric import fisher_scale
 from pymc3_vi.correct._target import Target
 from pymc3_vi.correct._tuning import Length, StepSize
 
 import numpy as np
+import pytest
 
 
 def gaussian(cov):
@@ -42,6 +45,17 @@ def test_gradients_are_those_of_the_coordinates(rng):
     x, step = rng.normal(size=(1, 2)), 1e-5
     numeric = [(target(x + step * e)[0] - target(x - step * e)[0])[0] / (2 * step) for e in np.eye(2)]
     np.testing.assert_allclose(target(x)[1][0], numeric, rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [[1.0, 2.0], [[1.0, 0.5], [0.0, 2.0]]])
+def test_an_infinite_gradient_is_no_warning(scale):
+    def beyond(z):
+        return np.zeros(len(z)), np.full(z.shape, np.inf) * np.array([[1.0, -1.0]])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        logp, grad = Target(beyond, np.zeros(2), scale)(np.ones((3, 2)))
+    assert np.all(logp == -np.inf) and np.all(grad == 0.0)
 
 
 def test_impossible_points_are_never_entered(rng):

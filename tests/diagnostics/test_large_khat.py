@@ -161,6 +161,7 @@ def test_a_mean_field_is_told_of_linear_response(model_fast):
     approx = _mean_field(model, [0, 0], np.full(2, np.sqrt(1 - 0.95**2)))
     report = approx.diagnose(random_seed=1)
     assert report.verdict == "reject" and any("approx.lrvb_cov()" in advice for advice in report.advice)
+    assert any("correct='hmc'" in advice for advice in report.advice)
     np.testing.assert_allclose(approx.lrvb_cov(random_seed=1), cov, rtol=0.06)
     full = pymc3_vi.FullRank(model=model, random_seed=1).diagnose(random_seed=1)
     assert not any("lrvb_cov" in advice for advice in full.advice)
