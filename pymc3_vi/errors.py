@@ -33,6 +33,7 @@ __all__ = [
     "OverflowStartWarning",
     "NonFiniteDrawsWarning",
     "ScalingWarning",
+    "RejectedFitWarning",
     "UnreliableWeightsWarning",
     "UnconvergedChainsWarning",
     "ZeroGradientWarning",
@@ -185,6 +186,10 @@ class ScalingWarning(UserWarning):
 
 class UnreliableWeightsWarning(UserWarning):
     """Importance weights have too heavy a tail (k-hat above its threshold): corrected results are not reliable."""
+
+
+class RejectedFitWarning(UserWarning):
+    """A fit that was to judge itself (``method='auto'``) is not to be used; the message says why and what to try."""
 
 
 class UnconvergedChainsWarning(UserWarning):

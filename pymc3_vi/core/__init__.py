@@ -7,6 +7,7 @@ from ._memory import draws_at_once
 from ._objective import ObjectiveFunction, ObjectiveUpdates, StepOptions
 from ._operator import Operator
 from ._placeholders import copy_test_value
+from ._recommended import parameter_digest
 from ._sampling import CORRECTIONS, CorrectedPoints, find_correction
 from ._starts import STARTS, Start, named_start
 from ._terms import Terms
@@ -27,6 +28,7 @@ __all__ = [
     "CORRECTIONS",
     "CorrectedPoints",
     "find_correction",
+    "parameter_digest",
     "STARTS",
     "Start",
     "named_start",

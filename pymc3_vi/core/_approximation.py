@@ -17,13 +17,14 @@ from ..parameters import checked
 from ..validation import check_positive_int
 from ._joint import JointPlaceholders
 from ._memory import draws_at_once
+from ._recommended import Recommendation
 from ._sampling import Sampling
 from ._terms import Terms
 
 __all__ = ["Approximation"]
 
 
-class Approximation(Sampling, JointPlaceholders, Memoised):
+class Approximation(Sampling, Recommendation, JointPlaceholders, Memoised):
     """Joint approximation q(z) of a model's posterior, made of groups.
 
     Parameters

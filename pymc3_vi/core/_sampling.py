@@ -58,11 +58,16 @@ class CorrectedPoints:
         """Warn when `what` rests on draws that cannot be relied on."""
 
 
-def find_correction(correct, caller):
-    """The correction called `correct`, or `correct` itself if it is one; None for None."""
-    if correct is None or callable(correct):
-        return correct
-    allowed = f"None, a correction or one of {CORRECTIONS.names()}"
+def find_correction(correct, caller, approx=None):
+    """The correction called `correct`, or `correct` itself if it is one; None where draws are to be those of q.
+
+    For None it is what `approx`, if there is one, recommends; False is never a correction.
+    """
+    if correct is None and approx is not None:
+        correct = approx.recommended
+    if correct is None or correct is False or callable(correct):
+        return correct or None
+    allowed = f"None, False, a correction or one of {CORRECTIONS.names()}"
     require(isinstance(correct, str), TypeError, "correct", caller, allowed, correct)
     return CORRECTIONS.get(correct)
 
@@ -101,7 +106,7 @@ class Sampling:
         """
         generator = self.generator(random_seed)
         names = [v.name for v in self.view.unobserved(include_transformed)]
-        correction = find_correction(correct, "sample")
+        correction = find_correction(correct, "sample", self)
         noise = None if correction is None else correction(self, draws, generator)
         of_noise = not isinstance(noise, CorrectedPoints)
         if not of_noise:
@@ -139,11 +144,12 @@ class Sampling:
             Whether the trace also holds the transformed (unconstrained) variables.
         random_seed : int, optional
             Default: the approximation's own stream, seeded when it was made.
-        correct : str or correction, optional
+        correct : {None, False, 'psis', 'hmc'} or correction
             ``'psis'`` for importance-resampled draws, which follow the posterior more closely than q does as long as
             k-hat is below its threshold (see ``diagnose``); some draws then occur several times.  ``'hmc'``, or
             :class:`pymc3_vi.HMC` with options, for draws from the posterior itself, by many short Hamiltonian chains
-            that begin at q.
+            that begin at q.  False for draws from q.  None too, but after ``fit(method='auto')`` it is what the verdict
+            recommends (``approx.recommended``).
 
         Returns
         -------

@@ -6,7 +6,7 @@ from ._converged import Converged, IterateCheck, check_iterates
 from ._convergence import LossTrend, batch_means_error, loss_trend
 from ._data import changed_data, check_data
 from ._density import PointDensity
-from ._diagnose import Diagnosis, diagnose
+from ._diagnose import Diagnosis, chains_take_seconds, diagnose
 from ._draws import DensityDraws, draws_in_memory, noise_of
 from ._expectation import Expectation, expectation
 from ._fixed_draws import KINDS, REPLICATES, FixedDrawELBO, FixedDraws
@@ -27,6 +27,7 @@ __all__ = [
     "check_iterates",
     "Diagnosis",
     "ChainCheck",
+    "chains_take_seconds",
     "diagnose",
     "Expectation",
     "expectation",

@@ -19,7 +19,7 @@ from ._moments import coordinate_labels
 from ._particles import check_particles
 from ._verdict import CORRECT, REJECT, USE, judge_density, judge_particles
 
-__all__ = ["Diagnosis", "diagnose"]
+__all__ = ["Diagnosis", "chains_take_seconds", "diagnose"]
 
 #: Draws of chains, and the most values of data for which 'auto' runs chains: some 1e5 points are evaluated.
 CHAIN_DRAWS, LARGEST_DATA = 1000, 100_000
@@ -251,16 +251,22 @@ def diagnose(approx, draws=None, random_seed=None, correct=None):
     if source.streamed:
         report.notes.append("data come from a generator: log p is that of the last batch, scaled, not of all data")
     verdict = judge_density(report)
-    if correct is not None:
+    if correct:
         verdict = _by_chains(approx, report, source, verdict, correct, random_seed)
     report._conclude(verdict)
     return report
 
 
+def chains_take_seconds(approx):
+    """Whether corrected draws are cheap enough to be made unasked."""
+    small = data_size(approx.view) + int(approx.ddim) <= LARGEST_DATA
+    return small and not is_streamed(approx.view) and not approx.has_batched
+
+
 def _by_chains(approx, report, source, verdict, correct, random_seed):
     """Verdict by corrected draws where there are some, else `verdict`, with a note on why."""
     if correct == "auto":
-        if data_size(approx.view) > LARGEST_DATA or is_streamed(approx.view) or approx.has_batched:
+        if not chains_take_seconds(approx):
             report.notes.append(
                 "correcting the draws would take long, so the verdict is by importance weights; correct='hmc' does it"
             )

@@ -68,10 +68,10 @@ def expectation(approx, node, draws=10_000, correct="psis", random_seed=None):
     Vehtari et al.: Pareto Smoothed Importance Sampling, JMLR 25(72), 2024, section 2.
     """
     draws = check_positive_int(draws, "draws", "expectation", minimum=2)
-    correction = find_correction(correct, "expectation")
+    correction = find_correction(correct, "expectation", approx)
     node = approx.view.nodes(node, "node", "expectation", closed=True)
     generator = approx.generator(random_seed)
-    if correct is None:
+    if correction is None:
         return _plain(approx, node, draws, generator)
     if correction is not CORRECTIONS.get("psis"):
         return _at_points(approx, node, correction(approx, draws, generator))

@@ -1,10 +1,8 @@
 """Draws from q with their importance weights, and one judgement on what the weights are worth."""
 
-import hashlib
 from collections import namedtuple
 
-import numpy as np
-
+from ..core import parameter_digest
 from ..graph import cache_of
 from ..model import data_size
 from ._draws import DensityDraws
@@ -86,7 +84,7 @@ class JudgedDraws:
         """The :class:`Judgement` by these draws, which stands until the parameters change."""
         weights = self.weights
         judgement = Judgement(self.reliable, weights.khat, weights.threshold, self.draws)
-        cache_of(self.approx)["judgement"] = (_state(self.approx), judgement)
+        cache_of(self.approx)["judgement"] = (parameter_digest(self.approx), judgement)
         return judgement
 
     def judgement(self):
@@ -95,7 +93,7 @@ class JudgedDraws:
         So that a fit is not called good by one function and bad by the next, whose draws are others.
         """
         state, standing = cache_of(self.approx).get("judgement", (None, None))
-        return standing if standing is not None and state == _state(self.approx) else self.judge()
+        return standing if standing is not None and state == parameter_digest(self.approx) else self.judge()
 
 
 def draws_with_judgement(approx, generator, draws=None, at_least=0):
@@ -117,12 +115,3 @@ def draws_with_judgement(approx, generator, draws=None, at_least=0):
     if first < MORE_DRAWS <= affordable and found.doubtful and (draws is None or not found.weights.reliable):
         found = JudgedDraws(approx, MORE_DRAWS, generator)
     return found
-
-
-def _state(approx):
-    """Digest of all parameters."""
-    digest = hashlib.sha256()
-    for group in approx.groups:
-        for param in group.params:
-            digest.update(np.ascontiguousarray(param.get_value(borrow=True)).tobytes())
-    return digest.digest()

@@ -9,6 +9,7 @@ from ..model import ModelView, model_context
 from ..parameters import checked
 from ..registry import Registry
 from ..validation import accepted_keywords, did_you_mean, reject_unknown_keywords, warn_user
+from ._auto import choose_method, judge
 from ._base import Inference
 from ._dadvi import DADVI
 from ._implicit import ASVGD, SVGD
@@ -61,7 +62,9 @@ def fit(
         Number of optimization steps.
     method : str, Inference class or Inference instance
         ``'advi'``, ``'fullrank_advi'``, ``'svgd'``, ``'asvgd'``, ``'dadvi'``, ``'nfvi'`` or ``'nfvi=<formula>'``, in
-        any case.
+        any case.  ``'auto'``: full rank where the covariance costs little beside the data, else mean field; then
+        ``diagnose(correct='auto')``, and draws and tables follow its verdict: they are those of q, weighted, or those
+        of chains (``approx.recommended``).  The report says what was decided, and why.
     model : pymc3.Model, optional
         Default is the model of the ``with`` context.
     random_seed : int, optional
@@ -93,6 +96,11 @@ def fit(
     TypeError
         For an unknown keyword, with the close match.
 
+    Warns
+    -----
+    RejectedFitWarning
+        With ``method='auto'``, when the fit is not to be used.
+
     Examples
     --------
     >>> with model:  # doctest: +SKIP
@@ -101,6 +109,12 @@ def fit(
     """
     if method is None:
         method = "advi"
+    if isinstance(method, str) and method.lower() == "auto":
+        model = model_context(model)
+        method, reason = choose_method(ModelView(model), local_rv)
+        approx = fit(n, method, model, random_seed, start, inf_kwargs, local_rv=local_rv, starts=starts, **kwargs)
+        judge(approx, method, reason, kwargs.get("progressbar", True))
+        return approx
     options = dict(inf_kwargs or {})
     for name, value in (("random_seed", random_seed), ("start", start), ("local_rv", local_rv)):
         if value is not None:
@@ -156,7 +170,7 @@ def _create(method, options):
         try:
             cls = METHODS.get(name)
         except UnknownNameError:
-            known = METHODS.names() + ["nfvi=<formula>"]
+            known = ["auto", *METHODS.names(), "nfvi=<formula>"]
             raise UnknownNameError(
                 f"The 'method' parameter of fit must be one of {known}, an Inference class or an Inference instance. "
                 f"Got {method!r} instead.{did_you_mean(name, METHODS.names())}"

@@ -15,6 +15,7 @@ from ._constraints import (
     Instance,
     Interval,
     ListOf,
+    Off,
     OneOf,
     Optional,
     Raising,
@@ -78,7 +79,11 @@ KERNEL = Raising(TEST_FUNCTION, ParametrizationError)
 NODE = AnyOf(Variable("an expression of the model's variables"), Text("the name of a variable"))
 NAMES = Optional(ListOf(Text("a name"), "a name or a list of names", least=1, single=True))
 CORRECT = Optional(
-    AnyOf(Text("the name of a correction such as 'psis' or 'hmc'"), Function("(approx, draws, generator)"))
+    AnyOf(
+        Text("the name of a correction such as 'psis' or 'hmc'"),
+        Function("(approx, draws, generator)"),
+        Off(),
+    )
 )
 
 

@@ -139,6 +139,17 @@ class Flag(Constraint):
         raise Refused(ParameterTypeError)
 
 
+class Off(Constraint):
+    """False, for something that is otherwise named."""
+
+    allowed = "False"
+
+    def take(self, value):
+        if isinstance(value, (bool, np.bool_)) and not value:
+            return False
+        raise Refused(ParameterTypeError)
+
+
 class Text(Constraint):
     """A string; an empty one only where that is said."""
 

@@ -3,7 +3,7 @@
 import numpy as np
 import theano
 
-from ..core import FAMILIES, Approximation
+from ..core import CORRECTIONS, FAMILIES, Approximation
 from ..errors import FileFormatError
 from ._options import describe, is_opaque, rebuild
 from ._tree import pack, unpack
@@ -28,6 +28,7 @@ def approximation_state(approx):
         "groups": groups,
         "cost_part_grad_scale": describe(approx.cost_part_grad_scale),
         "scale_cost_to_minibatch": approx.scale_cost_to_minibatch,
+        "recommended": approx.recommended,
         "generator": None if generator is None else pack(generator.bit_generator.state, arrays, "generator"),
     }
     return description, arrays
@@ -110,11 +111,18 @@ def put_approximation_state(approx, description, arrays):
     for group, entry in zip(approx.groups, description["groups"]):
         group.reseed(entry["seed"])
     approx.scale_cost_to_minibatch = description["scale_cost_to_minibatch"]
+    approx.recommend(_known_correction(description.get("recommended")))
     approx.hist = checked_history(arrays["hist"])
     approx._sample_generator = None
     if description["generator"] is not None:
         generator = approx.generator()
         generator.bit_generator.state = unpack(description["generator"], arrays)
+
+
+def _known_correction(name):
+    if name is not None and name not in CORRECTIONS:
+        raise FileFormatError(f"The file recommends the correction {name!r}, which is not known here.", "options")
+    return name
 
 
 def checked_history(hist):

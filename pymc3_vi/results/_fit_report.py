@@ -122,6 +122,10 @@ class FitReport:
         """Note what an algorithm says of its result."""
         self.runs[-1].options["algorithm"] = words
 
+    def noted(self, **facts):
+        """Note further facts about the current run, as they are printed."""
+        self.runs[-1].options.update(facts)
+
     def stepped(self, steps):
         """Note that the current run has done `steps` steps by now."""
         self.runs[-1].step_seconds = time.perf_counter() - self._begin

@@ -98,7 +98,7 @@ def loo(data, draws=4000, var_name=None, scale=None, random_seed=None, subsample
 
 def _of_rows(approx, model, draws, var_name, scale, random_seed, subsample):
     """From a sample of many rows, or from all of them, block after block."""
-    found = ModelDraws(approx, draws, "loo", False, None, random_seed)
+    found = ModelDraws(approx, draws, "loo", False, False, random_seed)
     log_weights = np.where(np.isnan(found.logp - found.logq), -np.inf, found.logp - found.logq)
     count = model.rows if subsample is False else None if subsample is True else subsample
     rows = RowScores(approx, model, var_name, found.z, log_weights, count, _unreliable)

@@ -68,7 +68,7 @@ class ModelDraws:
 
     def __init__(self, approx, draws, caller, log_likelihood=False, correct=None, random_seed=None, rows=None):
         self.draws = check_positive_int(draws, "draws", caller)
-        correction = find_correction(correct, caller)
+        correction = find_correction(correct, caller, approx)
         self.corrected = correction is not None
         self.points = None
         self.title = approx.title

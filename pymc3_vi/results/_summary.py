@@ -87,11 +87,11 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
     UnconvergedChainsWarning
         With ``correct='hmc'``, when chains have not converged.
     """
-    correction = find_correction(correct, "summary")
-    if correct is not None:
+    correction = find_correction(correct, "summary", approx)
+    if correction is not None:
         check_data(approx)
     by_weights = correction is CORRECTIONS.get("psis")
-    found = ModelDraws(approx, draws, "summary", correct=None if by_weights else correct, random_seed=random_seed)
+    found = ModelDraws(approx, draws, "summary", correct=False if by_weights else correct, random_seed=random_seed)
     names = _names(found, var_names)
     diagnosis, note = _verdict(approx, correction, found, random_seed)
     weights, index = np.full(draws, 1.0 / draws), slice(None)
