@@ -5,7 +5,7 @@ from ._choose import choose
 from ._non_finite import TermsAtDraws, culprits, non_finite_error, undefined
 from .fixed_draws import FixedDraws
 from .newton import Newton
-from .passes import Passes
+from .passes import Passes, gaussian_before
 from .stochastic import AnnealedAdam, StochasticGradients, pilot_budget
 
 for _algorithm in (StochasticGradients, Newton, Passes, FixedDraws):
@@ -23,6 +23,7 @@ __all__ = [
     "TermsAtDraws",
     "choose",
     "culprits",
+    "gaussian_before",
     "non_finite_error",
     "pilot_budget",
     "register_algorithm",

@@ -80,7 +80,7 @@ def _by_itself(task):
     passes = Passes()
     no_passes = passes.obstacle(task)
     whole_data = None
-    if no_passes is None and not passes.has_few_rows(task):
+    if no_passes is None and (task.approx.view.replaced or not passes.has_few_rows(task)):
         return passes, "the likelihood is a sum over the rows of minibatches"
     if no_passes is None:
         whole_data = passes.model.whole_data()

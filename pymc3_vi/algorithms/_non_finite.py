@@ -45,7 +45,8 @@ class TermsAtDraws:
             nodes = nodes + tt.grad(total, self.free, disconnected_inputs="ignore")
         eps = [g.input.type("eps") for g in approx.groups]
         z = [g.transform(e) for g, e in zip(approx.groups, eps)]
-        nodes = approx.evaluate(substitute(nodes, replacements) + self.free, z, batched=False)
+        nodes = substitute(nodes, {**approx.view.replaced, **(replacements or {})})
+        nodes = approx.evaluate(nodes + self.free, z, batched=False)
         # Data that a random stream picks stay as they are.
         self._function = compile_function(
             eps, nodes, mode=theano.Mode(linker="py", optimizer="fast_compile"), no_default_updates=True

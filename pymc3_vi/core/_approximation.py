@@ -10,7 +10,7 @@ import theano.tensor as tt
 from ..compiler import compile_function, without_test_values
 from ..compiler.vectorize import vectorize_graph, vectorize_in_slices
 from ..errors import GroupError, ParameterValueError, VariationalInferenceError
-from ..graph import FlatBijection, Memoised, floatx, node_property, substitute
+from ..graph import FlatBijection, Memoised, cache_of, floatx, node_property, substitute
 from ..html_tables import html_table
 from ..model import ModelView, transformed, warn_of_data
 from ..parameters import checked
@@ -156,6 +156,11 @@ class Approximation(Sampling, Recommendation, JointPlaceholders, Memoised):
         variable = self.view.resolve(variable)
         return next(g for g in self.groups if variable in g.group)
 
+    def look_at(self, view):
+        """Approximate the density of `view`, of the same model, from now on; graphs of the one before are dropped."""
+        self.view = view
+        cache_of(self).clear()
+
     def check_start(self):
         """Raise StartError, before anything is compiled, unless the model is finite where the groups start."""
         point = {}
@@ -254,7 +259,7 @@ class Approximation(Sampling, Recommendation, JointPlaceholders, Memoised):
         minibatches.  `n` is the number of draws where it is known; see :meth:`evaluate`.
         """
         z = [substitute(group.transform(e), replacements) for group, e in zip(self.groups, eps)]
-        varlogp, datalogp = self.evaluate(substitute(self._model_logp, replacements), z, batched, n)
+        varlogp, datalogp = self.evaluate(self._logp_with(replacements), z, batched, n)
         logq = None
         if self.has_logq:
             logqs = [substitute(g.log_density(e), replacements) for g, e in zip(self.groups, eps)]
@@ -265,6 +270,10 @@ class Approximation(Sampling, Recommendation, JointPlaceholders, Memoised):
     def _model_logp(self):
         """Prior and data terms in the model's own variables."""
         return [self.view.varlogp(), self.view.datalogp()]
+
+    def _logp_with(self, replacements=None):
+        """The same with replacements, and with batches of new rows where such stand for the model's."""
+        return substitute(self._model_logp, {**self.view.replaced, **(replacements or {})})
 
     def _sum_logq(self, logqs, z, batched):
         values = self.split([draw[0] for draw in z] if batched else z)

@@ -51,14 +51,14 @@ class JointPlaceholders:
     def placeholder_terms(self):
         """``Terms`` of a batch of placeholder draws."""
         z = self._draws()
-        varlogp, datalogp = self.evaluate(self._model_logp, z, batched=True)
+        varlogp, datalogp = self.evaluate(self._logp_with(), z, batched=True)
         logq = self.symbolic_logq if self.has_logq else None
         return Terms(z, varlogp, datalogp, logq, self.symbolic_normalizing_constant, batched=True)
 
     @node_property
     def _single_terms(self):
         z = [draw[0] for draw in self._draws()]
-        return self.evaluate(self._model_logp, z, batched=False)
+        return self.evaluate(self._logp_with(), z, batched=False)
 
     @node_property
     def symbolic_normalizing_constant(self):

@@ -7,6 +7,7 @@ from ._gradients import check_gradients
 from ._history import History, LossView
 from ._implicit import ASVGD, SVGD, ImplicitGradient
 from ._klqp import ADVI, NFVI, FullRankADVI, KLqp
+from ._more_rows import refine
 from ._progress import Progress
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "fit",
     "METHODS",
     "FitState",
+    "refine",
     "History",
     "LossView",
     "Progress",

@@ -15,6 +15,7 @@ from ..validation import accepted_keywords, reject_unknown_keywords, warn_user
 from ._families import warn_of_families
 from ._gradients import check_gradients
 from ._history import History
+from ._new_rows import refine_with_rows
 from ._run import profile_algorithm, run_algorithm
 from ._same import same
 from ._state import FitState, check_ready, subclass_called
@@ -226,15 +227,15 @@ class Inference:
         return self._fit(n, options, callbacks, progressbar, resume, tol, client)
 
     @checked
-    def refine(self, n, progressbar=True):
+    def refine(self, n, progressbar=True, data=None):
         """Run `n` more steps of the last fit: same compiled step, optimizer state and callbacks.
 
-        Raises
-        ------
-        VariationalInferenceError
-            Before the first fit.
+        With `data`, the steps are passes over new rows, whose prior is q: see :func:`~pymc3_vi.Approximation.refine`.
         """
         check_ready(self, "refine")
+        if data is not None:
+            refine_with_rows(self, n, data, progressbar)
+            return
         if self.state.step is None:  # loaded from a file
             self.fit(n, callbacks=self.state.callbacks, progressbar=progressbar, **rebuilt_options(self.resume_point))
             return
@@ -375,7 +376,7 @@ class Inference:
 
     @classmethod
     @checked
-    def load(cls, path, model=None, same_data=True):
+    def load(cls, path, model=None, same_data=True, data=None):
         """Inference from a file that :meth:`save` or a :class:`Checkpoint` wrote.
 
         :meth:`resume` then runs the steps that were left, :meth:`refine` and :meth:`fit` more steps.
@@ -385,7 +386,7 @@ class Inference:
         path : str or path
         model : pymc3.Model, optional
             The model that was fitted, built again; default is the model of the ``with`` context.
-        same_data : bool
+        same_data, data
             See :func:`pymc3_vi.load`.
 
         Returns
@@ -403,16 +404,16 @@ class Inference:
         inference = found.__new__(found)
         # The approximation exists already, so the class's own constructor, which makes one, is passed by.
         inference._set_up(operator, approx, kernel, **keywords)
-        return inference.restore(path, same_data)
+        return inference.restore(path, same_data, data)
 
     @checked
-    def restore(self, path, same_data=True):
+    def restore(self, path, same_data=True, data=None):
         """Take over parameters, optimizer state, random state and history from a file; returns the inference itself.
 
         For an inference that was built as the saved one was; needed where :meth:`load` cannot make it, for example
         with encoders or kernels of one's own.  Parameters as in :meth:`load`.
         """
-        point = restore_point(self, path, same_data)
+        point = restore_point(self, path, same_data, data)
         self.history.replace(point.history)
         if point.report is not None:
             self.report = self.approx.report = point.report

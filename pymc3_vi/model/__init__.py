@@ -1,6 +1,7 @@
 """The only part of the package that reads a ``pymc3.Model``."""
 
 from . import _vectorize_rules  # noqa: F401  (it registers them)
+from ._continued import ContinuedView, matched_rows
 from ._data import (
     constant_arrays,
     data_size,
@@ -17,6 +18,7 @@ from ._data import (
 )
 from ._data_read import DataRead
 from ._fingerprint import model_differences, model_fingerprint
+from ._gaussian_prior import GaussianPrior
 from ._inputs import (
     built_with,
     data_containers,
@@ -33,7 +35,10 @@ from ._trace import draws_from_trace, trace_from_arrays
 from ._view import LogpTerm, ModelView, model_context, scaling_of, simplex_variables, transformed
 
 __all__ = [
+    "ContinuedView",
     "DataRead",
+    "GaussianPrior",
+    "matched_rows",
     "LogpTerm",
     "ModelView",
     "model_context",

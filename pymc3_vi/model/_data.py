@@ -37,10 +37,16 @@ def _behind(view):
 
 
 def row_columns(view, nodes=None):
-    """Dict minibatch or batch of a loader -> column with all its rows; of those that `nodes` read, default: all."""
+    """Dict minibatch or batch of a loader -> column with all its rows; of those that `nodes` read, default: all.
+
+    Where other rows stand for those of the model, what they stand for has them too.
+    """
     found = OrderedDict()
-    for v in _behind(view) if nodes is None else ancestors(nodes):
-        if isinstance(v, pm.Minibatch):
+    for v in list(view.replaced) + _behind(view) if nodes is None else ancestors(nodes):
+        if v in view.replaced:
+            new = view.replaced[v]
+            found[v] = new.loader.table.columns[new.position]
+        elif isinstance(v, pm.Minibatch):
             found[v] = SharedColumn(v.shared)
         elif isinstance(v, RowsVariable):
             found[v] = v.loader.table.columns[v.position]
@@ -84,9 +90,9 @@ def full_data(view, nodes=None):
     return {v: column.whole(v.dtype) for v, column in row_columns(view, nodes).items()}
 
 
-def reads_rows(nodes):
-    """Whether graphs read minibatches or batches of a loader."""
-    return any(isinstance(v, (pm.Minibatch, RowsVariable)) for v in ancestors(nodes))
+def reads_rows(nodes, replaced=()):
+    """Whether graphs read minibatches, batches of a loader, or what is `replaced` by such."""
+    return any(isinstance(v, (pm.Minibatch, RowsVariable)) or v in replaced for v in ancestors(nodes))
 
 
 def is_streamed(view):
@@ -197,7 +203,7 @@ def constant_arrays(view):
     return OrderedDict(
         (name, np.array(v.get_value()))
         for name, v in view.model.named_vars.items()
-        if isinstance(v, theano.compile.SharedVariable) and id(v) not in observed
+        if isinstance(v, theano.compile.SharedVariable) and id(v) not in observed and v not in view.replaced
     )
 
 

@@ -23,7 +23,7 @@ class DataRead:
 
     def __init__(self, view, own=(), differences=()):
         self._differences = list(differences)
-        leaves = ancestors([term.node for term in view.logp_terms()])
+        leaves = ancestors([view.with_rows(term.node) for term in view.logp_terms()])
         shared = [v for v in leaves if isinstance(v, theano.compile.SharedVariable) and v not in set(own)]
         # Random states, which minibatches are drawn with, have an update of their own.
         self._arrays = [(v, _array(v)) for v in shared if getattr(v, "default_update", None) is None]

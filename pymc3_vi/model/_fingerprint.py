@@ -11,7 +11,7 @@ from theano.graph.basic import Constant, ancestors, io_toposort
 from ..data import RowsVariable
 from ._data import observed_tensors
 
-__all__ = ["model_fingerprint", "model_differences"]
+__all__ = ["column_digest", "model_fingerprint", "model_differences"]
 
 #: Rows at either end of a loader that its digest is made of.
 _END_ROWS = 500
@@ -94,11 +94,11 @@ def _data_digest(tensors):
         return None
     values = [_value(v) for v in behind if v.owner is None]
     digests = [_array_digest(v) for v in values if v is not None]
-    digests += [_column_digest(v) for v in behind if isinstance(v, RowsVariable)]
+    digests += [column_digest(v) for v in behind if isinstance(v, RowsVariable)]
     return _digest(*sorted(digests))
 
 
-def _column_digest(variable):
+def column_digest(variable):
     """Digest of the number of rows of a loader's column and of the first and last of them: all may take minutes."""
     column = variable.loader.table.columns[variable.position]
     ends = column.read(0, _END_ROWS), column.read(max(len(column) - _END_ROWS, 0), len(column))

@@ -10,9 +10,8 @@ from ..compiler import compile_function, without_test_values
 from ..data import RowsVariable, SharedColumn, Table
 from ..graph import shared_inputs, substitute
 from ._aligned import batches_behind, check_aligned, random_states
-from ._view import scaling_of
 
-__all__ = ["NotASum", "RowModel", "RowPart", "row_model"]
+__all__ = ["NotASum", "RowModel", "RowPart", "row_model", "row_weight"]
 
 #: Rows, and relative difference, of the check that a likelihood is a sum.
 _ROWS, _ROUNDING = (5, 3), 1e-6
@@ -79,6 +78,8 @@ def row_model(view):
         When one likelihood reads minibatches whose rows do not belong together.
     """
     terms = view.logp_terms()
+    if view.replaced:
+        return _of_new_rows(view, terms)
     batches = {term.name: batches_behind(term.node) for term in terms}
     if not any(batches.values()):
         return None
@@ -92,7 +93,20 @@ def row_model(view):
         if term.kind != "data":
             raise NotASum(f"the {term.kind} term of {term.name!r} reads minibatches")
         _join(groups, observed[term.name], inputs)
-    parts = [_part(variables, inputs) for variables, inputs in groups]
+    parts = [_part(view, variables, inputs) for variables, inputs in groups]
+    return _checked(view, parts, rest)
+
+
+def _of_new_rows(view, terms):
+    """The same where new rows stand for the model's own."""
+    inputs = list(view.replaced)
+    columns = [view.replaced[v].loader.table.columns[view.replaced[v].position] for v in inputs]
+    table = Table(columns, view.loader.batch_size)
+    parts = [_weighted_part(view, [v.name for v in view.observed], table, view.observed, inputs)]
+    return _checked(view, parts, [term.node for term in terms if term.kind == "prior"])
+
+
+def _checked(view, parts, rest):
     changing = [v for v in shared_inputs(rest + [p.node for p in _stand_ins(parts)]) if _changes(v)]
     if changing:
         raise NotASum(f"it reads {changing[0].name or changing[0]}, which changes from step to step")
@@ -121,37 +135,50 @@ def _join(groups, variable, inputs):
     check_aligned(variable.name, known)
 
 
-def _part(variables, inputs):
+def _part(view, variables, inputs):
     names = [v.name for v in variables]
     if isinstance(inputs[0], RowsVariable):
         whole = inputs[0].loader.table
         table = Table([whole.columns[v.position] for v in inputs], inputs[0].loader.batch_size)
-        return _weighted_part(names, table, variables, inputs)
+        return _weighted_part(view, names, table, variables, inputs)
     for batch in inputs:
         (shape, whole), streams = _shapes(batch), random_states(batch)
         if not shape or shape[1:] != whole[1:] or len(streams) != 1:
             raise NotASum(f"{batch.name}, which {names[0]!r} reads, is not a batch of rows")
     table = Table([SharedColumn(b.shared) for b in inputs], np.shape(inputs[0].tag.test_value)[0])
-    return _weighted_part(names, table, variables, inputs)
+    return _weighted_part(view, names, table, variables, inputs)
 
 
-def _weighted_part(names, table, variables, inputs):
+def _weighted_part(view, names, table, variables, inputs):
     table.check()
-    summands = [_weight(v, table, inputs) * v.logp_sum_unscaledt for v in variables]
+    weights = [row_weight(v.name, view.scaling(v), inputs, table.columns) for v in variables]
+    summands = [np.asarray(w, dtype=theano.config.floatX) * v.logp_sum_unscaledt for w, v in zip(weights, variables)]
     return RowPart(names, table, list(inputs), tt.add(*summands) if len(summands) > 1 else summands[0])
 
 
-def _weight(variable, table, inputs):
-    """What a row counts in the log density of the whole data: ``total_size`` over the rows that there are."""
-    scaling = scaling_of(variable)
-    first = [column.read(0, 1) for column in table.columns]
-    weights, length = [], len(table)
+def row_weight(name, scaling, inputs, columns):
+    """What a row counts in the log density of the whole data: ``total_size`` over the rows that there are.
+
+    Parameters
+    ----------
+    name : str
+        Of the likelihood.
+    scaling : scalar variable
+    inputs : list of variables
+        Batches that it reads.
+    columns : list
+        With all rows of each.
+    """
+    if not inputs:
+        return float(_evaluate(scaling, {}))
+    first = [column.read(0, 1) for column in columns]
+    weights, length = [], len(columns[0])
     for rows in _ROWS:
         values = {b: np.resize(np.asarray(a, b.dtype), (rows,) + a.shape[1:]) for b, a in zip(inputs, first)}
         weights.append(float(_evaluate(scaling, values)) * rows / length)
     if not np.isclose(weights[0], weights[1], rtol=1e-5):
-        raise NotASum(f"the likelihood {variable.name!r} has no total_size")
-    return np.asarray(weights[0], dtype=theano.config.floatX)
+        raise NotASum(f"the likelihood {name!r} has no total_size")
+    return weights[0]
 
 
 def _evaluate(node, values):

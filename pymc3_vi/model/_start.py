@@ -42,16 +42,15 @@ def check_finite_start(view, point):
 def _values(view, point):
     """(name, kind, value) of every summand."""
     test_point = view.model.test_point
-    if all(np.array_equal(point[name], test_point[name]) for name in view.names):
+    if not view.replaced and all(np.array_equal(point[name], test_point[name]) for name in view.names):
         known = _test_values(view)
         if known is not None:
             return known
     with building(cxx=""):
         terms = view.logp_terms()
         try:
-            function = theano.function(
-                view.free, [t.node for t in terms], mode=theano.Mode("py", "fast_compile"), on_unused_input="ignore"
-            )
+            nodes, mode = [view.with_rows(t.node) for t in terms], theano.Mode("py", "fast_compile")
+            function = theano.function(view.free, nodes, mode=mode, on_unused_input="ignore")
         except MissingInputError:  # data that only `more_replacements` will give
             return []
         try:

@@ -1,6 +1,8 @@
 """What inference needs to know of a ``pymc3.Model``, and the only place that asks it."""
 
 from collections import OrderedDict, namedtuple
+from types import MappingProxyType
+from typing import Mapping
 
 import numpy as np
 import pymc3 as pm
@@ -85,10 +87,26 @@ class ModelView:
             )
         check_names(self.model)
 
+    #: What stands for the model's own rows: dict of its inputs -> batch of new rows; see ``ContinuedView``.
+    replaced: Mapping = MappingProxyType({})
+
+    @property
+    def own(self):
+        """View of the model as it is."""
+        return self
+
     @property
     def observed(self):
         """Observed variables."""
         return list(self.model.observed_RVs)
+
+    def with_rows(self, node):
+        """`node`, which reads the model's own rows, with those that are fitted."""
+        return node
+
+    def scaling(self, var):
+        """What a row of a batch counts, as a symbolic scalar."""
+        return scaling_of(var)
 
     def check_continuous(self, variables=None):
         """Raise ParametrizationError naming the discrete variables among `variables` (default: all free ones)."""
@@ -215,7 +233,7 @@ class ModelView:
     @without_test_values
     def scalings(self):
         """Symbolic ``total_size`` scalings of the observed variables."""
-        return [scaling_of(v) for v in self.observed]
+        return [self.scaling(v) for v in self.observed]
 
     def is_scaled(self):
         """Whether any variable has a ``total_size``."""

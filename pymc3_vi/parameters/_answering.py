@@ -51,7 +51,13 @@ ANSWERING = {
         random_seed=SEED,
     ),
     "save_approximation": dict(approx=APPROX, path=Path()),
-    "load": dict(path=Path(), model=MODEL, into=Optional(APPROX), same_data=FLAG),
+    "load": dict(
+        path=Path(),
+        model=MODEL,
+        into=Optional(APPROX),
+        same_data=FLAG,
+        data=Optional(Anything("the new rows of a refinement, as `refine` takes them")),
+    ),
     "loo": dict(
         data=AnyOf(
             APPROX,

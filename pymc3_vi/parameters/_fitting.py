@@ -52,6 +52,7 @@ _ALGORITHM = AnyOf(
     Instance("pymc3_vi.Algorithm", allowed="an Algorithm instance"),
 )
 _BETA = Interval(float, 0)
+_ROWS = Anything("new rows: a DataLoader, a dict of arrays, an array or what a DataLoader is made of")
 _CLIENT = Instance(
     "distributed.Client", "concurrent.Executor", allowed="a dask.distributed.Client or a concurrent.futures.Executor"
 )
@@ -90,7 +91,8 @@ FITTING = {
         algorithm=_ALGORITHM,
         client=Optional(_CLIENT),
     ),
-    "Inference.refine": dict(n=STEPS, progressbar=FLAG),
+    "Inference.refine": dict(n=STEPS, progressbar=FLAG, data=Optional(_ROWS)),
+    "refine": dict(approx=APPROX, n=STEPS, data=Optional(_ROWS), progressbar=FLAG),
     "Inference.run_profiling": dict(
         n=count(),
         score=Optional(FLAG),
@@ -101,8 +103,8 @@ FITTING = {
     ),
     "Inference.resume": dict(callbacks=CALLBACKS, progressbar=FLAG),
     "Inference.save": dict(path=Path()),
-    "Inference.load": dict(path=Path(), model=MODEL, same_data=FLAG),
-    "Inference.restore": dict(path=Path(), same_data=FLAG),
+    "Inference.load": dict(path=Path(), model=MODEL, same_data=FLAG, data=Optional(_ROWS)),
+    "Inference.restore": dict(path=Path(), same_data=FLAG, data=Optional(_ROWS)),
     "KLqp": dict(approx=APPROX, beta=_BETA),
     "GaussianADVI": _ADVI,
     "ADVI": _ADVI,

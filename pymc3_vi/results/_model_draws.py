@@ -192,7 +192,7 @@ def _result_function(approx, names, with_data, with_densities, of_noise, in_rows
 def _compile(approx, names, with_data, with_densities, of_noise, in_rows):
     named = [approx.view.model.named_vars[name] for name in names]
     # Rows that no variable reads are not asked for: they may not fit into memory.
-    replacements = full_data(approx.view) if with_data or not in_rows or reads_rows(named) else {}
+    replacements = full_data(approx.view) if with_data or not in_rows or reads_rows(named, approx.view.replaced) else {}
     eps = [group.symbolic_initial.type("eps") for group in approx.groups]
     if of_noise:
         terms = approx.terms(eps, batched=True, replacements=replacements)

@@ -11,6 +11,7 @@ from ..model import ModelView, is_streamed
 from ..test_functions import KERNELS
 from ..validation import warn_user
 from ._approximation_state import checked_history, make_approximation, put_approximation_state
+from ._continued_rows import put_rows
 from ._options import describe, is_opaque, opaque_names, rebuild
 from ._save import check_model, read_file, read_report, reading, write_file
 from ._tree import pack, unpack
@@ -135,7 +136,7 @@ def _operator_class(name):
     raise FileFormatError(f"the operator {name!r} is not known here. Import the module that defines it first.", "kind")
 
 
-def restore_point(inference, path, same_data=True):
+def restore_point(inference, path, same_data=True, data=None):
     """Give `inference` the saved parameters; returns the :class:`ResumePoint` of the file."""
     header, arrays = read_file(path, (KIND,))
     with reading(path):
@@ -154,6 +155,7 @@ def restore_point(inference, path, same_data=True):
             report=read_report(header),
         )
         put_approximation_state(inference.approx, header["approximation"], arrays)
+        put_rows(inference.approx, header, arrays, path, data, same_data, required=True)
     if is_streamed(inference.approx.view):
         warn_user(
             f"The data come from a Python generator, whose position {path} cannot hold: the fit goes on with other "

@@ -5,6 +5,7 @@ from ..model import DataRead, ModelView, model_differences, model_fingerprint
 from ..parameters import checked
 from ._approximation_state import approximation_state, make_approximation, put_approximation_state
 from ._container import read_container, write_container
+from ._continued_rows import packed_rows, put_rows
 from ._fit_report import FitReport
 from ._versions import package_versions
 
@@ -19,10 +20,11 @@ def write_file(path, kind, approx, more_header=None, more_arrays=None):
         "kind": kind,
         "package_version": versions["pymc3_vi"],
         "versions": versions,
-        "model": model_fingerprint(approx.view),
+        "model": model_fingerprint(approx.view.own),
         "approximation": description,
         "report": None if approx.report is None else approx.report.to_json(),
     }
+    header["rows"] = packed_rows(approx, arrays)
     header.update(more_header or {})
     write_container(path, header, dict(arrays, **(more_arrays or {})))
 
@@ -87,7 +89,7 @@ def read_report(header):
 
 def check_model(path, header, view, same_data=True):
     """Raise FileFormatError unless the file is of the model of `view`."""
-    current = model_fingerprint(view)
+    current = model_fingerprint(view.own)
     found = model_differences(header["model"], current, data=same_data)
     if found:
         only_data = not model_differences(header["model"], current, data=False)
@@ -96,7 +98,7 @@ def check_model(path, header, view, same_data=True):
 
 
 @checked
-def load(path, model=None, into=None, same_data=True):
+def load(path, model=None, into=None, same_data=True, data=None):
     """Approximation from a file that ``approx.save`` or ``inference.save`` wrote.
 
     Nothing in a file is ever executed; a file from an untrusted source can at worst hold wrong numbers.
@@ -112,6 +114,8 @@ def load(path, model=None, into=None, same_data=True):
     same_data : bool
         Whether observed data, priors and covariates must be those of the saved model.  With False only names, shapes,
         dtypes and transforms of the variables must be.
+    data : DataLoader or what ``approx.refine`` takes, optional
+        Of a refined approximation, its last new rows; without them it can give draws and be refined.
 
     Returns
     -------
@@ -138,6 +142,7 @@ def load(path, model=None, into=None, same_data=True):
             approx = into
             put_approximation_state(into, header["approximation"], arrays)
         approx.report = read_report(header)
-        other = model_differences(header["model"], model_fingerprint(view))
-        approx.fitted_to = DataRead(view, approx.params, other)
+        other = model_differences(header["model"], model_fingerprint(view.own))
+        other += put_rows(approx, header, arrays, path, data, same_data)
+        approx.fitted_to = DataRead(approx.view, approx.params, other)
         return approx

@@ -83,6 +83,7 @@ def calls(folder):
         "Inference": (pymc3_vi.Inference, dict(op=pymc3_vi.KL, approx=approx, tf=None)),
         "Inference.fit": (inference.fit, dict(n=1, obj_optimizer=sgd, **QUIET)),
         "Inference.refine": (inference.refine, dict(n=1, **QUIET)),
+        "refine": (approx.refine, dict(n=1, **QUIET)),
         "Inference.resume": (inference.resume, dict(**QUIET)),
         "Inference.save": (inference.save, dict(path=folder / "again.npz")),
         "Inference.load": (pymc3_vi.Inference.load, dict(path=folder / "inference.npz", model=model)),

@@ -168,7 +168,7 @@ def test_calls_that_do_not_fit_the_signature():
         pymc3_vi.Inference.refine(object())
     with pytest.raises(ParameterTypeError, match="load got an unknown keyword 'modle'. Did you mean 'model'"):
         pymc3_vi.load("a", modle=1)
-    assert list(inspect.signature(pymc3_vi.load).parameters) == ["path", "model", "into", "same_data"]
+    assert list(inspect.signature(pymc3_vi.load).parameters) == ["path", "model", "into", "same_data", "data"]
 
 
 def test_the_page_has_every_row_in_the_words_of_the_checks():

@@ -364,10 +364,12 @@ class Passes(Algorithm):
         return self._last
 
     def describe(self):
-        state = f"{self.passes} passes over {self.rows:,} rows"
+        view = self.task.approx.view
+        rows = f"{self.rows:,} rows ({view.told})" if view.replaced else f"{self.rows:,} rows"
         if not self.has_begun:
-            return f"passes over {self.rows:,} rows"
-        return f"{state} after parts of up to {self.ascent.rows:,}, within {self.distance:.2g} sd of the optimum"
+            return f"passes over {rows}"
+        found = f"within {self.distance:.2g} sd of the optimum"
+        return f"{self.passes} passes over {rows} after parts of up to {self.ascent.rows:,}, {found}"
 
     def release(self):
         if self.density.spread is not None:

@@ -9,7 +9,7 @@ from ..newton import BatchTarget, WarmStart, variational_newton
 from ._measured import MeasuredCurvature
 from ._search import PassSearch
 
-__all__ = ["Ascent", "climb", "pilot_rows"]
+__all__ = ["Ascent", "climb", "part_of", "part_rows", "pilot_rows"]
 
 #: Rows of the pilot, and of it for each value of q at least.
 PILOT, PER_VALUE = 4000, 20
@@ -17,6 +17,8 @@ PILOT, PER_VALUE = 4000, 20
 GROWTH, LARGEST_PART = 8.0, 0.25
 #: Bytes that the rows of a part may take, and rows times draws times values of one evaluation.
 PART_BYTES, PART_WORK = 2**26, 2e9
+#: Rows times draws times values of a look at all rows that is not worth being spared.
+WHOLE_WORK = 1e10
 #: Evaluations that a part is taken to need, for the budget, and the fraction of the budget that parts may take.
 EVALUATIONS, SHARE = 4, 0.5
 #: Gain of another step (nats) below which a part has told what it can: the next optimum is some sds away anyway.
@@ -42,10 +44,11 @@ class _PartDensity:
     def __init__(self, density, tables):
         self.density, self.tables = density, tables
         self.evaluations = self.read = 0
+        self.rows = sum(map(len, tables))
 
     def slopes(self, z):
         self.evaluations += len(z)
-        self.read += sum(map(len, self.tables))
+        self.read += self.rows
         return self.density.slopes(z, self.tables)
 
 
@@ -77,7 +80,7 @@ def climb(density, blocks, seed, budget, draws, jitter, keep):
     """
     total = density.model.rows
     sizes = _sizes(total, blocks, _row_bytes(density.model), budget)
-    part = _part(density, sizes[0], seed)
+    part = part_of(density, sizes[0], seed)
     warm = WarmStart(BatchTarget(part, blocks), seed, draws[0], jitter, draws[1])
     try:
         arrival = warm.run()
@@ -88,11 +91,11 @@ def climb(density, blocks, seed, budget, draws, jitter, keep):
     pairs = max(FEW_PAIRS, blocks.d) if blocks.is_small else FEW_PAIRS
     eps = matched_pairs(generator.standard_normal((pairs, blocks.d)))
     measured = MeasuredCurvature(density, part, blocks, mu, scale, eps)
-    read, rows = 0, _rows(part)
+    read, rows = 0, part.rows
     for number, size in enumerate(sizes[1:]):
-        part = _part(density, size, seed + 2 + number)
-        curvature = measured.scaled(_rows(part) / rows)
-        rows = _rows(part)
+        part = part_of(density, size, seed + 2 + number)
+        curvature = measured.scaled(part.rows / rows)
+        rows = part.rows
         mu, scale, grad = _improve(part, blocks, mu, _best_scale(blocks, curvature, scale), curvature, eps)
         measured = MeasuredCurvature(density, part, blocks, mu, scale, eps, grad)
         read += part.read
@@ -101,8 +104,17 @@ def climb(density, blocks, seed, budget, draws, jitter, keep):
     return Ascent(mu, _best_scale(blocks, curvature, scale), curvature, rows, read, bool(arrival.decrement < SETTLED))
 
 
-def _rows(part):
-    return sum(map(len, part.tables))
+def _affordable(row_bytes, blocks):
+    """Rows that a part may have for its memory and its work."""
+    draws = 2 * max(FEW_PAIRS, blocks.d if blocks.is_small else 0)
+    return min(PART_BYTES / row_bytes, PART_WORK / (draws * blocks.d))
+
+
+def part_rows(model, blocks):
+    """All rows where a look at them costs no more than a few passes, else those of the largest part."""
+    if model.rows * blocks.d * max(FEW_PAIRS, blocks.d if blocks.is_small else 0) <= WHOLE_WORK:
+        return model.rows
+    return int(min(model.rows, max(_affordable(_row_bytes(model), blocks), pilot_rows(blocks.d))))
 
 
 def _row_bytes(model):
@@ -113,18 +125,15 @@ def _row_bytes(model):
 def _sizes(total, blocks, row_bytes, budget):
     """Rows of the pilot and of each part after it."""
     first = min(pilot_rows(blocks.d), total)
-    draws = 2 * max(FEW_PAIRS, blocks.d if blocks.is_small else 0)
-    last = min(
-        LARGEST_PART * total, PART_BYTES / row_bytes, PART_WORK / (draws * blocks.d), SHARE * budget / EVALUATIONS
-    )
+    last = min(LARGEST_PART * total, _affordable(row_bytes, blocks), SHARE * budget / EVALUATIONS)
     if last < 2 * first:
         return [first]
     count = int(np.ceil(np.log(last / first) / np.log(GROWTH)))
     return [int(first * (last / first) ** (k / count)) for k in range(count + 1)]
 
 
-def _part(density, rows, seed):
-    """That many rows, spread over all tables as they have them."""
+def part_of(density, rows, seed):
+    """Density of that many rows, spread over all tables as they have them."""
     share = rows / density.model.rows
     tables = []
     for table in density.model.tables:
