@@ -25,8 +25,8 @@ def rows_in_file(folder, rows, k):
 def logistic(x, y, deadly=None):
     """Logistic regression on all columns of `x`."""
     data = pymc3_vi.DataLoader({"x": x, "y": y}, batch_size=500, seed=1)
-    predictors = data["x"] if deadly is None else Deadly(str(deadly), os.getpid())(data["x"])
     with pymc3_vi.fast_build(), pm.Model() as model:
+        predictors = data["x"] if deadly is None else Deadly(str(deadly), os.getpid())(data["x"])
         b, a = pm.Normal("b", 0.0, 10.0, shape=x.shape[1]), pm.Normal("a", 0.0, 10.0)
         pm.Bernoulli("y", logit_p=tt.dot(predictors, b) + a, observed=data["y"], total_size=len(data))
     return model
