@@ -5,9 +5,11 @@ import sys
 
 import arviz as az
 import numpy as np
+import theano
 from pymc3.backends.base import MultiTrace
 from pymc3.data import Minibatch
 from theano.scalar.basic import Cast
+from theano.tensor.opt import FusionOptimizer
 
 from ..results import from_pymc3
 from ._contexts import MODEL_CONTEXTS
@@ -56,8 +58,25 @@ def _casts_as_in_c():
     return [(Cast, "impl", impl)]
 
 
+def _loops_for_numpy():
+    fuse = FusionOptimizer.apply
+
+    @functools.wraps(fuse)
+    def apply(self, fgraph):
+        return fuse(self, fgraph) if theano.config.cxx else None
+
+    return [(FusionOptimizer, "apply", apply)]
+
+
 REPAIRS = [
     MODEL_CONTEXTS,
+    Replacements(
+        "fusion",
+        "Without a compiler Theano fuses loops over elements all the same, and calls Python for each element: "
+        "pm.sample takes several times as long as with the loops of NumPy.",
+        _loops_for_numpy,
+        when="import",
+    ),
     Replacements(
         "casts",
         "Theano's Python code for casts to integers raises for inf and NaN, where its C code gives a number: PyMC3 "

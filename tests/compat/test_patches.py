@@ -13,6 +13,10 @@ import arviz as az
 import numpy as np
 import pymc3 as pm
 import pytest
+import theano
+import theano.tensor as tt
+from theano.compile.mode import Mode
+from theano.scalar import Composite
 
 # Ids of all that modules of other packages hold, and of all that their classes hold.
 SNAPSHOT = """
@@ -150,3 +154,16 @@ def test_minibatches_and_traces_work_without_install():
 def test_scans_run_in_python():
     """The name of the module with C code for scan stands for no module."""
     assert sys.modules["theano.scan.scan_perform_ext"] is None
+
+
+@pytest.mark.skipif(not theano.config.cxx, reason="there is no C++ compiler")
+@pytest.mark.parametrize("compiler", [True, False])
+def test_loops_are_fused_for_a_compiler_only(compiler):
+    x = tt.vector("x")
+    with theano.config.change_flags({} if compiler else {"cxx": ""}):
+        function = theano.function([x], tt.exp(x) * 2 + 1, mode=Mode("py", "fast_run"))
+    fused = [
+        node for node in function.maker.fgraph.toposort() if isinstance(getattr(node.op, "scalar_op", 0), Composite)
+    ]
+    assert bool(fused) == compiler
+    np.testing.assert_allclose(function([0.0, 1.0]), [3.0, 2 * np.e + 1])

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -11,6 +12,9 @@ from tests.zoo import ZOO
 from .zoo_values import FILE, evaluate
 
 STORED = json.loads(FILE.read_text())
+
+#: Where the values come from: nothing is adapted there, so that Theano's code would be held against itself.
+ADAPTED = sys.version_info >= (3, 11) or os.environ.get("AGAINST_STOCK") == "all"
 
 #: What Theano's own code does not do after rewriting, on any Python.
 NOT_IN_PYTHON = {
@@ -36,6 +40,7 @@ def test_python_code_as_built(name):
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not ADAPTED, reason="the stored values are those of Theano's code on this Python")
 @pytest.mark.parametrize("name", sorted(set(ZOO) - set(NOT_IN_PYTHON)))
 def test_python_code_after_rewriting(name):
     check(name, "python")
@@ -46,6 +51,7 @@ IN_C = ["continuous", "gp_sparse", "lkj", "minibatch"]
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not ADAPTED, reason="the stored values are those of Theano's code on this Python")
 @pytest.mark.parametrize(
     "name", sorted(set(ZOO) - {"discrete_likelihoods"}) if os.environ.get("AGAINST_STOCK") == "all" else IN_C
 )

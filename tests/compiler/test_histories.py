@@ -11,16 +11,11 @@ import numpy as np
 import pytest
 import theano
 
-from tests.zoo import ZOO
+from tests.zoo import EVERY_KIND_OF_NODE, ZOO
 
 pytestmark = pytest.mark.skipif(not theano.config.cxx, reason="there is no C++ compiler")
 
 WHOLE_ZOO = os.environ.get("AGAINST_STOCK") == "all"
-#: Between them they have every kind of node of the zoo (88 in log densities and gradients), in half its time.
-EVERY_KIND_OF_NODE = [
-    "bnn", "binomial", "continuous", "discrete_likelihoods", "garch", "gp_latent", "gp_marginal", "minibatch",
-    "missing_values", "multivariate", "normal_mixture", "poisson", "potential", "skew_normal", "softmax_regression",
-]  # fmt: skip
 #: Models whose every node Theano's linker compiles by itself; AGAINST_STOCK=all takes the whole zoo, and half an hour.
 AGAINST_STOCK = list(ZOO) if WHOLE_ZOO else ["schools_noncentred", "logistic"]
 

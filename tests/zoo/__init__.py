@@ -6,6 +6,6 @@ builds its model without a C compiler, whose test values would take half a minut
 
 from . import _constructs, _mixtures, _multivariate, _processes, _regression, _univariate  # noqa: F401
 from ._points import dimension, split, start_vector
-from ._registry import INNER_LOOPS, ZOO
+from ._registry import EVERY_KIND_OF_NODE, INNER_LOOPS, ZOO
 
-__all__ = ["INNER_LOOPS", "ZOO", "dimension", "split", "start_vector"]
+__all__ = ["EVERY_KIND_OF_NODE", "INNER_LOOPS", "ZOO", "dimension", "split", "start_vector"]
