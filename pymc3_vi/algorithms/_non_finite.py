@@ -4,10 +4,9 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..compiler import compile_function, without_test_values
+from ..compiler import UNDEFINED, compile_function, without_test_values
 from ..errors import NonFiniteError
 from ..graph import substitute
-from ..steps import UNDEFINED
 
 __all__ = ["TermsAtDraws", "culprits", "draws_of_rows", "non_finite_error", "undefined"]
 

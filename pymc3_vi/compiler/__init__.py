@@ -8,10 +8,13 @@ from ._function import ENGINES, calls_done, compile_function, release_memory, ru
 from ._linear_algebra import with_linear_algebra_in_c
 from ._pattern import with_pattern
 from ._test_values import compute_test_value, fast_build
+from ._undefined import UNDEFINED, as_undefined
 
 __all__ = [
     "ENGINES",
     "THREAD_FLAGS",
+    "UNDEFINED",
+    "as_undefined",
     "building",
     "calls_done",
     "clear_cache",

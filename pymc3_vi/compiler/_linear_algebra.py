@@ -73,7 +73,7 @@ def _stack(op, node):
     if not all(op.batched) or not _same_floats(node):
         return None
     if isinstance(op.core_op, Cholesky):
-        return CholeskyFactor(op.core_op.lower, op.core_op.on_error)(node.inputs[0])
+        return CholeskyFactor(op.core_op.lower, "nan")(node.inputs[0])  # where one has no factor, others may have
     if isinstance(op.core_op, Solve) and op.core_op.A_structure in ("lower_triangular", "upper_triangular"):
         solve = TriangularSolve(op.core_op.A_structure == "lower_triangular")
         a, b = node.inputs

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from ..compiler import compile_function, without_test_values
+from ..compiler import UNDEFINED, compile_function, without_test_values
 from ..graph import substitute
 from ..model import full_data, is_streamed
-from ..steps import UNDEFINED
 
 __all__ = ["defined_noise"]
 

@@ -9,6 +9,7 @@ from ..compiler.vectorize import bytes_per_row
 from ..errors import ParametrizationError
 from ..graph import substitute
 from ..model import full_data, is_streamed
+from ._undefined import where_defined
 
 __all__ = ["PointDensity"]
 
@@ -154,17 +155,11 @@ class PointDensity:
         return logp, grad
 
     def _at(self, function, z):
-        try:
+        def evaluate(z):
             value, *parts = function(*self.split(z))
-            return value, self.join(parts)
-        except (np.linalg.LinAlgError, ArithmeticError):  # Cholesky factors where there are none
-            half = len(z) // 2
-            if not half:
-                return np.nan, np.nan
-            parts = [self._at(function, z[:half]), self._at(function, z[half:])]
-            logp = [np.broadcast_to(value, size) for (value, _), size in zip(parts, (half, len(z) - half))]
-            grad = [np.broadcast_to(g, (size, self.d)) for (_, g), size in zip(parts, (half, len(z) - half))]
-            return np.concatenate(logp), np.concatenate(grad)
+            return np.broadcast_to(value, len(z)), self.join(parts)
+
+        return where_defined(evaluate, z, self.d)
 
     def hessian_products(self, z, v):
         """Products (s, d) of the Hessian of log p at each point of `z` with the vector in the same row of `v`."""

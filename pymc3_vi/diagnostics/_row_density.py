@@ -10,6 +10,7 @@ import theano.tensor as tt
 from ..compiler import compile_function, without_test_values
 from ..graph import substitute
 from ._spread_rows import SpreadRows, TreeSum
+from ._undefined import where_defined
 
 __all__ = ["PassSum", "RowDensity"]
 
@@ -88,12 +89,18 @@ class RowDensity:
     def _split(self, z):
         return [np.ascontiguousarray(z[:, part], dtype=theano.config.floatX) for part in self.slices]
 
-    def _call(self, function, columns, points):
+    def _call(self, number, with_slopes, columns, z):
+        """log p (s,) of part `number` and its gradients at the points `z`, NaN where an Op has no value."""
+        function = self._function(number, with_slopes)
+
+        def evaluate(z):
+            logp, *parts = function(*columns, *self._split(z))
+            if not parts:
+                return logp, np.zeros((len(logp), 0))
+            return logp, parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
         with np.errstate(all="ignore"):
-            logp, *parts = function(*columns, *points)
-        if not parts:
-            return logp, np.zeros((len(logp), 0))
-        return logp, parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+            return where_defined(evaluate, z, self.d if with_slopes else 0)
 
     # ---------------------------------------------------------------- parts of the sum
     def rest(self, z, with_slopes=True):
@@ -101,7 +108,7 @@ class RowDensity:
         logp, grad = np.zeros(len(z)), np.zeros((len(z), self.d if with_slopes else 0))
         if self._graphs[0] is not None:
             for at in self._chunks(z):
-                logp[at], grad[at] = self._call(self._function(0, with_slopes), [], self._split(z[at]))
+                logp[at], grad[at] = self._call(0, with_slopes, [], z[at])
         return logp, grad
 
     def rest_values(self, z):
@@ -120,9 +127,7 @@ class RowDensity:
     def of_slice(self, part, columns, z, with_slopes=True):
         """log p (s,) and its gradients (s, d) of the rows `columns` at the points `z`."""
         columns = [np.asarray(c, dtype) for c, dtype in zip(columns, self._dtypes[part])]
-        found = [
-            self._call(self._function(1 + part, with_slopes), columns, self._split(z[at])) for at in self._chunks(z)
-        ]
+        found = [self._call(1 + part, with_slopes, columns, z[at]) for at in self._chunks(z)]
         return found[0] if len(found) == 1 else [np.concatenate(values) for values in zip(*found)]
 
     def slopes(self, z, tables=None):

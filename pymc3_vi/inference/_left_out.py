@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..algorithms import TermsAtDraws, culprits, undefined
+from ..compiler import UNDEFINED
 from ..errors import NonFiniteDrawsWarning
-from ..steps import UNDEFINED
 from ..validation import warn_user
 
 __all__ = ["warn_of_left_out"]

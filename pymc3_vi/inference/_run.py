@@ -46,7 +46,7 @@ def run_algorithm(inference, algorithm, n, callbacks, score, progressbar, resume
             algorithm.reopen()
         else:
             algorithm.begin(n, first=not first)
-        left_out = algorithm.left_out.count
+        algorithm.left_out.begin_run()
         inference.state, inference.planned = FitState(first, algorithm, callbacks, score), first + n
         approx.report = report
         report.stepping(inference.options, algorithm.describe(), inference.reason)
@@ -73,8 +73,7 @@ def run_algorithm(inference, algorithm, n, callbacks, score, progressbar, resume
             approx.hist = np.array(history.array)
             approx.fitted_to = DataRead(approx.view, approx.params)
             inference.state = FitState(first + done, algorithm, callbacks, score)
-            report.stepped(done)
-            report.left_out(algorithm.left_out.count - left_out)
+            report.stepped(done, algorithm.left_out.in_run)
             algorithm.release()
     if inference.goal is not None and not inference.goal.converged and report.reason == "done":
         warn_user(inference.goal.advice(), ConvergenceWarning)

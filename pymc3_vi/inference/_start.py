@@ -8,13 +8,12 @@ import theano.tensor as tt
 
 from ..algorithms.newton import minimise
 from ..approximations.gaussian import Curvature, matched_pairs
-from ..compiler import building, compile_function, without_test_values
+from ..compiler import UNDEFINED, building, compile_function, without_test_values
 from ..compiler.vectorize import vectorize_graph
 from ..core import STARTS, Start
 from ..errors import StartError
 from ..graph import SeedStream, substitute
 from ..model import full_data, prior_points
-from ..steps import UNDEFINED
 
 __all__ = [
     "FlatDensity",

@@ -4,7 +4,7 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..compiler import compile_function, without_test_values
+from ..compiler import UNDEFINED, compile_function, without_test_values
 from ..compiler.vectorize import bytes_per_row, vectorize_graph
 from ..graph import substitute
 from ..model import log_density, pointwise_logp, untransformed_nodes
@@ -13,8 +13,6 @@ __all__ = ["BatchDensity"]
 
 #: Bytes that the temporaries of one call may take, so that they stay in a core's cache.
 CALL_BUDGET = 2560 * 1024
-#: What an Op raises where numbers are in its way, such as a matrix without a Cholesky factor.
-UNDEFINED = (np.linalg.LinAlgError, ArithmeticError)
 
 
 class BatchDensity:

@@ -4,9 +4,8 @@ import numpy as np
 import theano
 from theano.graph.fg import MissingInputError
 
-from ..compiler import building
+from ..compiler import UNDEFINED, building
 from ..errors import StartError
-from ..steps import UNDEFINED
 
 __all__ = ["check_finite_start"]
 

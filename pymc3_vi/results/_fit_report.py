@@ -126,14 +126,10 @@ class FitReport:
         """Note further facts about the current run, as they are printed."""
         self.runs[-1].options.update(facts)
 
-    def stepped(self, steps):
-        """Note that the current run has done `steps` steps by now."""
+    def stepped(self, steps, left_out=0):
+        """Note that the current run has done `steps` steps by now, and left out `left_out` draws."""
         self.runs[-1].step_seconds = time.perf_counter() - self._begin
-        self.runs[-1].steps = steps
-
-    def left_out(self, count):
-        """Note that the current run left out `count` draws."""
-        self.runs[-1].left_out = int(count)
+        self.runs[-1].steps, self.runs[-1].left_out = steps, int(left_out)
 
     def ended(self, reason, message):
         """Note why the current run ended."""

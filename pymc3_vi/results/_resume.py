@@ -67,9 +67,10 @@ def save_inference(inference, path, i=None):
     }
     arrays = {"inference/history": np.asarray(inference.history.array)}
     if i is not None:
-        inference.report.stepped(i - state.i)
+        inference.report.stepped(i - state.i, step.left_out.in_run)
     point, goal = inference.resume_point, inference.goal
-    snapshot, goal = None if step is None else step.snapshot(), None if goal is None else goal.snapshot()
+    goal = None if goal is None else goal.snapshot()
+    snapshot = None if step is None else dict(step.snapshot(), left_out=step.left_out.snapshot())
     if step is None and point is not None:  # loaded and not run since
         described["options"], snapshot, goal = point.options, point.snapshot, point.goal
     described["snapshot"], described["goal"] = pack(snapshot, arrays, "step"), pack(goal, arrays, "goal")
@@ -223,6 +224,8 @@ def resume_algorithm(point, algorithm, options, goal=None):
         return
     try:
         algorithm.restore(point.snapshot)
+        if "left_out" in point.snapshot:  # not before 0.2
+            algorithm.left_out.restore(point.snapshot["left_out"])
         if goal is not None and point.goal is not None:
             goal.restore(point.goal, algorithm)
     except (ValueError, TypeError, KeyError) as error:

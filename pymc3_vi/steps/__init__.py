@@ -1,11 +1,10 @@
 """Step graphs, the compiled steps that are made of them, and the state that they change."""
 
-from ._left_out import UNDEFINED, LeftOut, run_defined
+from ._left_out import LeftOut, run_defined
 from ._snapshot import Snapshot, put_snapshot, take_snapshot
 from ._step import Step, StepDiverged, StepGraph
 
 __all__ = [
-    "UNDEFINED",
     "LeftOut",
     "Snapshot",
     "Step",

@@ -2,12 +2,10 @@
 
 import numpy as np
 
-from ..compiler import run_steps
+from ..compiler import as_undefined, run_steps
 
-__all__ = ["LeftOut", "UNDEFINED", "redraw", "run_defined"]
+__all__ = ["LeftOut", "redraw", "run_defined"]
 
-#: What an Op raises that has no value at a draw, as Cholesky factors do.
-UNDEFINED = (np.linalg.LinAlgError, ArithmeticError)
 #: More than twice the draws that are used, and those of this number of steps, may not be left out: where q's centre
 #: lies just inside an edge, half of all draws and some more are, until its scale has become small.
 ALLOWANCE, MOST = 100, 2
@@ -17,14 +15,15 @@ OFTEN, LAST, DRAWN_IN = 0.5, 100, 5
 
 
 def run_defined(function, count):
-    """Run steps, keeping their memory; what SciPy says of NaN in a matrix becomes a FloatingPointError."""
+    """Run steps, keeping their memory; what an Op raises that has no value at a draw is one of `UNDEFINED`."""
     try:
         # Large temporaries that are freed go back to the system, and asking for them again is slow.
         run_steps(function, count, keep_memory=True)
     except ValueError as error:
-        if "infs or NaNs" not in str(error):
+        undefined = as_undefined(error)
+        if undefined is None:
             raise
-        raise FloatingPointError(str(error)) from error
+        raise undefined from error
 
 
 class LeftOut:
@@ -32,7 +31,8 @@ class LeftOut:
 
     Attributes
     ----------
-    count : int
+    count, in_run : int
+        Of all runs, and since :meth:`begin_run`.
     events : list of (int, int)
         Number of steps done before, and number of draws left out there.
     last : list of ndarray or None
@@ -43,6 +43,16 @@ class LeftOut:
         self.count, self.events, self.last = 0, [], None
         self._since = 0, 0
         self._inside = None  # parameters whose central draw gave a step
+        self._before = 0
+
+    @property
+    def in_run(self):
+        """Number left out in the run that is under way."""
+        return self.count - self._before
+
+    def begin_run(self):
+        """Count `in_run` from here on."""
+        self._before = self.count
 
     def note(self, steps_done, count, noise):
         """Add `count` draws that were left out after `steps_done` steps."""
@@ -107,6 +117,22 @@ class LeftOut:
     def since(self, step):
         """Number left out from step number `step` on."""
         return sum(count for at, count in self.events if at >= step)
+
+    # ---------------------------------------------------------------- state
+    def snapshot(self):
+        """What coming steps and reports depend on, as a dict of arrays, numbers and lists."""
+        return {
+            "count": int(self.count),
+            "events": [[int(at), int(count)] for at, count in self.events],
+            "since": [int(n) for n in self._since],
+            "inside": self._inside,
+            "last": self.last,
+        }
+
+    def restore(self, snapshot):
+        """Take over a :meth:`snapshot`."""
+        self.count, self.events = int(snapshot["count"]), [tuple(event) for event in snapshot["events"]]
+        self._since, self._inside, self.last = tuple(snapshot["since"]), snapshot["inside"], snapshot["last"]
 
 
 def redraw(step):

@@ -6,9 +6,9 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..compiler import calls_done, compile_function, release_memory, without_test_values
+from ..compiler import UNDEFINED, calls_done, compile_function, release_memory, without_test_values
 from ..errors import ParametrizationError
-from ._left_out import UNDEFINED, LeftOut, redraw, run_defined
+from ._left_out import LeftOut, redraw, run_defined
 from ._snapshot import Snapshot, put_snapshot, take_snapshot
 
 __all__ = ["StepGraph", "Step", "StepDiverged"]

@@ -1,5 +1,7 @@
 """What every registered algorithm promises: a new one is tested by being registered."""
 
+import math
+
 import pymc3_vi
 from pymc3_vi.algorithms import ALGORITHMS
 from pymc3_vi.errors import (
@@ -16,18 +18,52 @@ import pymc3 as pm
 import pytest
 import theano
 import theano.tensor as tt
+from theano.graph.op import Op
 
 N, STOP, ROWS = 12, 1, 30
 Y = np.random.RandomState(1).normal(2.0, 1.0, ROWS)
 QUIET = dict(progressbar=False)
 
 
+class Slope(Op):
+    itypes, otypes, __props__ = [tt.dscalar, tt.dscalar], [tt.dscalar], ()
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.asarray(inputs[1] / (2 * math.sqrt(float(inputs[0]))))
+
+    def grad(self, inputs, output_grads):
+        (x, g), (outer,) = inputs, output_grads
+        return [-0.25 * outer * g * x**-1.5, 0.5 * outer * x**-0.5]
+
+
+class Root(Op):
+    """A user's Op, which raises a ValueError where it has no value."""
+
+    itypes, otypes, __props__ = [tt.dscalar], [tt.dscalar], ()
+
+    def perform(self, node, inputs, output_storage):
+        output_storage[0][0] = np.asarray(math.sqrt(float(inputs[0])))
+
+    def grad(self, inputs, output_grads):
+        return [Slope()(inputs[0], output_grads[0])]
+
+
+#: Of a number, something that is undefined at or below zero.
+EDGES = {
+    "nan": tt.sqrt,
+    "factor": lambda x: tt.slinalg.Cholesky(lower=True, on_error="raise")(tt.diag(tt.stack([x, x])))[0, 0],
+    "black box": Root(),
+}
+
+
 def _model(minibatches, broken=False):
-    """A curved posterior of two values; a broken one has no finite slope anywhere."""
+    """A curved posterior of two values; a broken one has no finite slope anywhere, or beyond an edge called so."""
     with pymc3_vi.fast_build(), pm.Model() as model:
         x = pm.Normal("x", 0.0, 2.0)
         s = pm.Normal("s", 0.0, 1.0)
-        if broken:
+        if broken in EDGES:
+            pm.Potential("edge", 0.01 * EDGES[broken](1.2 - s))
+        elif broken:
             pm.Potential("broken", tt.sqrt(-tt.sqr(x)))
         y = pm.Minibatch(Y, 10, random_seed=1) if minibatches else Y
         pm.Normal("y", x, tt.exp(0.1 * s), observed=y, **({"total_size": ROWS} if minibatches else {}))
@@ -142,6 +178,46 @@ def test_what_is_not_finite_is_a_typed_error_with_the_variable(name):
         _fit(inference, name, 200)
     assert all(np.isfinite(p.get_value()).all() for p in inference.approx.params)
     assert inference.report.reason in ("non-finite", "failed") and len(inference.hist) == inference.report.steps
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("edge", ["factor", "black box"])
+def test_draws_beyond_an_edge_are_left_out(name, edge):
+    """Where an Op raises as where it gives NaN; the other variable knows nothing of it."""
+    inference = _inference(name, broken=edge)
+    approx = _fit(inference, name, 200)
+    assert inference.report.reason == "done"
+    x = approx.bij.rmap(approx.mean.eval())["x"]
+    assert abs(x - Y.mean()) < 0.1
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("edge", ["factor", "black box"])
+def test_particles_beyond_an_edge_are_left_out(edge):
+    inference = pymc3_vi.SVGD(model=_model(False, edge), n_particles=20, jitter=1.0, random_seed=3)
+    assert (inference.approx.histogram.get_value() > 1.2).any()
+    inference.fit(30, obj_optimizer=pymc3_vi.adam(learning_rate=0.05), **QUIET)
+    assert inference.report.runs[0].left_out > 0 and np.isfinite(inference.approx.histogram.get_value()).all()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_was_left_out_is_counted_over_checkpoints(tmp_path):
+    """Also what decides on coming draws: the resumed fit is the same."""
+    options = dict(obj_optimizer=pymc3_vi.adam(learning_rate=0.05))
+    whole = pymc3_vi.ADVI(model=_model(False, "nan"), random_seed=3)
+    whole.fit(200, callbacks=[pymc3_vi.Checkpoint(every=120, path=tmp_path / "x.npz")], **options, **QUIET)
+    loaded = pymc3_vi.Inference.load(tmp_path / "x.npz", whole.approx.model)
+    (before,) = [run.left_out for run in loaded.report.runs]
+    assert 0 < before < whole.report.runs[0].left_out
+    loaded.resume(**QUIET)
+    _same(loaded, whole)
+    assert sum(run.left_out for run in loaded.report.runs) == whole.report.runs[0].left_out
+    loaded.save(tmp_path / "y.npz")
+    again = pymc3_vi.Inference.load(tmp_path / "y.npz", whole.approx.model)
+    assert [run.left_out for run in again.report.runs] == [run.left_out for run in loaded.report.runs]
+    whole.refine(50, **QUIET)
+    again.refine(50, **QUIET)
+    assert again.report.runs[-1].left_out == whole.report.runs[-1].left_out
 
 
 def test_it_is_profiled_or_says_so(name):

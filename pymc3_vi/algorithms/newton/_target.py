@@ -6,10 +6,10 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ...compiler import calls_done, compile_function, release_memory, without_test_values
+from ...compiler import UNDEFINED, calls_done, compile_function, release_memory, without_test_values
 from ...core import Terms
 from ...graph import floatx, shared_inputs, substitute
-from ...steps import UNDEFINED, run_defined
+from ...steps import run_defined
 
 __all__ = ["DrawTarget", "Evaluation"]
 

@@ -240,8 +240,10 @@ class Passes(Algorithm):
         """Negative ELBO of all rows as some of them tell it."""
         mu, scale = self.blocks.read()
         z = mu + self.blocks.stretch(self.search.eps, scale)
-        rest = self.density.rest(z)[0].mean()
-        data = self.density.slopes(z, tables)[0].mean() - rest
+        rest, data = self.density.rest(z)[0], self.density.slopes(z, tables)[0]
+        fine = np.isfinite(data)
+        rest = rest[fine].mean() if fine.any() else np.nan
+        data = data[fine].mean() - rest if fine.any() else np.nan
         entropy = self.blocks.log_det(scale) + 0.5 * self.blocks.d * (1 + np.log(2 * np.pi))
         return float(-(rest + data * self.rows / sum(map(len, tables)) + entropy))
 
@@ -261,6 +263,9 @@ class Passes(Algorithm):
         search, total = self.search, self.total
         self.passes += 1
         better = search.tell(total.logp, total.grad)
+        if len(search.left_out):
+            left_out, search.left_out = search.left_out, search.left_out[:0]
+            self.left_out.note(self.steps_done, len(left_out), [left_out[:, part] for part in self.blocks.slices])
         if not better and search.stuck:
             if search.x is None:
                 self.failing = search.eps[int(np.argmin(np.isfinite(total.logp)))]

@@ -63,6 +63,8 @@ class PassSearch:
         matched draws average exactly, or from how far the optimum of other draws was.
     pairs_before : int
         Number of those other pairs, where the start is their optimum; else 0.
+    left_out : ndarray
+        Base noise of draws without a finite log density at the first evaluation, which no other uses.
     """
 
     def __init__(self, chart, eps):
@@ -74,6 +76,8 @@ class PassSearch:
         self.x = self.slope = self.rate = None
         self.value = self.gap = np.inf
         self.noise, self.most_noise, self.pairs_before = 0.0, np.inf, 0
+        #: Draws that were left out since the search began.
+        self.left_out = eps[:0]
         self.trial, self.length, self.failures, self.longest = chart.origin(), 1.0, 0, LONGEST
 
     @property
@@ -95,6 +99,8 @@ class PassSearch:
         With False, :attr:`trial` is nearer to the best place, or there is nothing more to try (:attr:`stuck`).
         """
         (logp, _), (grad, ends) = (np.split(told, [len(self.eps)]) for told in (logp, grad))
+        if self.x is None:
+            logp, grad = self._defined(logp, grad)
         value, slope = self._evaluate(logp, grad)
         if not (np.isfinite(value) and np.isfinite(slope).all() and value <= self._limit()):
             self.failures += 1
@@ -124,6 +130,16 @@ class PassSearch:
             promised=promised, trial=x + step, length=1.0, failures=0, longest=longest,
         )  # fmt: skip
         return True
+
+    def _defined(self, logp, grad):
+        """`logp` and `grad` without pairs that have none where the search begins, unless they are more than half."""
+        fine = np.isfinite(logp) & np.isfinite(grad).all(axis=1)
+        pairs = np.logical_and(*np.split(fine, 2))
+        if fine.all() or 2 * pairs.sum() < max(len(pairs), 4):
+            return logp, grad
+        keep = np.tile(pairs, 2)
+        self.left_out, self.eps = self.eps[~keep], self.eps[keep]
+        return logp[keep], grad[keep]
 
     def _widening(self, slope):
         """Curvature at the present place in units of the present scale, as the slope of the scale tells it."""

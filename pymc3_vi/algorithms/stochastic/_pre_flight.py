@@ -3,8 +3,8 @@
 import numpy as np
 from theano.graph.basic import ancestors
 
+from ...compiler import UNDEFINED
 from ...errors import NonFiniteDrawsWarning, StartError
-from ...steps import UNDEFINED
 from ...validation import warn_user
 from .._non_finite import TermsAtDraws, draws_of_rows, undefined
 

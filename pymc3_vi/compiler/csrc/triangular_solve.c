@@ -17,10 +17,15 @@
             char trans = l.row_major == @plain@ ? 'N' : 'T';
             T one = 1;
             int broken = 0;
-            for (npy_intp s = 0; s < (n && m ? count : 0) && !broken; ++s) {
+            for (npy_intp s = 0; s < (n && m ? count : 0); ++s) {
                 T* tri = (T*)(l.data + s * l.step);
-                for (npy_intp i = 0; i < n; ++i) if (tri[i * n + i] == 0) { broken = (int)i + 1; break; }
                 T* x = (T*)PyArray_DATA(@z@) + s * n * m;
+                broken = 0;
+                for (npy_intp i = 0; i < n; ++i) if (tri[i * n + i] == 0) { broken = (int)i + 1; break; }
+                if (broken && @stack@) {  // the others have solutions
+                    for (npy_intp i = 0; i < n * m; ++i) x[i] = NAN;
+                    continue;
+                }
                 // Of small matrices, preparing a call of BLAS takes longer than the solution.
                 if (!broken && n <= 16)
                     pv_substitute<T>(n, m, tri, l.row_major == @plain@ ? n : 1,
@@ -30,7 +35,7 @@
                     pv_@letter@trsm(&side, &uplo, &trans, &unit, &m, &n, &one, tri, &n, x, &m);
             }
             Py_DECREF(l.array);
-            if (broken) {
+            if (broken && !@stack@) {
                 pv_linalg_error("TriangularSolve: the matrix is singular (diagonal element %ld is zero).", (long)broken);
                 @fail@
             }

@@ -269,7 +269,7 @@ class CholeskyGrad(_MatrixOp):
 class TriangularSolve(_MatrixOp):
     r"""Solution of :math:`A X = B`, or of :math:`A^\top X = B`, for triangular `A`.
 
-    The other triangle of `A` is not read.
+    The other triangle of `A` is not read.  In a stack, singular matrices have NaN for solutions.
 
     Parameters
     ----------
@@ -308,6 +308,9 @@ class TriangularSolve(_MatrixOp):
         pairs = zip(a, b, result) if a.ndim == 3 else [(a, b, result)]
         for matrix, right, out in pairs:
             if not np.all(np.diagonal(matrix)):
+                if a.ndim == 3:  # the others have solutions
+                    out[...] = np.nan
+                    continue
                 raise np.linalg.LinAlgError("TriangularSolve: the matrix is singular.")
             out[...] = scipy.linalg.solve_triangular(
                 matrix, right, lower=self.lower, trans=int(self.transposed), check_finite=False
@@ -337,6 +340,7 @@ class TriangularSolve(_MatrixOp):
             b=b,
             before_last=ndim - 2,
             other_count=f"PyArray_DIM({b}, 0) != count" if ndim == 3 else "0",
+            stack=int(ndim == 3),
             z=z,
             lower=int(self.lower),
             plain=int(not self.transposed),

@@ -9,6 +9,7 @@ from theano.graph.op import Op
 from theano.tensor import nlinalg, slinalg
 from theano.tensor.basic import ShapeError
 
+from .._undefined import UNDEFINED, as_undefined
 from ._graph import vectorize_graph
 from ._rules import rule
 from ._stacked import stacked
@@ -19,7 +20,9 @@ __all__ = ["Blockwise", "blockwise"]
 class Blockwise(Op):
     r"""An Op for single matrices, applied along a leading axis.
 
-    Its gradient is that of the single Op, rewritten for the batch, so that no loop appears in gradient graphs.
+    Its gradient is that of the single Op, rewritten for the batch, so that no loop appears in gradient graphs.  Where
+    the Op has no value at some elements, those are NaN and the others are what they are; an error is raised where it
+    has none at all.
 
     Parameters
     ----------
@@ -66,21 +69,33 @@ class Blockwise(Op):
 
     def perform(self, node, inputs, output_storage):
         empty = not len(inputs[self.batched.index(True)])
-        result = None if empty else stacked(self.core_op, self.batched, *inputs)
+        try:
+            result = None if empty else stacked(self.core_op, self.batched, *inputs)
+        except UNDEFINED:  # at one of them at least
+            result = None
         results = self._one_by_one(node, inputs) if result is None else [result]
         for cell, result, variable in zip(output_storage, results, node.outputs):
             cell[0] = np.asarray(result, dtype=variable.dtype)
 
     def _one_by_one(self, node, inputs):
         core = self._core_node(node.inputs)
-        collected = [[] for _ in core.outputs]
-        for s in range(len(inputs[self.batched.index(True)])):
+        count, found, stop = len(inputs[self.batched.index(True)]), {}, None
+        for s in range(count):
             cells = [[None] for _ in core.outputs]
-            self.core_op.perform(core, [x[s] if batched else x for x, batched in zip(inputs, self.batched)], cells)
-            for values, cell in zip(collected, cells):
-                values.append(cell[0])
-        # Of an empty batch nothing is known but the number of dimensions.
-        return [np.stack(v) if v else np.zeros((0,) * o.ndim, o.dtype) for v, o in zip(collected, node.outputs)]
+            try:
+                self.core_op.perform(core, [x[s] if batched else x for x, batched in zip(inputs, self.batched)], cells)
+            except Exception as error:
+                stop = as_undefined(error)
+                if stop is None:
+                    raise
+            else:
+                found[s] = [np.asarray(cell[0]) for cell in cells]
+        if not found and stop is not None:
+            raise stop
+        if not found:  # of an empty batch nothing is known but the number of dimensions
+            return [np.zeros((0,) * o.ndim, o.dtype) for o in node.outputs]
+        nothing = [np.full(x.shape, np.nan, x.dtype) for x in next(iter(found.values()))] if len(found) < count else []
+        return [np.stack(values) for values in zip(*[found.get(s, nothing) for s in range(count)])]
 
     def L_op(self, inputs, outputs, output_grads):
         core = self._core_node(inputs)

@@ -13,6 +13,11 @@ def _on_stack(op, stacks, batch):
 
 
 @rule.register(CholeskyFactor)
+def _factors(op, node, operands, batch):
+    # Where one matrix has no factor, others may have.
+    return _of_matrices(CholeskyFactor(op.lower, "nan"), node, operands, batch)
+
+
 @rule.register(CholeskyGrad)
 @rule.register(Triangle)
 def _of_matrices(op, node, operands, batch):

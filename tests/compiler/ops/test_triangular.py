@@ -135,6 +135,16 @@ def test_systems_without_solution_raise(mode):
         function(np.ones((2, 3)), np.ones(2))
 
 
+@pytest.mark.parametrize("n", [2, 20])
+@pytest.mark.parametrize("mode", [None, "FAST_COMPILE"])
+def test_in_a_stack_the_other_systems_have_solutions(mode, n):
+    a, b = tt.dtensor3("a"), tt.dtensor3("b")
+    function = compile_function([a, b], TriangularSolve()(a, b), mode=mode)
+    matrices = np.stack([np.eye(n), np.diag(np.arange(n) * 1.0), 2 * np.eye(n)])
+    x = function(matrices, np.ones((3, n, 1)))
+    assert np.isnan(x[1]).all() and (x[0] == 1).all() and (x[2] == 0.5).all()
+
+
 # ---------------------------------------------------------------- triangles and diagonals
 def test_triangles(rng):
     a, stack = tt.dmatrix("a"), tt.dtensor3("stack")

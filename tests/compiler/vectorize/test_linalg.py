@@ -93,12 +93,13 @@ def test_second_derivatives(square):
     check_against_loop(build, [square])
 
 
+@pytest.mark.parametrize("on_error", ["raise", "nan"])
 @pytest.mark.parametrize("lower", [True, False])
-def test_only_the_bad_elements_become_nan(rng, lower):
+def test_only_the_bad_elements_become_nan(rng, lower, on_error):
     a, batch = tt.dmatrix(), tt.dtensor3()
     good = np.array([[2.0, 0.3], [0.3, 1.0]])
     with theano.config.change_flags(compute_test_value="off"):
-        factor = vectorize_graph(slinalg.Cholesky(lower, on_error="nan")(a), {a: batch})
+        factor = vectorize_graph(slinalg.Cholesky(lower, on_error=on_error)(a), {a: batch})
         function = compiled([batch], [factor, tt.grad(tt.sum(factor), batch)])
     factors, gradients = function(np.stack([good, -good, 4 * good]))
     for found in (factors, gradients):
@@ -106,21 +107,27 @@ def test_only_the_bad_elements_become_nan(rng, lower):
     expected = np.linalg.cholesky(good)
     np.testing.assert_allclose(factors[0], expected if lower else expected.T)
     np.testing.assert_allclose(factors[2], 2 * factors[0])
-    with theano.config.change_flags(compute_test_value="off"):
-        strict = vectorize_graph(slinalg.Cholesky(lower)(a), {a: batch})
-    with pytest.raises(np.linalg.LinAlgError):
-        compiled([batch], strict)(np.stack([good, -good]))
 
 
+@pytest.mark.parametrize("solve", [slinalg.solve_lower_triangular, slinalg.solve])
 @pytest.mark.parametrize("size", [2, 10])
-def test_a_singular_triangle_is_an_error(size):
+def test_singular_systems_have_nan_for_solutions(size, solve):
     a, batch, b = tt.dmatrix(), tt.dtensor3(), tt.dvector()
     with theano.config.change_flags(compute_test_value="off"):
-        solution = vectorize_graph(slinalg.solve_lower_triangular(a, b), {a: batch})
-    matrices = np.stack([np.eye(2)] * size)
+        solution = vectorize_graph(solve(a, b), {a: batch})
+    matrices = np.stack([2 * np.eye(2)] * size)
     matrices[1, 1, 1] = 0
-    with pytest.raises(np.linalg.LinAlgError, match="singular"):
-        compiled([batch, b], solution)(matrices, np.ones(2))
+    found = compiled([batch, b], solution)(matrices, np.ones(2))
+    assert np.isnan(found[1]).any()
+    np.testing.assert_array_equal(np.delete(found, 1, axis=0), 0.5)
+
+
+def test_where_no_matrix_has_an_inverse_it_is_an_error():
+    a, batch = tt.dmatrix(), tt.dtensor3()
+    with theano.config.change_flags(compute_test_value="off"):
+        inverse = vectorize_graph(nlinalg.matrix_inverse(a), {a: batch})
+    with pytest.raises(np.linalg.LinAlgError):
+        compiled([batch], inverse)(np.zeros((2, 2, 2)))
 
 
 def test_empty_batches(square):
