@@ -8,7 +8,6 @@ from ..core import Group, register_family
 from ..errors import ExplicitInferenceError, ParametrizationError
 from ..graph import ParamSpec, create_shared, floatx, node_property
 from ..model import draws_from_trace
-from ..validation import check_number, check_positive_int
 
 __all__ = ["EmpiricalGroup"]
 
@@ -49,8 +48,6 @@ class EmpiricalGroup(Group):
             raise ParametrizationError(
                 "EmpiricalGroup: Need `trace` or `size` to create particles, for example size=100."
             )
-        size = check_positive_int(size, "size", "EmpiricalGroup")
-        jitter = check_number(jitter, "jitter", "EmpiricalGroup", low=0)
         draws = rng.standard_normal((size, self.ddim))
         self._draws = draws if jitter == DEFAULT_JITTER else None
         particles = self._start_vector(start) + jitter * draws

@@ -11,7 +11,7 @@ from ..errors import ExplicitInferenceError
 from ..html_tables import html_table
 from ..model import data_size, is_streamed
 from ..parameters import checked
-from ..validation import check_positive_int, require
+from ..validation import require
 from ._against_chains import ChainCheck, judge_by_chains
 from ._convergence import loss_trend
 from ._judged_draws import draws_with_judgement
@@ -218,8 +218,6 @@ def diagnose(approx, draws=None, random_seed=None, correct=None):
     in High-dimensional Variational Inference, NeurIPS 2021.  Ba et al.: Understanding the Variance Collapse of SVGD in
     High Dimensions, ICLR 2022.
     """
-    if draws is not None:
-        draws = check_positive_int(draws, "draws", "diagnose", minimum=100)
     report = Diagnosis(approx, draws)
     if approx.all_histograms:
         report.particles = check_particles(approx)

@@ -9,7 +9,6 @@ from ..core import CORRECTIONS, find_correction
 from ..graph import substitute
 from ..model import full_data
 from ..parameters import checked
-from ..validation import check_positive_int
 from ._judged_draws import JudgedDraws
 from ._resample import warn_if_unreliable
 
@@ -67,7 +66,6 @@ def expectation(approx, node, draws=10_000, correct="psis", random_seed=None):
     ----------
     Vehtari et al.: Pareto Smoothed Importance Sampling, JMLR 25(72), 2024, section 2.
     """
-    draws = check_positive_int(draws, "draws", "expectation", minimum=2)
     correction = find_correction(correct, "expectation", approx)
     node = approx.view.nodes(node, "node", "expectation", closed=True)
     generator = approx.generator(random_seed)

@@ -1,6 +1,6 @@
 """Formulas: which flows a chain is made of, as a string."""
 
-from ..errors import ParameterTypeError, ParametrizationError, UnknownNameError
+from ..errors import ParametrizationError, UnknownNameError
 from ..parameters import checked
 from ._base import as_generator
 from ._registry import flow_for_short_name
@@ -42,11 +42,6 @@ class Formula:
     def __init__(self, formula):
         if isinstance(formula, Formula):
             formula = formula.formula
-        if not isinstance(formula, str):
-            raise ParameterTypeError(
-                "The 'formula' parameter of Formula must be a string such as 'scale-hh*4-loc'. "
-                f"Got {formula!r} instead."
-            )
         steps = "".join(formula.lower().split()).split("-")
         self.formula = "-".join(steps)
         self.flows = []

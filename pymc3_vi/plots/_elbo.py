@@ -4,7 +4,7 @@ import numpy as np
 
 from ..diagnostics import batch_means_error, loss_trend
 from ..parameters import checked
-from ..validation import check_positive_int, require
+from ..validation import require
 from ._axes import COLOURS, GREY, LIGHT, finish, single_axes
 
 __all__ = ["plot_elbo"]
@@ -79,7 +79,7 @@ def plot_elbo(fit, window=None, ax=None):
 
 def _window(window, elbo):
     if window is not None:
-        return min(check_positive_int(window, "window", "plot_elbo"), len(elbo))
+        return min(window, len(elbo))
     trend = loss_trend(-elbo)
     return trend.window if trend is not None else max(1, len(elbo) // 5)
 

@@ -11,7 +11,7 @@ import numpy as np
 import theano.tensor as tt
 
 from ..parameters import checked
-from ..validation import check_number, check_positive_int, require
+from ..validation import require
 
 # Lower case like `functools.partial`: users call these beside the optimizers, ``adam(learning_rate=cosine(0.01, n))``.
 __all__ = ["Schedule", "constant", "exponential", "cosine", "reduce_on_plateau"]
@@ -65,11 +65,6 @@ class Schedule:
         return hash((type(self), tuple(self._settings().items())))
 
 
-def _number(value, parameter, caller, **bounds):
-    # Theano would round a Python float to floatX, a NumPy scalar keeps the formula in float64.
-    return np.float64(check_number(value, parameter, caller, **bounds))
-
-
 class constant(Schedule):
     """The same rate for all steps, ``lr``.
 
@@ -80,7 +75,7 @@ class constant(Schedule):
 
     @checked
     def __init__(self, lr):
-        self.lr = _number(lr, "lr", "constant", low=0, low_open=True)
+        self.lr = np.float64(lr)
 
     def formula(self, t, xp):
         return self.lr
@@ -103,10 +98,9 @@ class exponential(Schedule):
 
     @checked
     def __init__(self, lr, decay, every, staircase=False):
-        self.lr = _number(lr, "lr", "exponential", low=0, low_open=True)
-        self.decay = _number(decay, "decay", "exponential", low=0, low_open=True, high=1)
-        self.every = check_positive_int(every, "every", "exponential")
-        self.staircase = bool(staircase)
+        # Theano would round a Python float to floatX, a NumPy scalar keeps the formula in float64.
+        self.lr, self.decay = np.float64(lr), np.float64(decay)
+        self.every, self.staircase = every, staircase
 
     def formula(self, t, xp):
         factors = t / np.float64(self.every)
@@ -140,11 +134,9 @@ class cosine(Schedule):
 
     @checked
     def __init__(self, lr, n, final=0.0, warmup=0):
-        self.lr = _number(lr, "lr", "cosine", low=0, low_open=True)
-        self.n = check_positive_int(n, "n", "cosine")
-        self.final = _number(final, "final", "cosine", low=0, high=float(self.lr))
-        self.warmup = check_positive_int(warmup, "warmup", "cosine", minimum=0)
-        require(self.warmup < self.n, ValueError, "warmup", "cosine", f"less than n={self.n}", warmup)
+        require(final <= lr, ValueError, "final", "cosine", f"at most lr={lr}", final)
+        require(warmup < n, ValueError, "warmup", "cosine", f"less than n={n}", warmup)
+        self.lr, self.final, self.n, self.warmup = np.float64(lr), np.float64(final), n, warmup
 
     def formula(self, t, xp):
         # Before the end of the warm-up the cosine stands at its top, after it the ramp stands at 1.
@@ -190,14 +182,9 @@ class reduce_on_plateau(Schedule):
 
     @checked
     def __init__(self, lr, factor=0.5, patience=10, every=100, tolerance=1.0, min_lr=0.0):
-        caller = "reduce_on_plateau"
-        self.lr = _number(lr, "lr", caller, low=0, low_open=True)
-        self.factor = _number(factor, "factor", caller, low=0, low_open=True, high=1)
-        require(self.factor < 1, ValueError, "factor", caller, "less than 1", factor)
-        self.patience = check_positive_int(patience, "patience", caller)
-        self.every = check_positive_int(every, "every", caller, minimum=2)
-        self.tolerance = _number(tolerance, "tolerance", caller, low=0)
-        self.min_lr = _number(min_lr, "min_lr", caller, low=0, high=float(self.lr))
+        require(min_lr <= lr, ValueError, "min_lr", "reduce_on_plateau", f"at most lr={lr}", min_lr)
+        self.lr, self.factor, self.min_lr = np.float64(lr), np.float64(factor), np.float64(min_lr)
+        self.patience, self.every, self.tolerance = patience, every, np.float64(tolerance)
         self._forget()
 
     @property
