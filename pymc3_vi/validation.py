@@ -18,6 +18,7 @@ __all__ = [
     "check_positive_int",
     "check_number",
     "check_callable",
+    "is_listlike",
     "unknown_name",
     "warn_user",
     "reject_unknown_keywords",
@@ -145,3 +146,9 @@ def reject_unknown_keywords(given, allowed, caller):
                 f"{caller} got an unknown keyword {name!r}.{did_you_mean(name, allowed)} "
                 f"It takes: {', '.join(sorted(allowed))}."
             )
+
+
+def is_listlike(value):
+    """Whether `value` can be gone through as a list of items: no text, dict, class or variable of a graph."""
+    is_one = isinstance(value, (str, bytes, dict, type)) or hasattr(value, "owner")
+    return hasattr(value, "__iter__") and not is_one

@@ -9,7 +9,7 @@ from collections import OrderedDict
 import numpy as np
 
 from ..errors import ParameterTypeError, ParameterValueError
-from ..validation import did_you_mean, shown
+from ..validation import did_you_mean, is_listlike, shown
 
 __all__ = [
     "AnyOf", "Anything", "Array", "Constraint", "DictOf", "Flag", "Function", "Instance", "Interval", "Is", "ListOf",
@@ -117,10 +117,13 @@ class Interval(Constraint):
             value = value.item()
         wanted = numbers.Integral if self.kind is int else numbers.Real
         if isinstance(value, (bool, np.bool_)) or not isinstance(value, wanted):
-            whole = self.kind is int and isinstance(value, numbers.Real) and value == value // 1
-            written = whole and not isinstance(value, bool)
+            is_number = self.kind is int and isinstance(value, numbers.Real) and not isinstance(value, bool)
+            written = is_number and math.isfinite(value) and value == value // 1
             raise Refused(ParameterTypeError, f"Write int({value!r})." if written else self.kind_hint)
-        number = self.kind(value)
+        try:
+            number = self.kind(value)
+        except OverflowError:  # an integer beyond all floats
+            raise Refused(ParameterValueError, self.hint) from None
         above = number > self.low if self.low_open else number >= self.low
         below = number < self.high if self.high_open else number <= self.high
         if not (above and below and (self.infinite or number - number == 0)):
@@ -315,9 +318,9 @@ class ListOf(Constraint):
             try:
                 return [self.item.take(value)]
             except Refused as refusal:
-                if not _is_listlike(value):
+                if not is_listlike(value):
                     raise Refused(refusal.error, refusal.hint) from None
-        if not _is_listlike(value):
+        if not is_listlike(value):
             raise Refused(ParameterTypeError)
         if isinstance(value, np.ndarray):
             value = value.ravel().tolist()
@@ -330,10 +333,6 @@ class ListOf(Constraint):
         if len(items) < self.least:
             raise Refused(ParameterValueError)
         return items
-
-
-def _is_listlike(value):
-    return hasattr(value, "__iter__") and not isinstance(value, (str, bytes, dict)) and not hasattr(value, "owner")
 
 
 class DictOf(Constraint):
@@ -355,7 +354,7 @@ class DictOf(Constraint):
 
     def take(self, value):
         given = value
-        if not hasattr(value, "items"):
+        if not hasattr(value, "items") or isinstance(value, type):
             pairs = isinstance(value, (list, tuple)) and len(value) > 0
             if self.keep or not (pairs and all(isinstance(v, tuple) and len(v) == 2 for v in value)):
                 raise Refused(ParameterTypeError)
