@@ -17,6 +17,7 @@ from ._convergence import loss_trend
 from ._judged_draws import draws_with_judgement
 from ._moments import coordinate_labels
 from ._particles import check_particles
+from ._row_values import rows_on_workers
 from ._verdict import CORRECT, REJECT, USE, judge_density, judge_particles
 
 __all__ = ["Diagnosis", "chains_take_seconds", "diagnose"]
@@ -171,7 +172,7 @@ def _range(values):
 
 
 @checked
-def diagnose(approx, draws=None, random_seed=None, correct=None):
+def diagnose(approx, draws=None, random_seed=None, correct=None, client=None):
     r"""Measure how well the approximation represents the posterior, and say what to do with it.
 
     For approximations with a density, draws from q are weighted by p / q; the tail of the weights (k-hat) tells
@@ -189,6 +190,8 @@ def diagnose(approx, draws=None, random_seed=None, correct=None):
         With 'hmc' (or :class:`pymc3_vi.HMC`), chains that begin at q are the truth that q is compared with, and the log
         evidence comes from bridge sampling; where they have not converged, the verdict is that by the weights, and
         never better than 'correct'.  'auto' does the same where the data are few enough for it to take seconds.
+    client : dask.distributed.Client or concurrent.futures.Executor, optional
+        Whose workers read the rows of a ``DataLoader`` or ``pm.Minibatch``, as in ``fit(client=...)``.
 
     Returns
     -------
@@ -200,6 +203,8 @@ def diagnose(approx, draws=None, random_seed=None, correct=None):
         If only a part of the approximation is made of particles.
     OtherDataError
         If the model's data have changed since the fit (``pm.set_data``).
+    ParametrizationError
+        If there is a client, and the model's likelihood is no sum over many rows.
 
     Notes
     -----
@@ -228,7 +233,8 @@ def diagnose(approx, draws=None, random_seed=None, correct=None):
             f"{report.approximation} mixes particles with densities, for which there is no diagnosis. "
             "Put all variables into one kind of group."
         )
-    found = draws_with_judgement(approx, approx.generator(random_seed), draws)
+    with rows_on_workers(approx, client):
+        found = draws_with_judgement(approx, approx.generator(random_seed), draws)
     source, weights = found.source, found.weights
     differences = source.logp - source.logq
     report.draws = found.draws

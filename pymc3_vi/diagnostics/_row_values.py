@@ -1,13 +1,17 @@
 """log p at many draws of q where there are many rows."""
 
+from contextlib import contextmanager
+
 import numpy as np
 
 from ..approximations.gaussian import Curvature, GaussianBlocks, matched_pairs
+from ..errors import ParametrizationError
 from ..graph import made_once
 from ..model import NotASum, row_model
 from ._row_density import RowDensity
+from ._spread_rows import SpreadRows
 
-__all__ = ["RowValues", "row_density"]
+__all__ = ["RowValues", "row_density", "rows_on_workers"]
 
 #: Fewer rows are evaluated as the whole data that they are.
 MANY_ROWS = 20_000
@@ -32,6 +36,26 @@ def _row_density(approx):
     if model is None or (model.rows < MANY_ROWS and all(table.in_memory for table in model.tables)):
         return None
     return RowDensity(approx, model)
+
+
+@contextmanager
+def rows_on_workers(approx, client):
+    """Context in which the workers of a client read the rows of :func:`row_density`; with None nothing changes."""
+    if client is None:
+        yield
+        return
+    density = row_density(approx)
+    if density is None:
+        raise ParametrizationError(
+            "The 'client' parameter of diagnose is for likelihoods that are sums over many rows of a DataLoader or a "
+            "pm.Minibatch, which workers read. This model has none, or few rows: leave 'client' out."
+        )
+    density.spread = spread = SpreadRows(density, client)
+    try:
+        yield
+    finally:
+        density.spread = None
+        spread.dismiss()
 
 
 class RowValues:

@@ -10,9 +10,9 @@ from ..data import way_to
 from ..errors import ConvergenceWarning
 from ..graph import shared_inputs
 from ..validation import warn_user
-from ..workers import Crew, Gone, portable
+from ..workers import Crew, Gone, Lacking, portable
 from ._leaves import Leaves
-from ._worker_rows import Lacking, Task, key_of, sums_of
+from ._worker_rows import Task, key_of, sums_of
 
 __all__ = ["SpreadRows", "TreeSum"]
 

@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import numpy as np
 
 from ..compiler import flags
-from ..workers import unpacked
+from ..workers import Lacking, unpacked
 from ._leaves import Leaves
 
-__all__ = ["Lacking", "Task", "key_of", "sums_of"]
+__all__ = ["Task", "key_of", "sums_of"]
 
 #: Jobs that a process keeps: compiled densities, open files, and rows that were sent.
 MOST_JOBS = 4
@@ -20,8 +20,6 @@ MOST_JOBS = 4
 #: What is to be done: leaves from `begin` to `end` of the job `key` at the points `z`; `recipe` (bytes) and `rows`
 #: (dict (table, begin, end) -> list of arrays) come with it where the worker is not known to have them.
 Task = namedtuple("Task", "key, begin, end, z, with_slopes, recipe, rows")
-#: What a worker answers that has no such job, or not the rows.
-Lacking = namedtuple("Lacking", "what")
 
 _jobs, _lock = OrderedDict(), threading.Lock()
 

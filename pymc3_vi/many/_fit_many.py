@@ -85,6 +85,8 @@ def fit_many(
         If an Op of the model has no gradient.
     UnknownNameError
         If `data` names what the model does not have.
+    WorkerError
+        If the client is closed or has no workers, or these lack the package.
 
     Warns
     -----
@@ -188,9 +190,9 @@ def collect(
     labels, parts, failed, shapes = {}, [], {}, {}
     progress, done = Progress(size, progressbar), 0
     try:
-        with submitter(recipe, cores, client) as (submit, ahead):
+        with submitter(recipe, cores, client) as (workers, ahead):
             cut = batches(chain([first], data_sets), inputs, names, fitter.largest)
-            for batch, part in fitted_in_order(cut, files, fitter, submit, ahead):
+            for batch, part in fitted_in_order(cut, files, fitter, workers, ahead):
                 labels.update((position, label) for position, label, _ in batch)
                 failed.update((labels[position], error) for position, error in part.errors)
                 if part.arrays is not None:

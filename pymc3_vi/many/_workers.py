@@ -2,20 +2,15 @@
 
 import hashlib
 import multiprocessing
-import pickle
 import threading
 from collections import deque
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 
-from ..errors import ConvergenceWarning, ParametrizationError
+from ..errors import ConvergenceWarning
 from ..validation import warn_user
+from ..workers import Crew, Gone, Lacking, portable, unpacked
 from ._batches import Fitter
-
-try:
-    import cloudpickle
-except ImportError:  # models of plain distributions need it not
-    cloudpickle = pickle
 
 __all__ = ["fitted_in_order", "submitter"]
 
@@ -26,17 +21,19 @@ AHEAD = 2
 _fitters = {}
 
 
-def fit_batch(recipe, batch):
-    """Fit a batch in a worker, which compiles when it sees a recipe for the first time."""
-    key = hashlib.sha256(recipe).digest(), threading.get_ident()
-    if key not in _fitters:
-        _fitters[key] = Fitter(*pickle.loads(recipe))
-    return _fitters[key].fit(batch)
+def fit_batch(key, recipe, batch):
+    """Fit a batch in a worker, which compiles when it sees a recipe for the first time; it may be lacking one."""
+    own = key, threading.get_ident()
+    if own not in _fitters:
+        if recipe is None:
+            return Lacking("recipe")
+        _fitters[own] = Fitter(*unpacked(recipe))
+    return _fitters[own].fit(batch)
 
 
 @contextmanager
 def submitter(recipe, cores, client):
-    """Context of a function ``batch -> future``, and of how many batches may be under way; None where all is done here.
+    """Context of a :class:`Fits`, and of how many batches may be under way; None where all is done here.
 
     Parameters
     ----------
@@ -49,31 +46,46 @@ def submitter(recipe, cores, client):
     if client is None and cores == 1:
         yield None, 0
         return
-    try:
-        recipe = cloudpickle.dumps(recipe)
-    except Exception as error:  # whatever a variable of the user's raises
-        raise ParametrizationError(
-            f"The model cannot be sent to other processes: {error!r} Fit with cores=1 and without a client, or define "
-            "its functions in a module."
-        ) from None
+    recipe = portable(recipe, "The model")
     if client is None:
         # Not forked: threads of BLAS and locks of the compiler do not survive it.
         with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn")) as pool:
-            yield lambda batch: pool.submit(fit_batch, recipe, batch), AHEAD * cores
-    else:
-        kept = client.scatter(recipe, broadcast=True) if hasattr(client, "scatter") else recipe
-        pure = {"pure": False} if hasattr(client, "scatter") else {}
-        yield lambda batch: client.submit(fit_batch, kept, batch, **pure), AHEAD * _workers(client)
+            yield Fits(Crew(pool), recipe, AHEAD * cores), AHEAD * cores
+        return
+    crew = Crew(client)
+    ahead = AHEAD * len(crew.slots())
+    yield Fits(crew, recipe, ahead), ahead
 
 
-def _workers(client):
-    """How many batches a client works on at once."""
-    if hasattr(client, "nthreads"):
-        return max(sum(client.nthreads().values()), 1)
-    return getattr(client, "_max_workers", 4)
+class Fits:
+    """Fits of batches by a :class:`Crew`.
+
+    Parameters
+    ----------
+    crew : Crew
+    recipe : bytes
+    first : int
+        Batches that the recipe goes with; later ones meet workers that have it, or say so.
+    """
+
+    def __init__(self, crew, recipe, first):
+        self.crew, self.recipe, self.first = crew, recipe, first
+        self.key = hashlib.sha256(recipe).hexdigest()
+
+    def begin(self, batch):
+        """A future."""
+        self.first -= 1
+        return self.crew.future(fit_batch, self.key, self.recipe if self.first >= 0 else None, batch)
+
+    def outcome(self, future, batch):
+        """A :class:`Part`, or a :class:`Gone`."""
+        found = self.crew.outcome(future)
+        if isinstance(found, Lacking):
+            found = self.crew.outcome(self.crew.future(fit_batch, self.key, self.recipe, batch))
+        return found
 
 
-def fitted_in_order(batches, files, fitter, submit, ahead):
+def fitted_in_order(batches, files, fitter, fits, ahead):
     """Iterator over (batch, :class:`Part`), in the order of `batches`; every part is on disk when it comes.
 
     Parameters
@@ -82,33 +94,31 @@ def fitted_in_order(batches, files, fitter, submit, ahead):
     files : PartFiles
     fitter : Fitter
         Of this process.
-    submit : callable or None
-        ``batch -> future``.
+    fits : Fits or None
     ahead : int
         Batches that may be under way.
     """
-    waiting, broken = deque(), False
+    waiting, gone = deque(), False
     for batch in batches:
         part = files.read(batch)
         future = None
-        if part is None and submit is not None and not broken:
-            future = submit(batch)
+        if part is None and fits is not None and not gone:
+            future = fits.begin(batch)
         waiting.append((batch, part, future))
         while len(waiting) > ahead:
-            broken = yield from _next(waiting, files, fitter, broken)
+            gone = yield from _next(waiting, files, fitter, fits, gone)
     while waiting:
-        broken = yield from _next(waiting, files, fitter, broken)
+        gone = yield from _next(waiting, files, fitter, fits, gone)
 
 
-def _next(waiting, files, fitter, broken):
+def _next(waiting, files, fitter, fits, gone):
     batch, part, future = waiting.popleft()
     if part is None:
-        try:
-            part = fitter.fit(batch) if future is None else future.result()
-        except BrokenExecutor as error:
-            if not broken:
-                warn_user(f"The worker processes are gone ({error}); the rest is fitted here.", ConvergenceWarning)
-            broken, part = True, fitter.fit(batch)
+        part = fitter.fit(batch) if future is None else fits.outcome(future, batch)
+        if isinstance(part, Gone):
+            if not gone:
+                warn_user(f"The workers are gone ({part.why}); the rest is fitted here.", ConvergenceWarning)
+            gone, part = True, fitter.fit(batch)
         files.write(batch, part)
     yield batch, part
-    return broken
+    return gone

@@ -1,6 +1,6 @@
 """What the functions take that give results: draws, tables, files, diagnostics, plots."""
 
-from ._common import APPROX, CORRECT, FITTED, FLAG, MODEL, NAMES, NODE, POSITIVE, SEED, count, nodes
+from ._common import APPROX, CLIENT, CORRECT, FITTED, FLAG, MODEL, NAMES, NODE, POSITIVE, SEED, count, nodes
 from ._constraints import AnyOf, Anything, Array, DictOf, Instance, Interval, ListOf, OneOf, Optional, Path, Text
 
 __all__ = ["ANSWERING"]
@@ -17,7 +17,9 @@ ANSWERING = {
     "Sampling.sample_vp": dict(draws=count(), hide_transformed=FLAG, random_seed=SEED),
     "Sampling.generator": dict(random_seed=SEED),
     "sample_approx": dict(approx=APPROX, draws=count(), include_transformed=FLAG, random_seed=SEED),
-    "diagnose": dict(approx=APPROX, draws=Optional(count(100)), random_seed=SEED, correct=CORRECT),
+    "diagnose": dict(
+        approx=APPROX, draws=Optional(count(100)), random_seed=SEED, correct=CORRECT, client=Optional(CLIENT)
+    ),
     "HMC": dict(tolerance=POSITIVE, budget=Optional(POSITIVE), progressbar=Optional(FLAG), modes=FLAG),
     "expectation": dict(approx=APPROX, node=NODE, draws=count(2), correct=CORRECT, random_seed=SEED),
     "lrvb_cov": dict(

@@ -25,9 +25,10 @@ from ._constraints import (
 from ._graphs import Seed, Shared, SymbolicScalar, Tensor, Variable
 
 __all__ = [
-    "APPROX", "CALLBACKS", "CORRECT", "DRAWS_MAX", "FITTED", "FLAG", "FLOW", "FN_KWARGS", "GRAD_SCALE", "GROUPS",
-    "KERNEL", "LOCAL_RV", "MODEL", "NAMES", "NAME_OR_VARIABLE", "NODE", "OPERATOR_CLASS", "OPTIMIZER", "POSITIVE",
-    "REPLACEMENTS", "SEED", "START", "STEPS", "STEP_OPTIONS", "TEST_FUNCTION", "TRACE", "count", "nodes",
+    "APPROX", "CALLBACKS", "CLIENT", "CORRECT", "DRAWS_MAX", "FITTED", "FLAG", "FLOW", "FN_KWARGS", "GRAD_SCALE",
+    "GROUPS", "KERNEL", "LOCAL_RV", "MODEL", "NAMES", "NAME_OR_VARIABLE", "NODE", "OPERATOR_CLASS", "OPTIMIZER",
+    "POSITIVE", "REPLACEMENTS", "SEED", "START", "STEPS", "STEP_OPTIONS", "TEST_FUNCTION", "TRACE", "count",
+    "nodes",
 ]  # fmt: skip
 
 #: Most draws that one call makes.
@@ -46,6 +47,9 @@ SEED = Seed()
 MODEL = Optional(Instance("pymc3.Model", allowed="a pymc3.Model"))
 START = Raising(Optional(AnyOf(Text("the name of a start"), DictOf(Text("a variable's name"), Array()))), StartError)
 APPROX = Instance("pymc3_vi.Approximation", allowed="an Approximation", hint="Make one, e.g. MeanField(model=model).")
+CLIENT = Instance(
+    "distributed.Client", "concurrent.Executor", allowed="a dask.distributed.Client or a concurrent.futures.Executor"
+)
 FITTED = AnyOf(
     APPROX,
     Instance("pymc3.MultiTrace", allowed="a MultiTrace"),

@@ -4,6 +4,7 @@ from ..errors import StartError
 from ._common import (
     APPROX,
     CALLBACKS,
+    CLIENT,
     FLAG,
     FLOW,
     FN_KWARGS,
@@ -53,10 +54,7 @@ _ALGORITHM = AnyOf(
 )
 _BETA = Interval(float, 0)
 _ROWS = Anything("new rows: a DataLoader, a dict of arrays, an array or what a DataLoader is made of")
-_CLIENT = Instance(
-    "distributed.Client", "concurrent.Executor", allowed="a dask.distributed.Client or a concurrent.futures.Executor"
-)
-_WORKERS = dict(cores=count(1, 1000), client=Optional(_CLIENT))
+_WORKERS = dict(cores=count(1, 1000), client=Optional(CLIENT))
 _ADVI = dict(
     local_rv=LOCAL_RV,
     model=MODEL,
@@ -89,7 +87,7 @@ FITTING = {
         tol=Optional(POSITIVE),
         average=Optional(Interval(float, 0, 1, low_open=True)),
         algorithm=_ALGORITHM,
-        client=Optional(_CLIENT),
+        client=Optional(CLIENT),
     ),
     "Inference.refine": dict(n=STEPS, progressbar=FLAG, data=Optional(_ROWS)),
     "refine": dict(approx=APPROX, n=STEPS, data=Optional(_ROWS), progressbar=FLAG),

@@ -1,5 +1,5 @@
 """Work that is done elsewhere: in threads, in processes, or on a Dask cluster."""
 
-from ._crew import BROKEN, Crew, Gone, portable, unpacked
+from ._crew import Crew, Gone, Lacking, portable, unpacked
 
-__all__ = ["BROKEN", "Crew", "Gone", "portable", "unpacked"]
+__all__ = ["Crew", "Gone", "Lacking", "portable", "unpacked"]

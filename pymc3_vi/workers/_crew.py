@@ -2,6 +2,8 @@
 
 import pickle
 import queue
+import time
+import uuid
 from collections import namedtuple
 from concurrent.futures import BrokenExecutor, CancelledError
 
@@ -12,17 +14,21 @@ try:
 except ImportError:  # models of plain distributions need it not
     cloudpickle = pickle
 
-__all__ = ["BROKEN", "Crew", "Gone", "portable", "unpacked"]
+__all__ = ["Crew", "Gone", "Lacking", "portable", "unpacked"]
 
-#: Seconds that a cluster is given to have its first worker.
+#: Seconds that a cluster is given to have a worker.
 PATIENCE = 60
+#: Seconds between looks at whether there are workers, while nothing comes from them.
+LOOK = 5
 #: What ends a future when whoever was to work on it is gone for good.
-BROKEN = (BrokenExecutor, CancelledError)
+_BROKEN = (BrokenExecutor, CancelledError)
 #: The same by name, for packages that may not be installed.
 _GONE = {"CommClosedError", "FutureCancelledError", "CancelledError", "ClosedClientError", "ConnectionError"}
 
 #: Result of a task that nobody will do any more; `why` in words.
 Gone = namedtuple("Gone", "why")
+#: What a worker answers that was sent too little: it is new, or has forgotten what others got with earlier tasks.
+Lacking = namedtuple("Lacking", "what")
 
 
 def portable(thing, what):
@@ -57,6 +63,19 @@ def unpacked(thing):
             f"The model cannot be read by a worker: {error!r} Install the same versions of Python and of all packages "
             "on the workers as here, and put the modules that the model needs where they find them."
         ) from None
+
+
+class _Call:
+    """What calls a function when it is unpickled, and is replaced by the result.
+
+    Dask's scheduler unpickles what it sends on: so it sees bytes, and needs neither this package nor the task's.
+    """
+
+    def __init__(self, function, arguments):
+        self.function, self.arguments = function, arguments
+
+    def __reduce__(self):
+        return self.function, self.arguments
 
 
 class Crew:
@@ -111,21 +130,21 @@ class Crew:
             return False
 
     def future(self, function, *arguments, slot=None):
-        """A future; on a cluster the worker `slot` does it, or another one when that is lost."""
+        """A future, or a :class:`Gone`; on a cluster the worker `slot` does it, or another one when that is lost."""
         try:
             if not self.is_cluster:
                 return self.client.submit(function, *arguments)
             where = {} if slot is None else dict(workers=[slot], allow_other_workers=True)
-            return self.client.submit(function, *arguments, pure=False, **where)
-        except RuntimeError as error:  # shut down
-            raise BrokenExecutor(str(error)) from None
+            call = pickle.dumps(_Call(function, arguments), protocol=4)
+            return self.client.submit(pickle.loads, call, key=f"pymc3_vi-{uuid.uuid4().hex}", **where)
+        except RuntimeError as error:  # it is shut down, or closed
+            return Gone(_words(error))
 
     def give(self, name, function, *arguments, slot=None):
         """Begin a task; `name` comes back with its result."""
-        try:
-            future = self.future(function, *arguments, slot=slot)
-        except BROKEN as error:
-            self._done.put((name, None, Gone(_words(error))))
+        future = self.future(function, *arguments, slot=slot)
+        if isinstance(future, Gone):
+            self._done.put((name, None, future))
             return
         self._futures[name] = future
         future.add_done_callback(lambda future: self._done.put((name, future, None)))
@@ -140,11 +159,15 @@ class Crew:
         Exception
             What the task has raised otherwise.
         """
+        seen = time.monotonic()
         while True:
             try:
-                name, future, result = self._done.get(timeout=PATIENCE)
+                name, future, result = self._done.get(timeout=LOOK)
             except queue.Empty:
-                if self.is_cluster and not self._answers():
+                # One that is lost is replaced after some seconds by whoever has started it.
+                if not self.is_cluster or self._answers():
+                    seen = time.monotonic()
+                elif time.monotonic() - seen > PATIENCE:
                     return None, Gone(f"the cluster has had no workers for {PATIENCE} seconds")
                 continue
             if future is None:
@@ -154,12 +177,14 @@ class Crew:
                 return name, self.outcome(future)
 
     def outcome(self, future):
-        """Result of a future, see :meth:`next`."""
+        """Result of a future, see :meth:`next`; waits for it."""
+        if isinstance(future, Gone):
+            return future
         try:
             return future.result()
         except VariationalInferenceError:
             raise
-        except BROKEN as error:
+        except _BROKEN as error:
             return Gone(_words(error))
         except Exception as error:  # of the task, or of the way there
             if type(error).__name__ in _GONE or isinstance(error, ConnectionError):

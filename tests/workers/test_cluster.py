@@ -78,9 +78,9 @@ def _many(client):
 
 
 @contextlib.contextmanager
-def _started(*command):
+def _started(*command, env=HERE):
     """Context of a process that is ended with it."""
-    process = subprocess.Popen([sys.executable, "-m", "dask", *map(str, command)], env=HERE)
+    process = subprocess.Popen([sys.executable, "-m", "dask", *map(str, command)], env=env)
     try:
         yield process
     finally:
@@ -93,19 +93,31 @@ def _started(*command):
 
 
 def test_a_scheduler_and_two_workers_by_command(tmp_path):
-    file = tmp_path / "scheduler.json"
+    """The scheduler needs no package of ours, and a worker that cannot import it is told of."""
+    file, without = tmp_path / "scheduler.json", tmp_path / "without"
+    without.mkdir()
+    (without / "sitecustomize.py").write_text("import sys\nsys.modules['pymc3_vi'] = None\n")
     where = ["--scheduler-file", file, "--no-dashboard"]
     worker = ["worker", *where, "--nthreads", 1, "--no-nanny", "--local-directory", tmp_path]
-    with _started("scheduler", "--host", "127.0.0.1", "--port", 0, *where) as scheduler:
+    bare = dict(os.environ, PYTHONPATH=os.pathsep.join([str(without), *HERE["PYTHONPATH"].split(os.pathsep)]))
+    model = logistic(*rows_in_file(tmp_path, 20_000, 2))
+    here = pymc3_vi.fit(500, model=model, **QUIET)
+    with _started("scheduler", "--host", "127.0.0.1", "--port", 0, *where, env=bare) as scheduler:
         end = time.monotonic() + PATIENCE
         while not file.exists():  # it is written when the port is known
             assert scheduler.poll() is None and time.monotonic() < end
             time.sleep(0.05)
-        with _started(*worker), _started(*worker):
-            with distributed.Client(scheduler_file=str(file), timeout=PATIENCE) as client:
+        with distributed.Client(scheduler_file=str(file), timeout=PATIENCE) as client:
+            with _started(*worker, env=bare):
+                client.wait_for_workers(1, timeout=PATIENCE)
+                for fit in (lambda: pymc3_vi.fit(500, model=model, client=client, **QUIET), lambda: _many(client)):
+                    with pytest.raises(WorkerError, match="A worker cannot import what it needs: .*pymc3_vi.*Install"):
+                        fit()
+            while client.nthreads():
+                assert time.monotonic() < end + PATIENCE
+                time.sleep(0.05)
+            with _started(*worker), _started(*worker):
                 client.wait_for_workers(2, timeout=PATIENCE)
-                model = logistic(*rows_in_file(tmp_path, 20_000, 2))
-                here = pymc3_vi.fit(500, model=model, **QUIET)
                 _equal(pymc3_vi.fit(500, model=model, client=client, **QUIET), here)
                 _many(client)
         with pytest.raises(WorkerError, match="'client' is closed"):

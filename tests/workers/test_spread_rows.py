@@ -107,6 +107,19 @@ def test_a_pass_that_was_saved_half_way_goes_on_anywhere(model, here, tmp_path):
     _equal(again.approx, here)
 
 
+def test_a_diagnosis_by_workers(data):
+    """Of more rows than are evaluated at once: the verdict is the same, and nothing is left of the client."""
+    x, y = data
+    approx = _fit(logistic(np.tile(x, (2, 1)), np.tile(y, 2)))
+    here = approx.diagnose(draws=200, random_seed=1)
+    with ThreadPoolExecutor(2) as pool:
+        there = approx.diagnose(draws=200, random_seed=2, client=pool)
+        with pytest.raises(ParametrizationError, match="'client' parameter of diagnose .*leave 'client' out"):
+            pymc3_vi.MeanField(model=logistic(np.array(x[:50]), y[:50])).diagnose(draws=100, client=pool)
+    assert abs(here.elbo - there.elbo) < 4 * np.hypot(here.elbo_error, there.elbo_error)
+    np.testing.assert_allclose(there.elbo, approx.diagnose(draws=200, random_seed=2).elbo, rtol=1e-10)
+
+
 def test_what_workers_cannot_do_is_said(model, data):
     with pymc3_vi.fast_build(), pm.Model() as whole:
         pm.Normal("y", pm.Normal("mu", 0.0, 1.0), 1.0, observed=np.zeros(5))
