@@ -66,6 +66,8 @@ def check_writable(path):
 def _target(path):
     """The file that `path` leads to: symbolic links are followed, and what is no regular file is refused."""
     target = Path(os.path.realpath(str(path)))
+    if os.path.islink(str(target)):
+        raise UnwritablePathError(f"{path} cannot be written: symbolic links lead from it to itself.")
     if target.exists() and not target.is_file():
         raise UnwritablePathError(
             f"{path} cannot be written: it is {_kind(target)}, no regular file. Choose another path."

@@ -247,6 +247,15 @@ def test_what_is_no_file_is_left_alone(tmp_path, kind):
     assert not path.is_file() and not os.path.isfile("/dev/null")
 
 
+def test_links_that_lead_to_themselves_are_left_alone(tmp_path):
+    (tmp_path / "one.npz").symlink_to(tmp_path / "two.npz")
+    (tmp_path / "two.npz").symlink_to(tmp_path / "one.npz")
+    for write in (lambda path: write_container(path, HEADER, {}), check_writable):
+        with pytest.raises(UnwritablePathError, match="lead from it to itself"):
+            write(tmp_path / "one.npz")
+    assert (tmp_path / "two.npz").is_symlink() and len(list(tmp_path.iterdir())) == 2
+
+
 def test_a_missing_folder_is_told_before_anything_is_written(tmp_path):
     with pytest.raises(UnwritablePathError, match="cannot be written: .*No such file or directory"):
         check_writable(tmp_path / "no" / "x.npz")
