@@ -181,7 +181,7 @@ class NonFiniteDrawsWarning(UserWarning):
 
 
 class ScalingWarning(UserWarning):
-    """A minibatch's likelihood is not scaled to the whole data."""
+    """A minibatch's likelihood is not scaled to the whole data, or q cannot take over the scale of the posterior."""
 
 
 class UnreliableWeightsWarning(UserWarning):

@@ -83,11 +83,12 @@ class FullRankGroup(Group):
 
     def param_units(self, std):
         """Means, and the rows of L, move in standard deviations."""
-        return {self.shared_params["mu"]: std, self.shared_params["L_tril"]: std[self.tril_indices[0]]}
+        return {self.shared_params["mu"]: std, self.shared_params["L_tril"]: std[..., self.tril_indices[0]]}
 
     def place(self, mean, std):
         """These moments, without correlations."""
-        for name, value in (("mu", mean), ("L_tril", np.diag(std)[self.tril_indices])):
+        packed = (std[..., None] * np.eye(self.ddim))[(..., *self.tril_indices)]
+        for name, value in (("mu", mean), ("L_tril", packed)):
             shared = self.shared_params[name]
             shared.set_value(np.asarray(value, dtype=shared.dtype))
 

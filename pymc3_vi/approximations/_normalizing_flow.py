@@ -5,7 +5,7 @@ import theano.tensor as tt
 
 from ..compiler.ops import batch_matmul
 from ..core import Group, register_family
-from ..errors import ParameterTypeError, ParametrizationError
+from ..errors import ParametrizationError, ScalingWarning
 from ..flows import (
     Formula,
     LocFlow,
@@ -14,7 +14,8 @@ from ..flows import (
     seems_like_flow_params,
     seems_like_formula,
 )
-from ..graph import SeedStream, balance, check_param_names, floatx, node_property
+from ..graph import SeedStream, balance, check_param_names, create_shared, floatx, node_property
+from ..validation import warn_user
 from ._gaussian import softplus_inverse, standard_normal_logp
 
 __all__ = ["NormalizingFlowGroup"]
@@ -23,6 +24,8 @@ __all__ = ["NormalizingFlowGroup"]
 _START_RHO = 0.0
 #: Draws behind `mean`, `std` and `cov`, and the most numbers that they may hold together.
 MOMENT_DRAWS, MOMENT_NUMBERS = 10_000, 4_000_000
+#: A flow without a scale is told of where a standard deviation is less, or more than one over it.
+FEWEST_SDS = 0.1
 
 
 @register_family
@@ -44,6 +47,11 @@ class NormalizingFlowGroup(Group):
     -----
     A formula with neither a location nor a scale step gets a trainable scale-loc head behind it, so that any
     formula is at least as rich as the mean-field family.
+
+    Flows behind a scale or location step, such as ``hh`` in ``'scale-hh*4-loc'``, work in a frame
+    :math:`z' = c + s \odot f((z - c) / s)` of fixed centre c and unit s, which default fits measure: otherwise a
+    reflection would mix values in one unit with those in another.  c is 0 and s is 1 until then, and wherever
+    parameters are given.
 
     Moments have no closed form: `mean`, `std` and `cov` are those of fixed draws whose base noise has the exact mean
     and covariance.
@@ -84,10 +92,6 @@ class NormalizingFlowGroup(Group):
                     "drop the formula."
                 )
             return Formula("-".join(flow_for_params(self.user_params[i]).short_name for i in self._positions()))
-        if flow is not None and not isinstance(flow, (str, Formula)):
-            raise ParameterTypeError(
-                f"The 'flow' parameter of NormalizingFlowGroup must be a formula. Got {flow!r} instead."
-            )
         return Formula(self.default_flow if flow is None else flow)
 
     def _positions(self):
@@ -131,6 +135,20 @@ class NormalizingFlowGroup(Group):
         if self.user_params is None and not {LocFlow, ScaleFlow} & set(formula.flows):
             scale = ScaleFlow(self.flow, jitter=0.0, batch_size=rows, random_seed=rng)
             self.head = LocFlow(scale, jitter=0.0, batch_size=rows, random_seed=rng)
+        self._make_frames(formula, (rows or 1, self.ddim) if self.batched else (self.ddim,))
+
+    def _make_frames(self, formula, shape):
+        """Frames for flows behind an affine step, at first those of z itself."""
+        provided = frozenset()
+        for step in self._whole.chain if self.user_params is None else ():
+            if provided and not step.provides:
+                step.frame = create_shared("centre", np.zeros(shape)), create_shared("unit", np.ones(shape))
+            provided |= step.provides
+
+    @property
+    def constants(self):
+        """Centres and units of the frames, first flow first."""
+        return [shared for step in self._whole.chain if step.frame is not None for shared in step.frame]
 
     def _start(self, start):
         """Put the start point into the last location step, and mean field's scale into the head."""
@@ -143,12 +161,9 @@ class NormalizingFlowGroup(Group):
             rho = self.head.parent.shared_params["rho"]
             rho.set_value(rho.get_value() * 0 + np.asarray(_START_RHO, dtype=rho.dtype))
 
-    def _affine_end(self):
-        """The last location step and the last scale step before it with nothing else between; None for the missing."""
-        steps = list(self._whole.chain)
-        loc = steps.pop() if isinstance(steps[-1], LocFlow) else None
-        scale = steps[-1] if loc is not None and steps and isinstance(steps[-1], ScaleFlow) else None
-        return loc, scale
+    def _last_of(self, kind):
+        """Position of the last step of a kind; -1 without one."""
+        return max((i for i, step in enumerate(self._whole.chain) if isinstance(step, kind)), default=-1)
 
     @property
     def log_params(self):
@@ -158,17 +173,40 @@ class NormalizingFlowGroup(Group):
         return [step.shared_params["rho"] for step in self._whole.chain if isinstance(step, ScaleFlow)]
 
     def param_units(self, std):
-        """A location at the end moves in standard deviations."""
-        loc, scale = self._affine_end()
-        return {} if loc is None else {loc.shared_params["loc"]: std}
+        """Locations behind the last scale move in standard deviations; what stands before it, or in a frame, by 1."""
+        behind = list(self._whole.chain)[self._last_of(ScaleFlow) + 1 :]
+        return {step.shared_params["loc"]: std for step in behind if isinstance(step, LocFlow)}
 
     def place(self, mean, std):
-        """The last location and scale; what comes before is near the identity."""
-        loc, scale = self._affine_end()
-        for step, name, value in ((loc, "loc", mean), (scale, "rho", softplus_inverse(std))):
-            if step is not None:
-                shared = step.shared_params[name]
+        """The last location and scale, and the frames behind them; all other steps are near the identity."""
+        loc, scale = self._last_of(LocFlow), self._last_of(ScaleFlow)
+        for i, step in enumerate(self._whole.chain):
+            # What the last scale multiplies is counted in its units.
+            unit = std if i > scale >= 0 else np.ones_like(std)
+            centre = mean / std if i < scale else mean
+            values = []
+            if i == loc:
+                values = [(step.shared_params["loc"], centre)]
+            elif i == scale:
+                values = [(step.shared_params["rho"], softplus_inverse(std))]
+            elif step.frame is not None:
+                values = zip(step.frame, (centre if i > loc >= 0 else np.zeros_like(mean), unit))
+            for shared, value in values:
                 shared.set_value(np.asarray(value, dtype=shared.dtype))
+        if scale < 0:
+            self._warn_without_scale(std)
+
+    def _warn_without_scale(self, std):
+        names, worst = ", ".join(v.name for v in self.group), int(np.argmax(np.abs(np.log(std))))
+        if FEWEST_SDS < std.flat[worst] < 1 / FEWEST_SDS:
+            return
+        warn_user(
+            f"The flow {self.flow.formula!r} of {names} has a location step and none of scale: its draws are about as "
+            f"wide as the standard normal, in the units of the model, where values have sds down or up to "
+            f"{std.flat[worst]:.2g}. Add a scale step ('scale-{self.flow.formula}'), or drop the location step: a "
+            "formula without both gets both.",
+            ScalingWarning,
+        )
 
     @property
     def _whole(self):

@@ -133,8 +133,6 @@ class Group(PlaceholderAPI, Memoised):
             raise LocalGroupError(f"{name} does not support local=True; use a mean-field, full-rank or flow group.")
         if rowwise and not self.supports_batched:
             raise BatchedGroupError(f"{name} does not support rowwise=True; use a mean-field, full-rank or flow group.")
-        if params is not None and not isinstance(params, dict):
-            raise ParameterTypeError(f"The 'params' parameter of {name} must be a dict. Got {params!r} instead.")
         if local and params is None:
             raise LocalGroupError(
                 f"{name} got local=True without 'params'. Pass the encoder's outputs as params={{...}}."
@@ -274,6 +272,9 @@ class Group(PlaceholderAPI, Memoised):
     def param_rates(self):
         """Parameters that must move more slowly than others in the default rule, and the factors of their rates."""
         return {}
+
+    #: Shared variables of q that fits set once and do not train.
+    constants = ()
 
     #: Parameters that are softplus-inverses of scales; default rules move them by the logarithm of the scale.
     log_params = ()

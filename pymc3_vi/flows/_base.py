@@ -8,7 +8,7 @@ from ..compiler import without_test_values
 from ..errors import BatchedGroupError, LocalGroupError, ParametrizationError
 from ..graph import SeedStream, collect_shared, create_param, create_shared, param_shapes
 from ..parameters import checked
-from ..validation import check_number, check_positive_int, did_you_mean
+from ..validation import did_you_mean, require
 from ._chain import FlowChain, LastResult
 from ._registry import flow_for_params, flow_for_short_name, register_flow
 
@@ -95,6 +95,8 @@ class AbstractFlow:
     short_name = ""
     #: What it adds to any chain that holds it: 'location', 'scale'.
     provides = frozenset()
+    #: Shared variables (centre, unit), (d,) each, in whose coordinates the flow is applied; None for those of z.
+    frame = None
 
     register = staticmethod(register_flow)
     flow_for_params = staticmethod(flow_for_params)
@@ -118,14 +120,12 @@ class AbstractFlow:
             batch_size = self.parent.batch_size if batch_size is None else batch_size
             local = local or self.parent.local
         self.dim = self._check_dim(dim)
-        if batch_size is not None and batch_size != -1:
-            batch_size = check_positive_int(batch_size, "batch_size", name)
+        require(batch_size != 0, ValueError, "batch_size", name, "positive, or -1", batch_size)
         self.batch_size, self.local = batch_size, bool(local)
         self._z0 = None if self.parent is not None else self._as_start(z0)
         self._last = LastResult()
         given = dict(params or {}, **values)
         self.user_params = {key: value for key, value in given.items() if value is not None}
-        jitter = check_number(jitter, "jitter", name, low=0)
         self.shared_params = self._make_params(random_seed, jitter)
         #: Everything from the first step to this one, as one function of the noise.
         self.chain = FlowChain((self.parent.chain.flows if self.parent is not None else []) + [self])
@@ -136,7 +136,7 @@ class AbstractFlow:
             raise ParametrizationError(
                 f"{type(self).__name__} cannot infer its dimension. Pass 'dim', or another flow as 'z0'."
             )
-        dim = known if dim is None else check_positive_int(dim, "dim", type(self).__name__)
+        dim = known if dim is None else dim
         if known is not None and dim != known:
             raise ParametrizationError(
                 f"The 'dim' parameter of {type(self).__name__} must be {known}, that of the flow before it. "
@@ -228,6 +228,21 @@ class AbstractFlow:
         """
         raise NotImplementedError(f"{type(self).__name__} must implement solve_jacobian_transpose(z, params, g).")
 
+    def in_frame(self, z):
+        """:meth:`transform_and_log_det` with the flow's own parameters, in the coordinates of its frame."""
+        if self.frame is None:
+            return self.transform_and_log_det(z)
+        centre, unit = self.frame
+        z_next, log_det = self.transform_and_log_det((z - centre) / unit)
+        return centre + unit * z_next, log_det
+
+    def solve_in_frame(self, z, g):
+        """:meth:`solve_jacobian_transpose` for :meth:`in_frame`."""
+        if self.frame is None:
+            return self.solve_jacobian_transpose(z, self.shared_params, g)
+        centre, unit = self.frame
+        return self.solve_jacobian_transpose((z - centre) / unit, self.shared_params, unit * g) / unit
+
     def _values(self, params):
         """The parameters in the order of the specs."""
         params = self.shared_params if params is None else params
@@ -287,7 +302,7 @@ class AbstractFlow:
 
     def _evaluate(self):
         tensors = [tensor for flow in self.chain.flows for tensor in flow.shared_params.values()]
-        return self._last.get([self.root.z0] + tensors, lambda: self.transform_and_log_det(self.z0))
+        return self._last.get([self.root.z0] + tensors, lambda: self.in_frame(self.z0))
 
     @property
     def forward(self):

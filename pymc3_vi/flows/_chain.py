@@ -73,7 +73,7 @@ class FlowChain:
         def build():
             z, steps = eps, []
             for flow in self.flows:
-                z_next, log_det = flow.transform_and_log_det(z)
+                z_next, log_det = flow.in_frame(z)
                 steps.append((z, z_next, log_det))
                 z = z_next
             return steps
@@ -134,7 +134,7 @@ class FlowChain:
         for flow, (z, _, log_det) in zip(self.flows, self._steps(eps)):
             # Each log determinant depends on its own draw alone, so the gradient of the sum holds all of theirs.
             slope = tt.grad(tt.sum(log_det), z, disconnected_inputs="ignore")
-            g = flow.solve_jacobian_transpose(z, flow.shared_params, g - slope)
+            g = flow.solve_in_frame(z, g - slope)
         return g
 
     def __len__(self):

@@ -37,6 +37,8 @@ def approximation_state(approx):
 def _group_state(group, prefix, arrays):
     for position, param in enumerate(group.params):
         arrays[f"{prefix}/param{position}"] = np.asarray(param.get_value(borrow=True))
+    for position, constant in enumerate(group.constants):
+        arrays[f"{prefix}/constant{position}"] = np.asarray(constant.get_value(borrow=True))
     return {
         "family": group.short_name,
         "class": type(group).__name__,
@@ -45,6 +47,7 @@ def _group_state(group, prefix, arrays):
         "rowwise": group.batched and not group.local,
         "keywords": group.creation_keywords,
         "params": [p.name for p in group.params],
+        "constants": [c.name for c in group.constants],
         "user_params": _user_params(group.user_params, f"{prefix}/user", arrays),
         "seed": _entropy(group.seeds.entropy),
     }
@@ -136,7 +139,7 @@ def checked_history(hist):
 
 
 def _matched_params(group, entry, arrays, prefix):
-    """Pairs of a group's trainable parameter and its saved value."""
+    """Pairs of a group's trainable parameter, or constant, and its saved value."""
     if len(group.params) != len(entry["params"]):
         raise FileFormatError(
             f"The {entry['class']} of {', '.join(entry['variables'])} has {len(group.params)} trainable parameters, in "
@@ -144,8 +147,11 @@ def _matched_params(group, entry, arrays, prefix):
             "model",
         )
     pairs = []
-    for position, param in enumerate(group.params):
-        value, current = arrays[f"{prefix}/param{position}"], param.get_value(borrow=True)
+    known = [(param, f"{prefix}/param{i}") for i, param in enumerate(group.params)]
+    if entry.get("constants"):  # none before 0.2
+        known += [(constant, f"{prefix}/constant{i}") for i, constant in enumerate(group.constants)]
+    for param, key in known:
+        value, current = arrays[key], param.get_value(borrow=True)
         # Particles may be of any number; every other shape follows from the family and the model.
         same = value.shape == current.shape or (group.is_histogram and value.shape[1:] == current.shape[1:])
         if not same:

@@ -1,12 +1,21 @@
 """Data and priors in other units: standardised results change by rounding only."""
 
 import pymc3_vi
+from pymc3_vi import NFVI, Approximation, Group, KLqp
+from pymc3_vi.errors import ScalingWarning
+from pymc3_vi.flows import FLOWS
 
 import numpy as np
 import pymc3 as pm
 import pytest
+import theano
+
+#: Everything that is no scale or location, behind a scale, and behind a location too.
+BENT = "-".join(name for name, flow in FLOWS.items() if not flow.provides)
 
 METHODS = {
+    "all flows": dict(n=60, method=NFVI, inf_kwargs={"flow": f"scale-{BENT}-loc-{BENT}"}),
+    "all flows, minibatches": dict(n=60, method=NFVI, inf_kwargs={"flow": f"scale-{BENT}-loc"}),
     "nfvi": dict(n=200, method="nfvi"),
     "svgd": dict(n=100, method="svgd", inf_kwargs={"n_particles": 30}),
     "asvgd": dict(n=50, method="asvgd", obj_n_mc=30),
@@ -16,17 +25,43 @@ METHODS = {
 }
 
 
-def _moments(unit, kind):
+def _model(unit, minibatches):
     random = np.random.RandomState(1)
     x, noise = random.randn(100), random.randn(100)
     y = unit * (3.3 + 0.5 * x + noise)
     with pymc3_vi.fast_build(), pm.Model() as model:
         b = pm.Normal("b", 0.0, 10 * unit, shape=2)
-        if "minibatches" in kind:
+        if minibatches:
             x, y = pm.Minibatch(x, 20, random_seed=3), pm.Minibatch(y, 20, random_seed=3)
         pm.Normal("y", b[0] + b[1] * x, unit, observed=y, total_size=100)
-    approx = pymc3_vi.fit(model=model, random_seed=1, progressbar=False, **METHODS[kind])
+    return model
+
+
+def _moments(unit, kind):
+    with theano.config.change_flags(cxx="" if "flows" in kind else theano.config.cxx):
+        approx = pymc3_vi.fit(
+            model=_model(unit, "minibatches" in kind), random_seed=1, progressbar=False, **METHODS[kind]
+        )
     return approx.mean.eval() / unit, approx.std.eval() / unit
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("family", ["mean_field", "full_rank", "scale-hh-loc"])
+def test_rows_have_units_of_their_own(family):
+    """The slope is counted in another unit than the intercept."""
+    found = []
+    for unit in (1.0, 1e5, 1e-5):
+        group = Group(["b"], vfam=family, rowwise=True, random_seed=1, model=_model(unit, False))
+        with theano.config.change_flags(cxx=""):
+            approx = KLqp(Approximation([group], model=group.model)).fit(60, progressbar=False)
+        found.append(np.concatenate([approx.groups[0].mean.eval(), approx.groups[0].std.eval()]) / unit)
+    np.testing.assert_allclose(found[1:], [found[0]] * 2, rtol=2e-3)
+
+
+def test_a_location_without_a_scale_is_told():
+    """Its width cannot follow."""
+    with theano.config.change_flags(cxx=""), pytest.warns(ScalingWarning, match="location step and none of scale"):
+        pymc3_vi.fit(20, NFVI("loc", model=_model(1e5, False), random_seed=1), progressbar=False)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -33,6 +33,8 @@ class AnnealedAdam:
         Shared variable -> factor of its rate, for those that move more slowly than the others.
     log_params : list of shared variables
         Parameters :math:`\rho` of scales :math:`\sigma = \log(1 + e^\rho)`: steps are those of :math:`\log \sigma`.
+    by_row : list of shared variables
+        Parameters whose elements all have units of their own; others have one for each element of the last axis.
 
     Notes
     -----
@@ -43,10 +45,12 @@ class AnnealedAdam:
     #: An average over the tail gains most from noise whose moments match within a block.
     balanced_noise = True
 
-    def __init__(self, learning_rate=0.05, final=0.02, beta2=0.999, rates=None, log_params=()):
+    def __init__(self, learning_rate=0.05, final=0.02, beta2=0.999, rates=None, log_params=(), by_row=()):
         self.rates, self.log_params = dict(rates or {}), set(log_params)
         #: Shared variable -> shared array: the unit in which it moves, 1 until :meth:`measure` says more.
         self.units = {}
+        #: Parameters with rows that have units of their own.
+        self.by_row = set(by_row)
         self.learning_rate, self.final, self.beta2 = learning_rate, final, beta2
         self.clock = Clock()
 
@@ -55,7 +59,9 @@ class AnnealedAdam:
         """The one for the parameters of an objective, which know their scales and how fast they may move."""
         groups = objective.approx.groups
         rates = {param: rate for group in groups for param, rate in group.param_rates.items()}
-        found = cls(rates=rates, log_params=[param for group in groups for param in group.log_params], **settings)
+        log_params = [param for group in groups for param in group.log_params]
+        by_row = [param for group in groups if group.batched and not group.local for param in group.params]
+        found = cls(rates=rates, log_params=log_params, by_row=by_row, **settings)
         if objective.op.units is not None:
             found.units[objective.op.units] = objective.op.units
         return found
@@ -92,7 +98,8 @@ class AnnealedAdam:
 
     def _unit(self, param):
         if param not in self.units:
-            value = np.ones(param.get_value(borrow=True).shape[-1:], dtype=param.dtype)
+            shape = param.get_value(borrow=True).shape
+            value = np.ones(shape if param in self.by_row else shape[-1:], dtype=param.dtype)
             self.units[param] = theano.shared(value, f"{param.name}_unit")
         return self.units[param]
 

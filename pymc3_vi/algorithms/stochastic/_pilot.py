@@ -35,9 +35,9 @@ def pilot(approx, n):
     -------
     dict or None
         Variable name -> (mean, standard deviation), arrays of the variable's shape; None where there is none: for
-        amortised and rowwise groups, data from generators, and where no draw has a finite density.
+        amortised groups, data from generators, and where no draw has a finite density.
     """
-    if approx.has_batched:
+    if approx.has_local:
         return None
     point = {}
     for group in approx.groups:
@@ -76,10 +76,10 @@ def begin_at_pilot(task, n):
         return
     stds = []
     for group in made:
-        names = [v.name for v in group.group]
-        mean, std = (np.concatenate([np.ravel(found[name][k]) for name in names]) for k in (0, 1))
+        names, shape = [v.name for v in group.group], (group.bdim, -1) if group.batched else (-1,)
+        mean, std = (np.concatenate([np.ravel(found[name][k]) for name in names]).reshape(shape) for k in (0, 1))
         group.place(mean, std)
         rule.measure(group.param_units(std))
-        stds.append(std)
+        stds.append(std.ravel())
     if units is not None:
         rule.measure({units: np.concatenate(stds)})
