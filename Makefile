@@ -7,7 +7,7 @@ PYTEST := $(PY) -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected ingredients development-set docs look clean
+.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected ingredients development-set docs gallery gallery-references look clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -69,6 +69,12 @@ development-set: venv  ## repeat the NUTS runs and the family optima behind test
 
 docs: venv  ## HTML documentation into docs/_build/html
 	$(PY) -m sphinx -W --keep-going -n -b html docs docs/_build/html
+
+gallery: venv  ## run the notebooks of docs/gallery/ and store their outputs, two at a time; ARGS="radon counts" runs these alone
+	JOBS=$(JOBS) $(PY) docs/gallery/run.py $(ARGS)
+
+gallery-references: venv  ## repeat the runs of NUTS that the notebooks are compared with; ARGS as for gallery
+	$(PY) docs/gallery/make_references.py $(ARGS)
 
 look: docs  ## every page of the documentation in headless Chromium, 1280 and 400 pixels wide: what is cut off, which links are dead
 	$(PY) -m pip install --quiet --target .browser playwright

@@ -6,8 +6,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-import nbformat
-from cells import FOLDER, cells, digest, header
+import nbformat  # noqa: E402
+from cells import FOLDER, cells, digest, header  # noqa: E402
 
 __all__ = ["OUTPUTS", "read"]
 
@@ -19,7 +19,12 @@ def read(text):
     path = OUTPUTS / f"{header(text)['name']}.json"
     stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     outputs = iter(stored["outputs"] if stored.get("digest") == digest(text) else [])
-    notebook = nbformat.v4.new_notebook(metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}})
+    notebook = nbformat.v4.new_notebook(
+        metadata={
+            "kernelspec": {"name": "python3", "display_name": "Python 3"},
+            "language_info": {"name": "python", "pygments_lexer": "python"},
+        }
+    )
     for kind, source in cells(text):
         if kind == "code":
             found = [nbformat.from_dict(output) for output in next(outputs, [])]

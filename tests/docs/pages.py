@@ -1,6 +1,7 @@
 """Code of the documentation's pages."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pymc3_vi
@@ -12,7 +13,8 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 def python_blocks(page):
     """Python blocks of the page with this path below docs/, in order."""
-    return re.findall(r"```python\n(.*?)```", (DOCS / page).read_text(encoding="utf-8"), re.S)
+    text = (DOCS / page).read_text(encoding="utf-8")
+    return [textwrap.dedent(block) for block in re.findall(r"^ *```python\n(.*?)^ *```", text, re.M | re.S)]
 
 
 def run_page(page, **namespace):

@@ -163,3 +163,8 @@ def test_vectorize():
         expected = one(point)
         assert value == pytest.approx(expected[0]) and value == pytest.approx((np.cumsum(point) ** 2).sum())
         np.testing.assert_allclose(gradient, expected[1])
+
+
+def test_callback():
+    approx = run_page("extending/callback.md")["approx"]
+    assert len(approx.hist) == 100 and "0 seconds are over" in str(approx.report)

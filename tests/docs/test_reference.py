@@ -34,8 +34,10 @@ def test_every_picture_is_shown():
 
 
 def test_every_page_is_reachable():
-    for index, folders in (("index.md", ("",)), ("api.md", ("reference/",))):
-        listed = set(re.findall(r"^(?:.*<)?([a-z0-9_/]+)>?$", (DOCS / index).read_text(encoding="utf-8"), re.M))
-        for folder in folders:
-            there = {folder + page.name.split(".")[0] for page in (DOCS / folder).glob("*.md")} - {"index"}
-            assert there == {name for name in listed if name.rpartition("/")[0] == folder.rstrip("/")}
+    listed = set()
+    for index in ("index.md", "api.md", "gallery/index.md", "extending/index.md"):
+        folder = f"{index.rpartition('/')[0]}/".lstrip("/")
+        lines = re.findall(r"^(?:.*<)?([\w/]+)>?$", (DOCS / index).read_text(encoding="utf-8"), re.M)
+        listed |= {folder + name for name in lines}
+    there = {str(page.relative_to(DOCS)).split(".")[0] for page in DOCS.rglob("*.md") if "_build" not in page.parts}
+    assert there - {"index"} - listed == set()

@@ -1,0 +1,86 @@
+"""The notebooks of the gallery: run at reduced size, and what is stored of them."""
+
+import functools
+import importlib
+import json
+import re
+import sys
+
+import pymc3_vi
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from .pages import DOCS
+
+GALLERY = DOCS / "gallery"
+NAMES = sorted(page.name.split(".")[0] for page in GALLERY.glob("*.nb.md"))
+STEPS, DRAWS = 1000, 400
+SMALLER = [
+    (r"\b(sample|to_inference_data)\(\d+", rf"\1({DRAWS}"),
+    (r"draws=\d[\d_]*", f"draws={DRAWS}"),
+    (r"\bdiagnose\(", f"diagnose({DRAWS}, "),
+    (r"correct=\"\w+\"", "correct=None"),
+]
+
+
+@pytest.fixture()
+def helpers(monkeypatch):
+    """The modules `cells` and `nuts` of the notebooks' folder, and that folder as the working directory."""
+    pytest.importorskip("yaml")
+    monkeypatch.syspath_prepend(str(GALLERY))
+    monkeypatch.chdir(GALLERY)
+    yield importlib.import_module("cells"), importlib.import_module("nuts")
+    for name in ("cells", "nuts"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_are_those_of_the_code(name, helpers):
+    """Stored by `make gallery` after the code's last change, with a picture, a verdict and a table against NUTS."""
+    cells, nuts = helpers
+    text = cells.page(name)
+    stored = json.loads((GALLERY / "outputs" / f"{name}.json").read_text(encoding="utf-8"))
+    assert cells.header(text)["name"] == name
+    assert stored["digest"] == cells.digest(text) and len(stored["outputs"]) == len(cells.code(text))
+    outputs = [output for cell in stored["outputs"] for output in cell]
+    texts = ["".join(output.get("data", {}).get("text/plain", "")) for output in outputs]
+    assert any("k-hat  " in text or "Stein" in text for text in texts), "no verdict"
+    assert any("NUTS mean" in text for text in texts), "no comparison"
+    assert any("image/png" in output.get("data", {}) for output in outputs), "no picture"
+    for row in nuts.load(name).values():
+        assert np.isfinite(row["mean"]).all() and (row["sd"] >= 0).all() and row["mean"].shape == row["sd"].shape
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_it_runs_at_reduced_size(name, helpers, monkeypatch, unoptimized):
+    """A tenth of the steps and draws, uncorrected: verdicts and tables are there, and most means near those of NUTS."""
+    cells, nuts = helpers
+    fit, found = pymc3_vi.Inference.fit, []
+
+    def compare(*args):
+        found.append(compared(*args))
+        return found[-1]
+
+    @functools.wraps(fit)
+    def short(self, n=STEPS, **keywords):
+        return fit(self, min(n, STEPS), **keywords)
+
+    compared = nuts.compare
+    monkeypatch.setattr(nuts, "compare", compare)
+    monkeypatch.setattr(pymc3_vi.Inference, "fit", short)
+    namespace = {}
+    try:
+        for number, source in enumerate(cells.code(cells.page(name)), 1):
+            for pattern, replacement in SMALLER:
+                source = re.sub(pattern, replacement, source)
+            exec(compile(source, f"{name}, cell {number}", "exec"), namespace)  # noqa: S102
+    finally:
+        plt.close("all")
+        pymc3_vi.uninstall()
+    table = pd.concat(found)
+    assert len(table) and np.isfinite(table.values).all()
+    assert table["distance"].median() < 0.5
