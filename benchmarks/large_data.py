@@ -3,10 +3,12 @@
 ``python -m benchmarks.large_data --rows 1e5 1e6 --stock --out benchmarks/results/large_data.md`` makes the files (in
 ``--folder``), fits each in a process of its own, and prints and writes one table.  A turn is a fit of this package,
 and then, with ``--stock``, PyMC3's minibatch ADVI with 50,000 steps of 500 rows in memory, where these are at most
-``--stock-rows``, and scikit-learn's logistic regression; and a plain read of the file.  Errors are the largest
-distances of means to those of independent Newton iterations with quadrature, in standard deviations of the mean field,
+``--stock-rows``; with ``--peers``, NumPyro's subsampling with ``--numpyro-steps`` of Adam (in the environment of
+``make bench``, made when it is not there) and scikit-learn's logistic regression; and a plain read of the file.  Errors
+are the largest distances of means to those of independent Newton iterations with quadrature, in standard deviations of the mean field,
 and the largest differences of log standard deviations.  CPU seconds are those of building, compiling (from a cache
-that a first, short fit has filled) and fitting.
+that a first, short fit has filled) and fitting; PyMC3's and NumPyro's are those of their steps alone.  Rows and bytes
+are by CPU second, since walls mean nothing on a shared machine.
 """
 
 import argparse
@@ -19,11 +21,13 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.environments import environment, interpreter, prepare
 from benchmarks.large_data_rows import KINDS, build, files, open_files, optimum
 
 BATCH, STEPS = 500, 10_000
 HEAD = (
-    "| model | rows | by | steps | CPU s | passes | rows/s | GB/s | peak MB | means off, sd | log sds off | said |\n"
+    "| model | rows | by | steps | CPU s | passes | rows/CPU s | GB/CPU s | peak MB | means off, sd | log sds off "
+    "| said |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 
@@ -123,6 +127,21 @@ def fit_sklearn(columns, kind, steps):
     return dict(clock.read(), passes=passes, rows=passes * len(y), said=None, q=q)
 
 
+def fit_numpyro(columns, kind, steps):
+    """NumPyro's mean field on subsamples, in memory."""
+    from benchmarks.large_data_numpyro import fit
+
+    before = peak_megabytes()
+    found = fit(columns, kind, steps, BATCH)
+    return dict(
+        found,
+        megabytes=peak_megabytes() - before,
+        passes=steps * BATCH / len(columns[1]),
+        rows=steps * BATCH,
+        said=None,
+    )
+
+
 def plain_read(columns, kind, steps):
     """Every number of the file, added up."""
     clock = Clock()
@@ -131,7 +150,15 @@ def plain_read(columns, kind, steps):
     return dict(clock.read(), passes=1, rows=len(columns[1]), said=None, q=None)
 
 
-ENGINES = {"pymc3_vi": fit_passes, "PyMC3": fit_stock, "scikit-learn": fit_sklearn, "plain read": plain_read}
+ENGINES = {
+    "pymc3_vi": fit_passes,
+    "PyMC3": fit_stock,
+    "NumPyro": fit_numpyro,
+    "scikit-learn": fit_sklearn,
+    "plain read": plain_read,
+}
+#: Engines of stochastic steps.
+STOCHASTIC = ("PyMC3", "NumPyro")
 
 
 def errors(q, best):
@@ -144,28 +171,33 @@ def errors(q, best):
 
 def steps_of(rows, engine, n):
     """Steps of a fit: `n`, and no fewer than eight passes take where rows are many."""
-    if engine == "PyMC3":
-        return 50_000
+    if engine in STOCHASTIC:
+        return n
     return n if rows <= 1_000_000 else max(n, 9 * rows // BATCH)
 
 
 def turn(arguments, kind, rows, engine, n, best):
     """One row of the table."""
     steps = steps_of(rows, engine, n)
-    command = [sys.executable, "-m", "benchmarks.large_data", "--engine", engine, "--rows", str(rows), "--kinds", kind]
+    variables, python = None, sys.executable
+    if engine == "NumPyro":
+        prepare("numpyro")
+        python, variables = interpreter("numpyro"), environment("numpyro", Path(arguments.folder) / "jax", 2)
+    command = [python, "-m", "benchmarks.large_data", "--engine", engine, "--rows", str(rows), "--kinds", kind]
     command += ["--folder", arguments.folder, "--dtype", arguments.dtype, "--steps", str(steps)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=variables)
     found = json.loads(done.stdout.splitlines()[-1])
     off, scale = (None, None) if found["q"] is None else errors(found["q"], best)
-    gigabytes = found["rows"] / found["wall"] * 20 * np.dtype(arguments.dtype).itemsize / 1e9
+    speed = found["rows"] / max(found["seconds"], 1e-9)
+    gigabytes = speed * 20 * np.dtype(arguments.dtype).itemsize / 1e9
 
     def shown(value, form):
         return "" if value is None else format(value, form)
 
-    shown_steps = f"{steps:,}" if engine in ("pymc3_vi", "PyMC3") else ""
+    shown_steps = f"{steps:,}" if engine == "pymc3_vi" or engine in STOCHASTIC else ""
     return (
         f"| {kind} | {rows:,} {arguments.dtype} | {engine} | {shown_steps} | {found['seconds']:.1f} | "
-        f"{found['passes']:g} | {found['rows'] / found['wall']:,.0f} | {gigabytes:.2f} | {found['megabytes']:.0f} | "
+        f"{found['passes']:g} | {speed:,.0f} | {gigabytes:.2f} | {found['megabytes']:.0f} | "
         f"{shown(off, '.3f')} | {shown(scale, '.3f')} | {shown(found['said'], '.2g')} |"
     )
 
@@ -188,8 +220,10 @@ def table(arguments):
             for n in arguments.n:
                 say(turn(arguments, kind, rows, "pymc3_vi", n, best))
             if arguments.stock and rows <= arguments.stock_rows:
-                say(turn(arguments, kind, rows, "PyMC3", None, best))
-                if kind.startswith("logistic") and "groups" not in kind and "shifted" not in kind:
+                say(turn(arguments, kind, rows, "PyMC3", 50_000, best))
+            if arguments.peers and rows <= arguments.stock_rows:
+                say(turn(arguments, kind, rows, "NumPyro", arguments.numpyro_steps, best))
+                if kind == "logistic":
                     say(turn(arguments, kind, rows, "scikit-learn", STEPS, best))
             say(turn(arguments, kind, rows, "plain read", STEPS, best))
             if not arguments.keep:
@@ -206,6 +240,8 @@ def main():
     parser.add_argument("--dtype", default="float64")
     parser.add_argument("--folder", default="/tmp")
     parser.add_argument("--stock", action="store_true", help="PyMC3's minibatch ADVI beside it")
+    parser.add_argument("--peers", action="store_true", help="NumPyro's subsampling and scikit-learn beside it")
+    parser.add_argument("--numpyro-steps", type=int, default=50_000)
     parser.add_argument("--stock-rows", type=lambda s: int(float(s)), default=2_000_000)
     parser.add_argument("--keep", action="store_true", help="leave the files")
     parser.add_argument("--out", help="file for the table")

@@ -23,9 +23,11 @@ class _Column:
         Whether reading all rows at once costs nothing.
     at_hand : bool
         Whether only this process can read the rows.
+    maps : bool
+        Whether rows are read when they are used, so that nothing can be read ahead.
     """
 
-    in_memory = at_hand = False
+    in_memory = at_hand = maps = False
 
     def __init__(self, array):
         self.array = array
@@ -51,6 +53,14 @@ class _Column:
         """Rows of these numbers, in memory."""
         return self.array[index]
 
+    def take_with(self, others, index):
+        """The same of this column and of others that are aligned with it, as a list."""
+        return [column.take(index) for column in [self, *others]]
+
+    def cuts(self, rows, others):
+        """First rows of blocks of about `rows` rows of this column and of others that are aligned with it."""
+        return range(0, len(self), rows)
+
     def whole(self, dtype=None):
         """Shared variable of all rows."""
         return theano.shared(np.asarray(self.array, dtype), borrow=True)
@@ -65,7 +75,7 @@ class _Column:
 class ArrayColumn(_Column):
     """Rows of an array in memory."""
 
-    in_memory = True
+    in_memory = maps = True
 
 
 class SharedColumn(_Column):
@@ -76,7 +86,7 @@ class SharedColumn(_Column):
     shared : theano shared variable
     """
 
-    in_memory = True
+    in_memory = maps = True
 
     def __init__(self, shared):
         self.shared = shared
@@ -99,6 +109,8 @@ class MappedColumn(_Column):
     array : numpy.memmap
         Rows lie one after the other in the file, or it is read without advice to the system.
     """
+
+    maps = True
 
     def __init__(self, array):
         super().__init__(array)

@@ -1,5 +1,7 @@
 """Tables in files and in lazy frames: Parquet and Arrow data sets, Dask data frames, iterables of batches."""
 
+import threading
+
 import numpy as np
 
 from ..errors import DataError
@@ -9,7 +11,7 @@ __all__ = ["frame_columns"]
 
 
 class Frames:
-    """Pieces of a table, one after the other, each read when it is needed; the last one read is kept.
+    """Pieces of a table, one after the other, each read when it is needed; those of the last block are kept.
 
     Parameters
     ----------
@@ -25,20 +27,26 @@ class Frames:
         self.names, self.read_piece = list(names), read
         self.ends = np.cumsum([0] + [int(n) for n in lengths])
         self.used = {}
-        self._kept = (None, {})
+        self._kept = {}
         #: Whether the rows are in memory, or come from something that no other process can read.
         self.at_hand = False
+        # A block may be read ahead while somebody else asks for rows.
+        self._lock = threading.Lock()
 
     def __getstate__(self):
-        return dict(vars(self), _kept=(None, {}))
+        return dict(vars(self), _kept={}, _lock=None)
+
+    def __setstate__(self, state):
+        vars(self).update(state, _lock=threading.Lock())
 
     def __len__(self):
         return int(self.ends[-1])
 
-    def piece(self, k):
+    def _piece(self, k):
         """Columns of piece `k` that are used; refuses one that lacks a column or rows, by name."""
-        if self._kept[0] == k and set(self.used) <= set(self._kept[1]):
-            return self._kept[1]
+        kept = self._kept.get(k, {})
+        if kept and set(self.used) <= set(kept):
+            return kept
         found = self.read_piece(k, list(self.used))
         for name in self.used:
             if name not in found:
@@ -54,18 +62,50 @@ class Frames:
                     f"Column {name!r} of piece {k} of the data has shape {found[name].shape} and dtype "
                     f"{found[name].dtype}, where the first one has {self.used[name].shape} and {self.used[name].dtype}."
                 )
-        self._kept = (k, found)
+        self._kept[k] = found
         return found
+
+    def cuts(self, rows):
+        """First rows of blocks of about `rows` rows: parts of one piece, or several whole ones.
+
+        So each piece is read once for all columns.
+        """
+        cuts, is_large = [0], False
+        for begin, end in zip(self.ends[:-1].tolist(), self.ends[1:].tolist()):
+            if begin > cuts[-1] and (is_large or end - cuts[-1] > rows):
+                cuts.append(begin)
+            is_large = end - begin > rows
+            if is_large:
+                cuts.extend(range(begin + rows, end, rows))
+        return cuts
+
+    def _pieces(self, begin, end):
+        """Numbers of the pieces with the rows from `begin` to `end`."""
+        first = int(np.searchsorted(self.ends, begin, side="right")) - 1
+        return range(first, int(np.searchsorted(self.ends, end, side="left")))
 
     def rows(self, name, begin, end):
         """Rows of one column."""
-        parts = []
-        for k in range(np.searchsorted(self.ends, begin, side="right") - 1, len(self.ends) - 1):
-            if self.ends[k] >= end:
-                break
-            first, last = max(begin - self.ends[k], 0), min(end, self.ends[k + 1]) - self.ends[k]
-            parts.append(self.piece(k)[name][first:last])
+        parts, wanted = [], self._pieces(begin, end)
+        with self._lock:
+            self._kept = {k: piece for k, piece in self._kept.items() if k in wanted}
+            for k in wanted:
+                first, last = max(begin - self.ends[k], 0), min(end, self.ends[k + 1]) - self.ends[k]
+                parts.append(self._piece(k)[name][first:last])
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def take(self, names, index):
+        """Rows of ascending numbers of several columns, each piece read once."""
+        parts = [[] for _ in names]
+        for k in range(len(self.ends) - 1):
+            begin, end = np.searchsorted(index, self.ends[k : k + 2])
+            if begin < end:
+                with self._lock:
+                    self._kept = {k: self._kept[k]} if k in self._kept else {}
+                    piece = self._piece(k)
+                for name, found in zip(names, parts):
+                    found.append(piece[name][index[begin:end] - self.ends[k]])
+        return [np.concatenate(found) for found in parts]
 
 
 class FrameColumn(_Column):
@@ -101,12 +141,18 @@ class FrameColumn(_Column):
         return self.frames.rows(self.name, begin, end)
 
     def take(self, index):
-        ends, parts = self.frames.ends, []
-        for k in range(len(ends) - 1):
-            inside = index[(index >= ends[k]) & (index < ends[k + 1])]
-            if len(inside):
-                parts.append(self.frames.piece(k)[self.name][inside - ends[k]])
-        return np.concatenate(parts)
+        return self.frames.take([self.name], index)[0]
+
+    def cuts(self, rows, others):
+        return self.frames.cuts(rows) if self._shares(others) else super().cuts(rows, others)
+
+    def take_with(self, others, index):
+        if not self._shares(others):
+            return super().take_with(others, index)
+        return self.frames.take([self.name] + [other.name for other in others], index)
+
+    def _shares(self, others):
+        return all(getattr(other, "frames", None) is self.frames for other in others)
 
 
 def frame_columns(source):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..errors import DataError
+from ._ahead import read_ahead
 from ._columns import ArrayColumn
 
 __all__ = ["Table", "spread_rows"]
@@ -57,19 +58,28 @@ class Table:
         return max(BLOCK_BYTES // max(row, 1), 1)
 
     def blocks(self, begin=0):
-        """Iterator of (first row, arrays), from the block with row `begin` on; what is in memory is one block."""
-        length, rows = len(self), self.block_rows()
-        for first in range(begin // rows * rows, length, rows):
-            end = min(first + rows, length)
+        """Iterator of (first row, arrays), from the block with row `begin` on; what is in memory is one block.
+
+        Where reading takes time of its own, the next block is read meanwhile.
+        """
+        length = len(self)
+        cuts = [*self.columns[0].cuts(self.block_rows(), self.columns[1:]), length]
+        parts = [(first, end) for first, end in zip(cuts[:-1], cuts[1:]) if end > begin]
+
+        def read(part):
+            return part, [column.read(*part) for column in self.columns]
+
+        is_slow = len(parts) > 1 and not all(column.maps for column in self.columns)
+        for (first, end), arrays in read_ahead(read, parts) if is_slow else map(read, parts):
             for column in self.columns:
-                column.expect(end, min(end + rows, length))
-            yield first, [column.read(first, end) for column in self.columns]
+                column.expect(end, min(2 * end - first, length))
+            yield first, arrays
             for column in self.columns:
                 column.release(first, end)
 
     def take(self, index):
         """Arrays with the rows of these numbers."""
-        return [column.take(index) for column in self.columns]
+        return self.columns[0].take_with(self.columns[1:], index)
 
     def subset(self, count, seed):
         """:class:`Table` in memory of `count` rows from all over the data."""

@@ -200,7 +200,7 @@ def _check_sum(view, part):
         stand_ins + list(view.free), node, mode=theano.Mode(linker="py", optimizer="fast_compile")
     )
     count = sum(_ROWS)
-    rows = generator.integers(0, len(part.table), count)
+    rows = np.sort(generator.integers(0, len(part.table), count))
     columns = [np.asarray(column.take(rows), v.dtype) for column, v in zip(part.table.columns, part.inputs)]
     for spread in (0.1, 0.0):
         point = [
