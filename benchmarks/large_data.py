@@ -5,10 +5,10 @@
 and then, with ``--stock``, PyMC3's minibatch ADVI with 50,000 steps of 500 rows in memory, where these are at most
 ``--stock-rows``; with ``--peers``, NumPyro's subsampling with ``--numpyro-steps`` of Adam (in the environment of
 ``make bench``, made when it is not there) and scikit-learn's logistic regression; and a plain read of the file.  Errors
-are the largest distances of means to those of independent Newton iterations with quadrature, in standard deviations of the mean field,
-and the largest differences of log standard deviations.  CPU seconds are those of building, compiling (from a cache
-that a first, short fit has filled) and fitting; PyMC3's and NumPyro's are those of their steps alone.  Rows and bytes
-are by CPU second, since walls mean nothing on a shared machine.
+are the largest distances of means to those of independent Newton iterations with quadrature, in standard deviations
+of the mean field, and the largest differences of log standard deviations.  CPU seconds are those of building, compiling
+(from a cache that a first, short fit has filled) and fitting; PyMC3's and NumPyro's are those of their steps alone.
+Rows and bytes are by CPU second, since walls mean nothing on a shared machine.
 """
 
 import argparse
