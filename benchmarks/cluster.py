@@ -172,13 +172,16 @@ def bytes_of_a_pass(folder, rows):
             with cluster(workers) as client:
                 density.spread = SpreadRows(density, client)
                 density.slopes(z)
+                used = time.process_time()
                 with Traffic() as traffic:
                     for _ in range(5):
                         density.slopes(z)
+                used = (time.process_time() - used) / 5
                 needed, sent, received = workers * (2 * z.size + len(z)) * 8, traffic.sent / 5, traffic.received / 5
                 print(
                     f"{k + 1} values, {workers} workers: {sent:,.0f} B sent and {received:,.0f} B received a pass; "
-                    f"{needed:,} B are points and sums: {(sent + received) / needed:.2f}x",
+                    f"{needed:,} B are points and sums: {(sent + received) / needed:.2f}x; {1000 * used:.1f} CPU ms "
+                    "of the session",
                     flush=True,
                 )
 

@@ -35,6 +35,11 @@ def choose(task, wanted="auto"):
         When `wanted` cannot do the task, with the reason.
     """
     if task.client is not None and wanted == "auto":
+        if task.options.get("obj_optimizer") is not None:
+            raise ParameterTypeError(
+                "fit got a client together with an optimizer, whose steps run here alone: workers read rows in passes. "
+                "Leave one of them out."
+            )
         wanted = "passes"
     if wanted == "auto":
         return _by_itself(task)

@@ -89,7 +89,7 @@ class Crew:
     Raises
     ------
     WorkerError
-        If it is closed, or has no workers.
+        If it is closed, or asynchronous.
     """
 
     def __init__(self, client):
@@ -97,6 +97,8 @@ class Crew:
         self.is_cluster = hasattr(client, "nthreads") and hasattr(client, "scatter")
         self._done = queue.Queue()
         self._futures = {}
+        if self.is_cluster and getattr(client, "asynchronous", False) is True:
+            raise WorkerError(f"The 'client' is asynchronous: {client!r}. Make it without asynchronous=True.")
         closed = getattr(client, "status", "running") in ("closed", "closing") if self.is_cluster else _is_shut(client)
         if closed:
             raise WorkerError(f"The 'client' is closed: {client!r}. Make a new one.")

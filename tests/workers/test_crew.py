@@ -42,6 +42,31 @@ def test_workers_that_are_gone_are_no_error(error):
         assert isinstance(Crew(pool).outcome(future), Gone)
 
 
+class _Cluster:
+    """A client of Dask that never gets a worker."""
+
+    status, asynchronous = "running", False
+
+    def nthreads(self):
+        return {}
+
+    def scatter(self):
+        """There, as Dask's."""
+
+    def wait_for_workers(self, count, timeout):
+        raise TimeoutError(f"Only 0/{count} workers arrived after {timeout}")
+
+
+def test_clients_that_lead_nobody_are_told_of():
+    with pytest.raises(WorkerError, match="has no workers after 60 seconds. Start some: dask worker"):
+        Crew(_Cluster()).slots()
+    for name, value, told in (("asynchronous", True, "is asynchronous"), ("status", "closed", "is closed")):
+        client = _Cluster()
+        setattr(client, name, value)
+        with pytest.raises(WorkerError, match=told):
+            Crew(client)
+
+
 def test_errors_of_a_task_are_its_own():
     def fail():
         raise DataError("odd rows")

@@ -128,6 +128,8 @@ def test_what_workers_cannot_do_is_said(model, data):
             _fit(whole, client=pool)
         with pytest.raises(ParameterTypeError, match="client together with algorithm='stochastic'"):
             _fit(model, client=pool, algorithm="stochastic")
+        with pytest.raises(ParameterTypeError, match="client together with an optimizer"):
+            _fit(model, client=pool, obj_optimizer=pymc3_vi.sgd)
     with pytest.raises(WorkerError, match="'client' is closed"):
         _fit(model, client=pool)
     with pytest.raises(TypeError, match="'client' parameter of fit must be a dask.distributed.Client or a concurrent"):
