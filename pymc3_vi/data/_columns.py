@@ -159,7 +159,13 @@ class SlicedColumn(_Column):
     """Rows of an object that gives them by slices: datasets of HDF5 and zarr, Dask arrays."""
 
     def read(self, begin, end):
-        return np.asarray(self.array[begin:end])
+        found = np.asarray(self.array[begin:end])
+        if len(found) != end - begin:
+            raise DataError(
+                f"The 'source' parameter of DataLoader, a {type(self.array).__name__} of shape {self.shape}, gave "
+                f"{len(found):,} rows for those from {begin:,} to {end:,}: it has others than it says. Open it again."
+            )
+        return found
 
     def take(self, index, block=65536):
         """Rows of ascending numbers, by reading all blocks that have some."""

@@ -203,7 +203,9 @@ def _columns(source):
     if isinstance(source, dict):
         items = list(source.items())
     elif hasattr(source, "columns"):
-        items = [(name, source[name]) for name in source.columns]
+        kinds = {name: getattr(source[name].dtype, "kind", "O") for name in source.columns}
+        numbers = [name for name in source.columns if kinds[name] in "fiub"]
+        items = [(name, source[name]) for name in numbers or source.columns]
     elif isinstance(source, (tuple, list)) and all(hasattr(s, "shape") for s in source) and len(source):
         items = list(enumerate(source))
     else:

@@ -168,6 +168,8 @@ class PassSum:
         Sums over the rows so far, with what reads no rows.
     rows : int
         Rows so far.
+    suspect : tuple or None
+        Part, and first row of the first slice without a finite log p at any point.
     """
 
     def __init__(self, density, z, tables=None, with_slopes=True):
@@ -176,7 +178,7 @@ class PassSum:
         self.with_slopes = with_slopes
         self.logp, self.grad = density.rest(z, with_slopes)
         self.part, self.position, self.rows = 0, 0, 0
-        self._open = None
+        self._open = self.suspect = None
 
     @property
     def complete(self):
@@ -198,6 +200,8 @@ class PassSum:
             first = self.position - begin
             piece = [c[first : first + length] for c in columns]
             logp, grad = self.density.of_slice(self.part, piece, self.z, self.with_slopes)
+            if self.suspect is None and not np.isfinite(logp).any():
+                self.suspect = self.part, self.position
             self._move(len(piece[0]), self.logp + logp, self.grad + grad)
 
     def _move(self, count, logp, grad):
@@ -232,7 +236,8 @@ class PassSum:
     def restored(cls, density, state):
         """Pass over all rows from what :meth:`snapshot` gave."""
         total = cls.__new__(cls)
-        total.density, total.tables, total._open = density, density.model.tables, None
+        total.density, total.tables = density, density.model.tables
+        total._open = total.suspect = None
         total.with_slopes = True
         total.z, total.logp, total.grad = (np.asarray(state[name]) for name in ("z", "logp", "grad"))
         total.part, total.position, total.rows = map(int, state["place"])

@@ -123,6 +123,9 @@ class TreeSum:
     with_slopes : bool
     """
 
+    #: Where rows may be bad is known to workers alone.
+    suspect = None
+
     def __init__(self, spread, z, with_slopes=True):
         self.spread, self.z, self.with_slopes = spread, np.asarray(z, dtype="float64"), with_slopes
         self.base = spread.density.rest(self.z, with_slopes)

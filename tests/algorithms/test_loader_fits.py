@@ -1,7 +1,7 @@
 """Models of a DataLoader: from arrays and memory-mapped files, fitted in passes or by gradients of its batches."""
 
 import pymc3_vi
-from pymc3_vi.errors import ParametrizationError
+from pymc3_vi.errors import DataError, ParametrizationError
 from pymc3_vi.model import ModelView, model_fingerprint
 
 import numpy as np
@@ -100,3 +100,14 @@ def test_other_rows_are_told_from_those_of_the_fit(rows):
     other = y.copy()
     other[-1] += 1.0
     assert fingerprint(y) == fingerprint(y.copy()) != fingerprint(other)
+
+
+@pytest.mark.parametrize("wrong", [("x", 7654, np.nan), ("y", 8999, np.inf)])
+def test_a_row_that_is_not_finite_is_named(rows, wrong):
+    """One of 9,000, which no batch and no part of the rows has met, spoils every pass."""
+    name, row, value = wrong
+    columns = {"x": rows[0].copy(), "y": rows[1].copy()}
+    columns[name][row] = value
+    data = pymc3_vi.DataLoader(columns, BATCH, seed=1)
+    with pytest.raises(DataError, match=f"Row {row:,} of the data has the value {value} in '{name}'.*'y'"):
+        pymc3_vi.fit(1000, model=_model(data["x"], data["y"]), random_seed=1, progressbar=False)

@@ -32,6 +32,25 @@ def test_pandas(frame):
     _check(pymc3_vi.DataLoader(frame, 30, seed=1), frame)
 
 
+def test_text_in_a_frame_is_left_out(frame):
+    """As in data sets; a frame of nothing else is refused, and so is a column of numbers of which some are missing."""
+    _check(pymc3_vi.DataLoader(frame.assign(name="text"), 30, seed=1), frame)
+    for bad in (pd.DataFrame({"name": ["u", "v"]}), pd.DataFrame({"n": pd.array([1, None], dtype="Int64")})):
+        with pytest.raises(DataError, match="rows of numbers"):
+            pymc3_vi.DataLoader(bad, 2)
+
+
+def test_a_source_that_has_fewer_rows_than_it_says():
+    class Short:
+        shape, dtype = (100,), np.dtype("float64")
+
+        def __getitem__(self, rows):
+            return np.zeros(90)[rows]
+
+    with pytest.raises(DataError, match="Short of shape.*gave 90 rows for those from 0 to 100"):
+        pymc3_vi.DataLoader({"a": Short(), "b": np.ones(100)}, 100, shuffle=False)
+
+
 def _pieces(frame, count=PIECES):
     return [frame.iloc[rows] for rows in np.array_split(np.arange(len(frame)), count)]
 

@@ -13,10 +13,11 @@ from ...steps import StepDiverged
 from ...validation import warn_user
 from .._algorithm import Algorithm
 from ..newton import NoFiniteStart, starts_at_test_point
+from ._bad_rows import refuse_bad_rows
 from ._coverage import row_sum
 from ._measured import restored_curvature
 from ._search import PassSearch
-from ._subsets import Ascent, climb, pilot_rows
+from ._subsets import Ascent, blind_distance, climb, pilot_rows
 
 __all__ = ["Passes"]
 
@@ -187,6 +188,8 @@ class Passes(Algorithm):
             finally:
                 self.spent += self.total.rows - before
                 self.rows_read += self.total.rows - before
+            if self.total.suspect is not None and self.search.x is None:
+                refuse_bad_rows(self.density, self.total.suspect)
             if self.total.complete:
                 self._close_pass()
                 self.losses.append([-(-self.spent // self.batch_size) - 1, self.loss])
@@ -209,6 +212,7 @@ class Passes(Algorithm):
                 (draws, min(OVERDRAFT * draws, 200 * steps)), self.jitter, lambda *place: best.append(place),
             )  # fmt: skip
         except NoFiniteStart as failure:
+            refuse_bad_rows(self.density)
             raise StepDiverged(None if np.isfinite(failure.loss) else failure.loss) from None
         finally:
             for param, value in zip(self.params, start):
@@ -325,19 +329,9 @@ class Passes(Algorithm):
         if not self.has_begun:
             return np.inf
         if self.search.x is None:
-            return self._blind_distance() if self._known is None else self._known
+            return blind_distance(self.ascent, self.blocks, self.rows, COVER) if self._known is None else self._known
         near = self._ahead() if self._steps_ahead() else self.search.gap / (1 - self._rate())
         return float(near + COVER * self.search.noise)
-
-    def _blind_distance(self):
-        """What is to be expected of an optimum of some rows, when the others have not been looked at."""
-        ascent = self.ascent
-        if not ascent.settled:
-            return np.inf
-        wide = np.sum(np.atleast_2d(ascent.curvature.root()) ** 2, axis=1) if ascent.curvature.is_dense else None
-        wide = 1 / np.abs(ascent.curvature.diagonal) if wide is None else wide
-        each = np.sqrt(wide * (self.rows / ascent.rows - 1)) / self.blocks.std(ascent.scale)
-        return float(np.max(each) * (COVER + np.sqrt(2 * np.log(self.blocks.d))))
 
     def _steps_ahead(self):
         """Whether the last step is worth making without a look at where it leads."""

@@ -9,7 +9,7 @@ from ..newton import BatchTarget, WarmStart, variational_newton
 from ._measured import MeasuredCurvature
 from ._search import PassSearch
 
-__all__ = ["Ascent", "climb", "part_of", "part_rows", "pilot_rows"]
+__all__ = ["Ascent", "blind_distance", "climb", "part_of", "part_rows", "pilot_rows"]
 
 #: Rows of the pilot, and of it for each value of q at least.
 PILOT, PER_VALUE = 4000, 20
@@ -169,3 +169,13 @@ def _improve(part, blocks, mu, scale, curvature, eps):
         elif search.stuck:
             break
     return (*search.best(ahead=search.x is not None), None)
+
+
+def blind_distance(ascent, blocks, rows, cover):
+    """What is to be expected, `cover` standard errors far, of an optimum of some of `rows` rows."""
+    if not ascent.settled:
+        return np.inf
+    wide = np.sum(np.atleast_2d(ascent.curvature.root()) ** 2, axis=1) if ascent.curvature.is_dense else None
+    wide = 1 / np.abs(ascent.curvature.diagonal) if wide is None else wide
+    each = np.sqrt(wide * (rows / ascent.rows - 1)) / blocks.std(ascent.scale)
+    return float(np.max(each) * (cover + np.sqrt(2 * np.log(blocks.d))))
