@@ -59,7 +59,6 @@ def test_the_number_of_workers_does_not_matter(client, tmp_path):
 
 def test_a_worker_that_is_killed_amid_a_pass_changes_nothing(client, tmp_path):
     """The first worker that reads rows kills itself by SIGKILL, in two fits one after the other."""
-    _workers(client, 2)
     model = logistic(*rows_in_file(tmp_path, 20_000, 2), deadly=tmp_path)
     here = pymc3_vi.fit(500, model=model, **QUIET)
     for _ in range(2):
