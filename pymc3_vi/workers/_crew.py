@@ -96,7 +96,7 @@ class Crew:
         self.client = client
         self.is_cluster = hasattr(client, "nthreads") and hasattr(client, "scatter")
         self._done = queue.Queue()
-        self._futures = {}
+        self._futures, self._places = {}, {}
         if self.is_cluster and getattr(client, "asynchronous", False) is True:
             raise WorkerError(f"The 'client' is asynchronous: {client!r}. Make it without asynchronous=True.")
         closed = getattr(client, "status", "running") in ("closed", "closing") if self.is_cluster else _is_shut(client)
@@ -125,11 +125,12 @@ class Crew:
         except Exception as error:  # of whatever the connection is made of
             raise WorkerError(f"The cluster of the 'client' does not answer: {error!r}. Make a new one.") from None
 
-    def _answers(self):
+    def _present(self):
+        """Workers that there are; none where nobody answers."""
         try:
-            return bool(self._threads())
+            return self._threads() if self.is_cluster else {}
         except WorkerError:
-            return False
+            return {}
 
     def future(self, function, *arguments, slot=None):
         """A future, or a :class:`Gone`; on a cluster the worker `slot` does it, or another one when that is lost."""
@@ -148,7 +149,7 @@ class Crew:
         if isinstance(future, Gone):
             self._done.put((name, None, future))
             return
-        self._futures[name] = future
+        self._futures[name], self._places[name] = future, slot
         future.add_done_callback(lambda future: self._done.put((name, future, None)))
 
     def next(self):
@@ -167,8 +168,15 @@ class Crew:
                 name, future, result = self._done.get(timeout=LOOK)
             except queue.Empty:
                 # One that is lost is replaced after some seconds by whoever has started it.
-                if not self.is_cluster or self._answers():
+                present = self._present()
+                if not self.is_cluster or present:
                     seen = time.monotonic()
+                    for name in [
+                        n for n in self._futures if self.is_cluster and self._places[n] not in (None, *present)
+                    ]:
+                        # Its worker was retired before it came there: whoever gave it gives it to others.
+                        self._futures.pop(name).cancel()
+                        return name, Lacking("worker")
                 elif time.monotonic() - seen > PATIENCE:
                     return None, Gone(f"the cluster has had no workers for {PATIENCE} seconds")
                 continue
