@@ -143,7 +143,8 @@ class Rule:
             inference = self.begin(model, method)
             if self.run is not None:
                 return self.run(inference)
-            inference.fit(N, progressbar=False, **self.options)
+            all_steps = {} if isinstance(inference, pymc3_vi.DADVI) else {"tol": None}
+            inference.fit(N, progressbar=False, **all_steps, **self.options)
             if self.read is not None:
                 self.read(inference)
             return inference.approx

@@ -112,9 +112,14 @@ class Algorithm(ABC):
         self.task, self._left_out = task, LeftOut()
 
     def aim_at(self, tolerance):
-        """End when the result is known to `tolerance` (None: the default); False where it does not know how far it is.
+        """End when the result is known to `tolerance`; False where it does not know how far it is.
 
         A fit with ``tol=`` then watches the iterates by a :class:`~pymc3_vi.Converged`.
+
+        Parameters
+        ----------
+        tolerance : float, 'auto' or None
+            'auto': as the algorithm sees fit.  None: make all steps, those that have nothing left to do included.
         """
         return False
 

@@ -60,8 +60,8 @@ class Inference:
         self.running = False
         #: Where the fit stood that was loaded from a file, until the first step is made.
         self.resume_point = None
-        #: What watches for the ``tol`` of the last fit; None without one, or where the algorithm does.
-        self.goal = None
+        #: Accuracy at which the last fit was to end, and what watches for it; None where the algorithm does.
+        self.tol = self.goal = None
         #: What finds q, and why it was taken; None before the first fit.
         self.algorithm, self.reason = None, ""
         self._made = {p: p.get_value() for p in self.approx.params}
@@ -136,13 +136,13 @@ class Inference:
         total_grad_norm_constraint=None,
         fn_kwargs=None,
         resume=False,
-        tol=None,
+        tol="auto",
         average=None,
         algorithm="auto",
         client=None,
         **kwargs,
     ):
-        """Run `n` optimization steps.
+        """Run `n` optimization steps, or fewer where the optimum is known before, see `tol`.
 
         A second call goes on from where the first stopped and extends `hist`; with the same options it compiles
         nothing.
@@ -176,9 +176,10 @@ class Inference:
         resume : bool
             Take the `n` steps as the rest of the fit before, whose schedule goes on, instead of as a new fit; see
             ``resume``.
-        tol : float, optional
-            Stop before `n` steps when the average of the iterates is known to this many standard deviations, and warn
-            when it is not by then; see :class:`~pymc3_vi.Converged`.
+        tol : float, 'auto' or None
+            Stop before `n` steps when the result is known to this many sds of q (sds relative), and warn when it is not
+            by then; None makes all steps.  Newton steps tell how far they are, elsewhere :class:`~pymc3_vi.Converged`
+            watches.  ``'auto'``: 0.01 without a warning for at least 1,000 Newton steps without callbacks, else None.
         average : float, optional
             With an `obj_optimizer`: the result is the average of this last fraction of the iterates (the default rules
             average by themselves); ``last_iterate`` has the parameters before averaging.
@@ -230,6 +231,7 @@ class Inference:
     def refine(self, n, progressbar=True, data=None):
         """Run `n` more steps of the last fit: same compiled step, optimizer state and callbacks.
 
+        Where the optimum is known to the `tol` of that fit it makes fewer, or none, and ``approx.report`` says so.
         With `data`, the steps are passes over new rows, whose prior is q: see :func:`~pymc3_vi.Approximation.refine`.
         """
         check_ready(self, "refine")
@@ -300,9 +302,11 @@ class Inference:
     def _fit(self, n, options, callbacks, progressbar, resume, tol=None, client=None):
         """A fit with complete options."""
         check_ready(self, "fit", resume)
+        self.tol = None if tol == "auto" and callbacks else tol  # who looks at every step, or counts them, gets all
         with self.report.recording(n):
             self._prepare(n, options, client)
-            self.goal = None if self.algorithm.aim_at(tol) or tol is None else Converged(tol)
+            watched = self.algorithm.aim_at(self.tol) or self.tol in ("auto", None)
+            self.goal = None if watched else Converged(self.tol)
             if self.resume_point is not None:
                 resume_algorithm(self.resume_point, self.algorithm, self.options, self.goal)
                 self.resume_point = None

@@ -73,6 +73,7 @@ def run_loop(approx, step, n, history, first, callbacks, progressbar, interrupts
                     callback.call(approx, view, first + done)
             if done < asked:
                 message = f"nothing was left to do after {done:,} of {n:,} steps"
+                progress.finish(done, step.comment or _comment(history, losses))
                 break
         interrupts.check()
         interrupts.stop()

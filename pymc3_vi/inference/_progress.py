@@ -37,6 +37,12 @@ class Progress:
         self.bar.comment = comment
         self.bar.update(done)
 
+    def finish(self, done, comment=""):
+        """Say that `done` steps were all there was to do."""
+        if self.bar is not None and 0 < done < self.bar.total:
+            self.bar.total = done
+            self.update(done, comment)
+
     def close(self, done, comment=""):
         """Draw the bar as it was left."""
         if self.bar is not None and done < self.bar.total:

@@ -84,7 +84,7 @@ FITTING = {
         _STEPS_AND_OPTIONS,
         fn_kwargs=FN_KWARGS,
         resume=FLAG,
-        tol=Optional(POSITIVE),
+        tol=Optional(AnyOf(POSITIVE, OneOf("auto"))),
         average=Optional(Interval(float, 0, 1, low_open=True)),
         algorithm=_ALGORITHM,
         client=Optional(CLIENT),

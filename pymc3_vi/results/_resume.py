@@ -21,7 +21,7 @@ __all__ = ["ResumePoint", "save_inference", "load_parts", "restore_point", "resu
 KIND = "inference"
 
 
-class ResumePoint(namedtuple("ResumePoint", "path, i, planned, options, snapshot, goal, history, report")):
+class ResumePoint(namedtuple("ResumePoint", "path, i, planned, options, snapshot, tol, goal, history, report")):
     """Where a saved fit stood.
 
     Attributes
@@ -33,8 +33,10 @@ class ResumePoint(namedtuple("ResumePoint", "path, i, planned, options, snapshot
         Descriptions of the options of the step (see ``_options``), or None before the first fit.
     snapshot : dict or None
         State of the algorithm.
+    tol : float, 'auto' or None
+        Accuracy at which the fit was to end.
     goal : dict or None
-        What watched for ``tol``.
+        What watched for it, where the algorithm does not.
     history : ndarray
         Losses so far.
     report : FitReport or None
@@ -68,11 +70,12 @@ def save_inference(inference, path, i=None):
     arrays = {"inference/history": np.asarray(inference.history.array)}
     if i is not None:
         inference.report.stepped(i - state.i, step.left_out.in_run)
-    point, goal = inference.resume_point, inference.goal
+    point, goal, tol = inference.resume_point, inference.goal, inference.tol
     goal = None if goal is None else goal.snapshot()
     snapshot = None if step is None else dict(step.snapshot(), left_out=step.left_out.snapshot())
     if step is None and point is not None:  # loaded and not run since
-        described["options"], snapshot, goal = point.options, point.snapshot, point.goal
+        described["options"], snapshot, goal, tol = point.options, point.snapshot, point.goal, point.tol
+    described["tol"] = describe(tol)
     described["snapshot"], described["goal"] = pack(snapshot, arrays, "step"), pack(goal, arrays, "goal")
     write_file(path, KIND, inference.approx, {"inference": described}, arrays)
 
@@ -137,6 +140,12 @@ def _operator_class(name):
     raise FileFormatError(f"the operator {name!r} is not known here. Import the module that defines it first.", "kind")
 
 
+def _tolerance(described):
+    """`tol` of the saved fit; files of before 0.2 have it with what watches for it, and other fits made all steps."""
+    goal = described.get("goal") or {}
+    return described.get("tol", goal.get("tol"))
+
+
 def restore_point(inference, path, same_data=True, data=None):
     """Give `inference` the saved parameters; returns the :class:`ResumePoint` of the file."""
     header, arrays = read_file(path, (KIND,))
@@ -151,6 +160,7 @@ def restore_point(inference, path, same_data=True, data=None):
             planned=int(described["planned"]),
             options=dict(described["options"]),
             snapshot=_algorithm_state(unpack(described["snapshot"], arrays), described, arrays),
+            tol=_tolerance(described),
             goal=unpack(described.get("goal"), arrays),
             history=checked_history(arrays["inference/history"]),
             report=read_report(header),
@@ -191,7 +201,7 @@ def rebuilt_options(point):
         )
     with reading(point.path):
         options = {name: rebuild(value) for name, value in point.options.items()}
-        return options if point.goal is None else dict(options, tol=point.goal["tol"])
+        return {"tol": point.tol, **options}
 
 
 def resume_algorithm(point, algorithm, options, goal=None):

@@ -95,7 +95,7 @@ def test_killed_twenty_times(tmp_path, rng, options):
     paths = [tmp_path / f"{number}.npz" for number in range(KILLS)]
     for killer, path in zip(killers, paths):
         _run_killed(inference, [killer, Checkpoint(EVERY, path)])
-    inference.fit(N, progressbar=False, **options)
+    inference.fit(N, progressbar=False, tol=None, **options)
     hist, params = inference.hist.copy(), [p.get_value() for p in inference.approx.params]
     assert len(hist) == N
     for killer, path in zip(killers, paths):

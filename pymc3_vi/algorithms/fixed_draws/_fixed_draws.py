@@ -107,7 +107,7 @@ class FixedDraws(Algorithm):
         return recipe
 
     def aim_at(self, tolerance):
-        if tolerance is not None:
+        if tolerance not in ("auto", None):
             self.tol = tolerance
         return True
 

@@ -6,6 +6,7 @@ from ...approximations.gaussian import Draws, matched_pairs
 from ...steps import StepDiverged
 from .._algorithm import Algorithm
 from ._coverage import affordable_blocks, obstacle, starts_at_test_point
+from ._known import FEWEST_DRAWS, Known, parts_of
 from ._state import restore_step, step_snapshot
 from ._target import DrawTarget
 from ._warm_start import NoFiniteStart, WarmStart, settling_draws
@@ -28,12 +29,21 @@ LONGEST_STEP, LONGEST_MOVE = 0.3, 1.0
 LOST = 0.1
 #: Most warm starts that follow a log density that changes during a fit, and batches at the last one.
 FOLLOWING, LAST_BATCHES = 20, 12
+#: What the warm start may have left to gain (nats) where the steps after it tell how far they are; pairs of draws that
+#: tell their curvature.
+ARRIVED, PROBING_PAIRS = 1e-3, 16
 #: Relative change of the ELBO at fixed draws by which another log density is recognised.
 CHANGED = 1e-4
 
 
 def _size(vector):
     return np.sqrt(np.mean(vector**2))
+
+
+def _values(blocks, mu, scale):
+    """Means and log sds (2 d,)."""
+    with np.errstate(all="ignore"):
+        return np.concatenate([mu, np.log(blocks.std(scale))])
 
 
 class Newton(Algorithm):
@@ -104,10 +114,13 @@ class Newton(Algorithm):
         self._stale, self._started_at, self._apart = False, 0, 0
         #: Parameters at the beginning of a warm start that has not ended.
         self._start = None
+        #: How far the result is from the optimum, and how close is close enough.
+        self.known = Known()
+        self.first = self.planned = 0
 
     def describe(self):
         correlated = "independent values" if self.blocks.is_diagonal else f"{self.blocks.d:,} values"
-        return f"Newton steps for Gaussian families, {correlated}, average of the iterates"
+        return f"Newton steps for Gaussian families, {correlated}, average of the iterates{self.known.words}"
 
     def failing_noise(self):
         return [shared.get_value(borrow=True)[self.position] for shared in self.target.noise_blocks]
@@ -137,8 +150,19 @@ class Newton(Algorithm):
         return self.target.profile
 
     # ---------------------------------------------------------------- a fit's frame
+    def aim_at(self, tolerance):
+        self.known = self.known.aimed_at(tolerance)
+        return True
+
+    @property
+    def ending(self):
+        """That it ended since the optimum is known; None where all steps were made."""
+        done = self.steps_done - self.first
+        return self.known.ending(done, self.planned) if done < self.planned else None
+
     def begin(self, n, first=False):
         d = self.blocks.d
+        self.first, self.planned = self.steps_done, n
         largest = max(LARGEST_BLOCK // (d * self.target.n_mc), 2)
         size = np.clip(max(n, 1) / BATCHES, SMALLEST_BATCH, LARGEST_BATCH)
         self.batch = int(2 ** np.floor(np.log2(min(size, largest))))
@@ -172,6 +196,8 @@ class Newton(Algorithm):
             self.write(self.x)
             self._last = dict(zip(self.params, self.written))
             self.write(best)
+        if self.steps_done - self.first >= self.planned:
+            self.known.warn_if_far(self.planned)
 
     def density_changed(self, names, i):
         # The optimum is looked for again, from where q is.
@@ -192,6 +218,7 @@ class Newton(Algorithm):
         """Whether the log density is still that of the warm start: data may have been changed meanwhile."""
         eps = settling_draws(self.target, self.seed)
         if n < len(eps):
+            self.known = self.known.forgotten()
             return True  # looking would cost more than the steps
         elbo = self._elbo(self.arrival.x, eps)
         return bool(abs(elbo - self.arrival.elbo) <= CHANGED * max(abs(elbo), abs(self.arrival.elbo), 1.0))
@@ -227,7 +254,8 @@ class Newton(Algorithm):
             while True:
                 if not self.updated and self.position == self.rows:
                     self._update()
-                if self.steps_done >= self._begin + k:
+                self._look()
+                if self.is_known or self.steps_done >= self._begin + k:
                     break
                 if self.position >= self.rows:
                     self._next_batch()
@@ -239,6 +267,31 @@ class Newton(Algorithm):
                 self._account()
             raise
         return self.recent_losses()
+
+    @property
+    def is_known(self):
+        """Whether the result is as close to the optimum as it is to be."""
+        return not self._stale and self.known.is_enough(self.planned)
+
+    def _look(self):
+        """Take note of how far the result is from the optimum, if the batches so far can tell."""
+        enough = self.batches_done * self.batch * self.target.n_mc >= FEWEST_DRAWS
+        if not (enough and self.known.is_due(self.planned)):
+            return
+        arrival, blocks = self.arrival, self.blocks
+
+        def slope(x):
+            self._loaded = False
+            return arrival.chart.slope(x, eps, self.target.evaluate(*arrival.chart.place(x), eps).grad)
+
+        try:
+            eps = settling_draws(self.target, self.seed, PROBING_PAIRS)
+            usable = arrival.decrement < ARRIVED and not self.left_out.count
+            values = _values(blocks, *arrival.chart.place(self.average))
+            found = self.known.looked(values, slope if usable else None, self.average, arrival.inverse, self.seed)
+        finally:
+            self.write(self.x)
+        self.known = found
 
     def recent_losses(self):
         return np.concatenate(self._recent + [np.empty(0)]) if self.score else None
@@ -297,7 +350,8 @@ class Newton(Algorithm):
                 self.blocks.write(*warm.best)
         self.x = self.average = arrival.x
         self.batches_done = 0
-        vars(self).update(_start=None, arrival=arrival, _stale=False, _started_at=self.steps_done)
+        known = self.known.forgotten()
+        vars(self).update(_start=None, arrival=arrival, _stale=False, _started_at=self.steps_done, known=known)
         self.write(self.x)
 
     # Ctrl-C may come at any point, on Python before 3.10 between any two bytecodes: what belongs together is set by one
@@ -338,8 +392,18 @@ class Newton(Algorithm):
         x = self.x + (x - self.x) * min(1.0, LONGEST_MOVE / max(move, 1e-300))
         weight = min((1 + LATE) / (self.batches_done + 1 + LATE), 1.0)
         average = self.average + weight * (x - self.average)
-        vars(self).update(x=x, average=average, batches_done=self.batches_done + 1, updated=True)
+        known = self.known
+        if known.is_asked(self.planned):
+            parts = zip(*(np.split(rows, parts_of(len(rows))) for rows in (self._eps, grad)))
+            known = known.with_targets([self._target_of(*part) for part in parts])
+        vars(self).update(x=x, average=average, batches_done=self.batches_done + 1, updated=True, known=known)
         self.write(x)
+
+    def _target_of(self, eps, grad):
+        """Means and log sds of a Newton step from the present place by these draws."""
+        chart = self.arrival.chart
+        x = self.x - self.arrival.inverse.times(chart.slope(self.x, eps, grad))
+        return _values(self.blocks, *chart.place(x))
 
     # ---------------------------------------------------------------- state
     def snapshot(self):

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...approximations.gaussian import Chart, Curvature
+from ._known import Known
 from ._lbfgs import InverseHessian
 from ._warm_start import Arrival
 
@@ -20,6 +21,8 @@ _NUMBERS = (
     "rows",
     "position",
     "taken",
+    "first",
+    "planned",
 )
 
 
@@ -40,6 +43,7 @@ def step_snapshot(step):
         written=None if step.written is None else list(step.written),
         last_iterate=[last[p] for p in step.params] if last else None,
         arrival=None if step.arrival is None else _arrival_state(step.arrival),
+        known=step.known.snapshot(),
     )
     return state
 
@@ -60,7 +64,9 @@ def restore_step(step, state):
             f"the step has (dimension, diagonal scale) {kind}, the saved one {(state['d'], state['diagonal'])}"
         )
     for name in _NUMBERS:
-        setattr(step, name, int(state[name]))
+        setattr(step, name, int(state.get(name, 0)))
+    # What a run aims at is said anew when it begins; files of before know nothing of it.
+    step.known = Known.restored(state["known"], step.known) if "known" in state else step.known.forgotten()
     step.draws.seed = step.seed + 1
     step.draws.go_to(step.taken)
     step.updated = state["updated"]

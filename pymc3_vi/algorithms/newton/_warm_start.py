@@ -57,10 +57,11 @@ class NoFiniteStart(Exception):
         self.loss = float(losses[self.row])
 
 
-def settling_draws(target, seed):
+def settling_draws(target, seed, most=np.inf):
     """Mirrored Sobol pairs, a power of two, with exact second moments: Gaussian targets have no error at all."""
     d = target.blocks.d
     wanted = max(64, 2 * d) if target.blocks.is_small else np.clip(LARGEST_NOISE // (2 * d), 4, 64)
+    wanted = min(wanted, most)
     count = _whole_rows(target, 2 ** int(np.ceil(np.log2(wanted))))
     return matched_pairs(Draws(d, seed).pairs(count)[0::2])
 

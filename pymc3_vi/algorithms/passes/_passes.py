@@ -131,8 +131,8 @@ class Passes(Algorithm):
         """Nothing: the search goes on from its own best place."""
 
     def aim_at(self, tolerance):
-        self.tolerance = ENOUGH if tolerance is None else tolerance
-        self.worth_saying = WORTH_SAYING if tolerance is None else tolerance
+        own = tolerance in ("auto", None)
+        self.tolerance, self.worth_saying = (ENOUGH, WORTH_SAYING) if own else (tolerance, tolerance)
         return True
 
     @property
