@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "pymc3_vi"
 
 #: Level of every top-level module or folder of the package; a module imports only from its own folder or below.
 LEVELS = {
-    "errors": 0, "compat": 0, "html_tables": 0, "validation": 1, "registry": 2, "parameters": 2,
+    "errors": 0, "compat": 0, "html_tables": 0, "progress": 0, "validation": 1, "registry": 2, "parameters": 2,
     "workers": 2,
     "compiler": 3,
     "graph": 4,

@@ -87,7 +87,8 @@ class FullRankGroup(Group):
 
     def place(self, mean, std):
         """These moments, without correlations."""
-        packed = (std[..., None] * np.eye(self.ddim))[(..., *self.tril_indices)]
+        rows, columns = self.tril_indices
+        packed = (std[..., None] * np.eye(self.ddim))[..., rows, columns]
         for name, value in (("mu", mean), ("L_tril", packed)):
             shared = self.shared_params[name]
             shared.set_value(np.asarray(value, dtype=shared.dtype))

@@ -19,7 +19,7 @@ def parameter_digest(approx):
 class Recommendation:
     """Mixin for :class:`Approximation`: what draws get when nobody says how they are to be corrected."""
 
-    _recommended = (None, None)
+    _recommended: tuple = (None, None)
 
     @property
     def recommended(self):

@@ -1,14 +1,12 @@
 """``correct='hmc'``: draws from the posterior itself."""
 
-import time
-
 import numpy as np
-from fastprogress.fastprogress import progress_bar
 
 from ..core import CORRECTIONS, CorrectedPoints
 from ..diagnostics import check_data, coordinate_labels, point_density
 from ..errors import UnconvergedChainsWarning
 from ..parameters import checked
+from ..progress import Progress
 from ..validation import warn_user
 from ._basins import Basins, find_basins
 from ._evidence import log_evidence
@@ -151,48 +149,25 @@ class HMC:
         check_data(approx)
         density = point_density(approx)
         density.compile_slopes()
-        bar, complaints = _Bar(self.progressbar), []
+        progress, complaints = Progress(MOST_STEPS, self.progressbar), []
+
+        def show(sampler):
+            progress.update(min(sampler.steps, MOST_STEPS - 1), f"chains: {sampler.sweeps} sweeps")
 
         def slopes(z):
             return density.slopes(z, in_cache=True)
 
-        options = self.tolerance, self.budget, bar
+        options = self.tolerance, self.budget, show
         try:
             run = run_chains(start_from(approx, slopes, SUPERCHAINS, generator), slopes, draws, generator, *options)
             if self.modes:
                 run, complaints = find_basins(approx, run, slopes, generator, *options)
         finally:
-            bar.close()
+            progress.close(0)
         return ChainDraws(run, coordinate_labels(approx), draws, generator, complaints)
 
     def __repr__(self):
         return f"HMC(tolerance={self.tolerance}, budget={self.budget})"
-
-
-class _Bar:
-    """Progress of the chains towards the most steps that they may take."""
-
-    WAIT, BETWEEN = 3.0, 0.25
-
-    def __init__(self, display):
-        self.display, self.bar = display, None
-        self.last = time.perf_counter()
-
-    def __call__(self, sampler):
-        wait = 0 if self.display else self.WAIT
-        now = time.perf_counter()
-        if self.display is False or now - self.last < (self.BETWEEN if self.bar else wait):
-            return
-        self.last = now
-        if self.bar is None:
-            self.bar = progress_bar(range(MOST_STEPS))
-            self.bar.update(0)
-        self.bar.comment = f"chains: {sampler.sweeps} sweeps"
-        self.bar.update(min(sampler.steps, MOST_STEPS - 1))
-
-    def close(self):
-        if self.bar is not None:
-            self.bar.on_interrupt()
 
 
 CORRECTIONS.register("hmc", HMC())

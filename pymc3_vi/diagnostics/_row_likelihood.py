@@ -7,6 +7,7 @@ import theano.tensor as tt
 from ..compiler import compile_function, without_test_values
 from ..data import RowsArray
 from ..model import pointwise_logp
+from ..progress import Progress
 
 __all__ = ["RowLikelihood"]
 
@@ -78,9 +79,10 @@ class RowLikelihood:
         for first in range(0, len(rows), length):
             yield first, self.at(name, z, table.take(rows[first : first + length]))
 
-    def values(self, name, z, rows=None):
+    def values(self, name, z, rows=None, progressbar=False):
         """(s, rows, ...) of all rows or those of the ascending numbers `rows`; large ones are in a temporary file."""
         table, found = self.tables[name], None
+        progress = Progress(0 if table is None else len(table) if rows is None else len(rows), progressbar)
         for first, values in self.blocks(name, z, rows):
             if table is None:
                 return values
@@ -88,4 +90,5 @@ class RowLikelihood:
                 count = len(table) if rows is None else len(rows)
                 found = RowsArray(len(z), count, values.shape[2:], values.dtype)
             found.put(first, values)
+            progress.update(first + values.shape[1], f"log-likelihood of {name}")
         return found.array

@@ -1,5 +1,6 @@
 """Inference methods and the front door ``fit``."""
 
+from ..progress import Progress
 from ._base import FitState, Inference
 from ._dadvi import DADVI
 from ._fit import METHODS, fit
@@ -8,7 +9,6 @@ from ._history import History, LossView
 from ._implicit import ASVGD, SVGD, ImplicitGradient
 from ._klqp import ADVI, NFVI, FullRankADVI, KLqp
 from ._more_rows import refine
-from ._progress import Progress
 
 __all__ = [
     "ADVI",

@@ -4,8 +4,8 @@ import logging
 import time
 from collections import namedtuple
 
+from ..progress import Progress
 from ._history import LossView
-from ._progress import Progress
 
 __all__ = ["LoopEnd", "run_loop"]
 

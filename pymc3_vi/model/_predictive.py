@@ -12,6 +12,7 @@ from ..compiler import fast_build
 from ..data import RowsArray
 from ..errors import ParametrizationError
 from ..graph import substitute
+from ..progress import Progress
 from ._data import full_data, is_streamed, observed_tensors, row_columns
 from ._random_state import kept_random_state
 from ._trace import trace_from_arrays
@@ -22,7 +23,7 @@ __all__ = ["predictive_draws"]
 BLOCK, LARGEST_RESULT = 2**20, 2**24
 
 
-def predictive_draws(view, arrays, random_seed, rows=None):
+def predictive_draws(view, arrays, random_seed, rows=None, progressbar=None):
     """One draw of the observed variables for every draw of the unobserved ones; all rows of minibatches.
 
     Parameters
@@ -34,6 +35,8 @@ def predictive_draws(view, arrays, random_seed, rows=None):
         NumPy's global generator, which PyMC3 draws from, is put back afterwards.
     rows : int array, optional
         Ascending numbers of the rows of minibatches that are wanted; default: all.
+    progressbar : bool, optional
+        Default: a bar that comes after three seconds, for the rows of minibatches.
 
     Returns
     -------
@@ -57,7 +60,7 @@ def predictive_draws(view, arrays, random_seed, rows=None):
         np.random.seed(int(random_seed))
         columns = row_columns(view)
         if columns:
-            return _in_blocks(view, arrays, columns, rows)
+            return _in_blocks(view, arrays, columns, rows, progressbar)
         return pm.sample_posterior_predictive(trace_from_arrays(view, arrays), model=view.model, progressbar=False)
 
 
@@ -87,30 +90,30 @@ def _in_python():
         theano.compile.mode.instantiated_default_mode = default
 
 
-def _in_blocks(view, arrays, columns, rows):
+def _in_blocks(view, arrays, columns, rows, progressbar):
     """Draws with the rows of minibatches in place, block after block."""
     total = _number_of_rows(columns)
     rows = np.arange(total) if rows is None else rows
     width = sum(np.prod(column.shape[1:], dtype=int) for column in columns.values())
     size = max(1, min(BLOCK // max(1, width), LARGEST_RESULT // len(next(iter(arrays.values())))))
     try:
-        return _drawn(view, arrays, columns, total, rows, min(size, len(rows)))
+        return _drawn(view, arrays, columns, total, rows, min(size, len(rows)), progressbar)
     except (ValueError, TypeError):
         # Some distributions (mixtures of listed ones) remember the number of rows that they were made with.
         made_with = {np.shape(getattr(m.tag, "test_value", None))[:1] for m in columns}
         if len(made_with) != 1 or made_with in ({()}, {(size,)}):
             raise
-        return _drawn(view, arrays, columns, total, rows, made_with.pop()[0])
+        return _drawn(view, arrays, columns, total, rows, made_with.pop()[0], progressbar)
 
 
-def _drawn(view, arrays, columns, total, rows, size):
+def _drawn(view, arrays, columns, total, rows, size, progressbar):
     """Draws in blocks of exactly `size` rows; the last one repeats its last row."""
     blocks = {m: theano.shared(np.zeros((size,) + c.shape[1:], m.dtype), name=m.name) for m, c in columns.items()}
     free = [view.untransformed_name(v.name) for v in view.free]
     batched = {view.untransformed_name(v.name) for v in view.free if _is_batched(view, v, arrays, total)}
     draws = len(arrays[free[0]])
     depends = {v.name: _depends_on(v, columns) for v in view.observed}
-    found, distributions = {}, None
+    found, distributions, progress = {}, None, Progress(len(rows), progressbar)
     for begin in range(0, len(rows), size):
         take = rows[np.minimum(np.arange(begin, begin + size), len(rows) - 1)]
         for m, block in blocks.items():
@@ -134,6 +137,7 @@ def _drawn(view, arrays, columns, total, rows, size):
             if name not in found:
                 found[name] = RowsArray(draws, len(rows), values.shape[2:], values.dtype)
             found[name].put(begin, values)
+        progress.update(begin + count, "rows with predictive draws")
     return {name: getattr(values, "array", values) for name, values in found.items()}
 
 

@@ -51,6 +51,7 @@ ANSWERING = {
         ),
         correct=CORRECT,
         random_seed=SEED,
+        progressbar=Optional(FLAG),
     ),
     "save_approximation": dict(approx=APPROX, path=Path()),
     "load": dict(
@@ -71,6 +72,7 @@ ANSWERING = {
         subsample=Optional(AnyOf(FLAG, count(10, 10**12), allowed="a number of rows, or False for all")),
         scale=Optional(OneOf("log", "negative_log", "deviance")),
         random_seed=SEED,
+        progressbar=Optional(FLAG),
     ),
     "show_config": dict(print_it=FLAG),
     "plot_elbo": dict(

@@ -26,6 +26,7 @@ def to_inference_data(
     correct=None,
     random_seed=None,
     rows=None,
+    progressbar=None,
 ):
     r"""Draws from the approximation, with data, densities and log-likelihoods, as ``arviz.InferenceData``.
 
@@ -50,6 +51,9 @@ def to_inference_data(
     rows : array of int, optional
         Numbers of rows of minibatches or of a ``DataLoader``: log-likelihoods, observed values and predictive draws are
         those of these rows, in ascending order.  Default: all.
+    progressbar : bool, optional
+        Whether bars tell how many rows have their log-likelihood and their predictive draws.  Default: bars that come
+        after three seconds.
 
     Returns
     -------
@@ -101,10 +105,11 @@ def to_inference_data(
         posterior_predictive,
     )
     rows = None if rows is None else row_numbers(approx.view, rows, "The 'rows' parameter", "to_inference_data")
-    found = ModelDraws(approx, draws, "to_inference_data", log_likelihood, correct, random_seed, rows)
+    found = ModelDraws(approx, draws, "to_inference_data", log_likelihood, correct, random_seed, rows, progressbar)
     predictive = posterior_predictive if given else None
     if not given and posterior_predictive:
-        predictive = predictive_draws(approx.view, found.values, found.generator.integers(2**31 - 1), rows)
+        seed = found.generator.integers(2**31 - 1)
+        predictive = predictive_draws(approx.view, found.values, seed, rows, progressbar)
     stats = {}
     if not found.other_data:
         stats = {"logp": found.logp, "logq": found.logq, "weights": found.normalized_weights}

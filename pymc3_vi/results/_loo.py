@@ -26,7 +26,7 @@ CLOSE_SCORE = 0.1
 
 
 @checked
-def loo(data, draws=4000, var_name=None, scale=None, random_seed=None, subsample=None):
+def loo(data, draws=4000, var_name=None, scale=None, random_seed=None, subsample=None, progressbar=None):
     r"""Pareto-smoothed leave-one-out cross-validation with draws from an approximation.
 
     .. math:: \widehat{\mathrm{elpd}} = \sum_i \log \sum_s \bar w_{is}\, p(y_i \mid z_s), \qquad
@@ -51,6 +51,8 @@ def loo(data, draws=4000, var_name=None, scale=None, random_seed=None, subsample
         are computed with all draws; False for all of them.  By default those of 4,000 to 64,000 rows, until the error
         of the sample is a tenth of the standard error of the estimate.  The scores of the other rows come from a few
         draws, corrected by the mean difference in the sample.
+    progressbar : bool, optional
+        Whether a bar tells how many of many rows have their scores.  Default: one that comes after three seconds.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def loo(data, draws=4000, var_name=None, scale=None, random_seed=None, subsample
         check_data(data)
         density = row_density(data)
         if density is not None and data.has_logq:
-            return _of_rows(data, density.model, draws, var_name, scale, random_seed, subsample)
+            return _of_rows(data, density.model, draws, var_name, scale, random_seed, subsample, progressbar)
         data = to_inference_data(data, draws, random_seed=random_seed)
     likelihood = _log_likelihood(data, var_name).stack(__sample__=("chain", "draw"))
     likelihood = likelihood.transpose(..., "__sample__")
@@ -96,12 +98,12 @@ def loo(data, draws=4000, var_name=None, scale=None, random_seed=None, subsample
     return _as_elpd(data, likelihood.name, scale, scores, in_sample, khat, int(np.sum(unreliable)))
 
 
-def _of_rows(approx, model, draws, var_name, scale, random_seed, subsample):
+def _of_rows(approx, model, draws, var_name, scale, random_seed, subsample, progressbar):
     """From a sample of many rows, or from all of them, block after block."""
     found = ModelDraws(approx, draws, "loo", False, False, random_seed)
     log_weights = np.where(np.isnan(found.logp - found.logq), -np.inf, found.logp - found.logq)
     count = model.rows if subsample is False else None if subsample is True else subsample
-    rows = RowScores(approx, model, var_name, found.z, log_weights, count, _unreliable)
+    rows = RowScores(approx, model, var_name, found.z, log_weights, count, _unreliable, progressbar)
     _warn(rows.unreliable, len(rows.rows), draws)
     # ArviZ's result for two rows of as many draws, as a form to fill in.
     form = az.from_dict(posterior={"x": np.zeros((1, draws))}, log_likelihood={rows.name: np.zeros((1, draws, 2))})

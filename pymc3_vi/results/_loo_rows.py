@@ -6,6 +6,7 @@ from scipy.special import logsumexp
 
 from ..data import spread_rows
 from ..errors import ParametrizationError
+from ..progress import Progress
 from ..validation import unknown_name
 from ._wanted_rows import row_likelihood
 
@@ -50,6 +51,7 @@ class RowScores:
         Rows of the sample; by default as many as make its error small beside the other one.
     harmless : callable
         ``(log_weights, likelihood) -> mask``, see :func:`pymc3_vi.loo`.
+    progressbar : bool, optional
 
     Attributes
     ----------
@@ -69,10 +71,10 @@ class RowScores:
     AISTATS 2020, equations 6 to 8.
     """
 
-    def __init__(self, approx, model, name, z, log_weights, subsample, harmless):
+    def __init__(self, approx, model, name, z, log_weights, subsample, harmless, progressbar=None):
         self.likelihood = row_likelihood(approx, model)
         self.name = self._only(name)
-        self.z, self.log_weights, self.harmless = z, log_weights, harmless
+        self.z, self.log_weights, self.harmless, self.progressbar = z, log_weights, harmless, progressbar
         self.whole = log_weights - logsumexp(log_weights)
         self.length = len(self.likelihood.tables[self.name])
         rough = self._rough()
@@ -99,16 +101,18 @@ class RowScores:
         generator = np.random.Generator(np.random.SFC64(1))
         weights = np.exp(self.whole)
         few = generator.choice(len(self.z), FEW_DRAWS, p=weights / weights.sum())
-        found = np.empty(self.length)
+        found, progress = np.empty(self.length), Progress(self.length, self.progressbar)
         for first, values in self.likelihood.blocks(self.name, self.z[few]):
             values = values.reshape(values.shape[:2] + (-1,)).sum(axis=-1)
             found[first : first + values.shape[1]] = np.log(FEW_DRAWS) - logsumexp(-values, axis=0)
+            progress.update(first + values.shape[1], "scores at few draws")
         return found
 
     def _sample(self, count, rough):
         rows = spread_rows(count, self.length, 2) if count < self.length else np.arange(self.length)
         size = max(AT_ONCE // len(self.z), 1)
         scores, inside, khat, self.unreliable = [], [], [], 0
+        progress = Progress(count, self.progressbar)
         for begin in range(0, count, size):
             values = self.likelihood.values(self.name, self.z, rows[begin : begin + size])
             values = values.reshape(values.shape[:2] + (-1,)).sum(axis=-1).T.astype("float64")
@@ -117,6 +121,7 @@ class RowScores:
             scores.append(found)
             khat.append(k)
             inside.append(logsumexp(self.whole + values, axis=-1))
+            progress.update(min(begin + size, count), "scores at all draws")
         scores, inside = np.concatenate(scores), np.concatenate(inside)
         away = scores - rough[rows]
         self.rows, self.scores = rows, rough + away.mean()

@@ -66,7 +66,9 @@ class ModelDraws:
         Where the draws came from, for what else is random.
     """
 
-    def __init__(self, approx, draws, caller, log_likelihood=False, correct=None, random_seed=None, rows=None):
+    def __init__(
+        self, approx, draws, caller, log_likelihood=False, correct=None, random_seed=None, rows=None, progressbar=None
+    ):
         self.draws = check_positive_int(draws, "draws", caller)
         correction = find_correction(correct, caller, approx)
         self.corrected = correction is not None
@@ -107,7 +109,7 @@ class ModelDraws:
             self.logq = np.asarray(arrays.pop(0), dtype="float64")
         self.values = OrderedDict(zip(names, arrays))
         if wanted is not None and wanted.likelihood is not None:
-            self.log_likelihood = wanted.values(self.z)
+            self.log_likelihood = wanted.values(self.z, progressbar)
         else:
             self.log_likelihood = OrderedDict(zip(observed, arrays[len(names) :]))
         if self.logq is not None and not self.corrected:

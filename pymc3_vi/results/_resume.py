@@ -68,7 +68,7 @@ def save_inference(inference, path, i=None):
         "options": {name: describe(value) for name, value in inference.options.items()},
     }
     arrays = {"inference/history": np.asarray(inference.history.array)}
-    if i is not None:
+    if i is not None and step is not None:
         inference.report.stepped(i - state.i, step.left_out.in_run)
     point, goal, tol = inference.resume_point, inference.goal, inference.tol
     goal = None if goal is None else goal.snapshot()

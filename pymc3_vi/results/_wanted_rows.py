@@ -67,10 +67,10 @@ class WantedRows:
                 UserWarning,
             )
 
-    def values(self, z):
+    def values(self, z, progressbar=None):
         """Name of an observed variable -> log-likelihood (s, rows, ...) at the draws `z` (s, d)."""
         names = self.likelihood.tables
-        return OrderedDict((name, self.likelihood.values(name, z, self.rows)) for name in names)
+        return OrderedDict((name, self.likelihood.values(name, z, self.rows, progressbar)) for name in names)
 
 
 def _small(approx, caller, parameter):

@@ -4,7 +4,7 @@ import signal
 
 import pymc3_vi
 from pymc3_vi.inference._interrupts import Interrupts
-from pymc3_vi.inference._progress import Progress
+from pymc3_vi.progress import Progress
 
 import numpy as np
 import pymc3 as pm

@@ -4,7 +4,7 @@ import signal
 
 import pymc3_vi
 from pymc3_vi.inference._history import History
-from pymc3_vi.inference._progress import Progress
+from pymc3_vi.progress import Progress
 from pymc3_vi.steps import Step
 
 import numpy as np

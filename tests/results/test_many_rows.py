@@ -3,6 +3,7 @@
 import pymc3_vi
 from pymc3_vi.data import _stored
 from pymc3_vi.errors import ParametrizationError, VariationalInferenceError
+from pymc3_vi.progress import Progress
 from pymc3_vi.results import _wanted_rows
 
 import arviz as az
@@ -62,6 +63,17 @@ def test_scores_by_sampling_are_those_of_all_rows(regression, subsample):
     assert rows.sum() == found["subsample"] and each.sum() == pytest.approx(found.iloc[0])
     np.testing.assert_allclose(each[rows], regression.scores[rows], atol=0.02)
     assert "elpd" in str(found) and set(az.compare({"a": found, "b": found}).index) == {"a", "b"}
+
+
+def test_bars_tell_rows_where_they_are_asked_for(regression, monkeypatch):
+    shown = []
+    monkeypatch.setattr(Progress, "update", lambda self, done, comment="": shown.append((comment, done, self.total)))
+    pymc3_vi.loo(regression.approx, draws=100, random_seed=1, subsample=400, progressbar=True)
+    assert shown[-1] == ("scores at all draws", 400, 400)
+    assert ("scores at few draws", N, N) in shown and all(done <= total for _, done, total in shown)
+    shown.clear()
+    regression.approx.to_inference_data(5, log_likelihood=True, posterior_predictive=True, random_seed=1)
+    assert ("log-likelihood of y", N, N) in shown and shown[-1] == ("rows with predictive draws", N, N)
 
 
 def test_a_log_likelihood_that_would_be_large_is_that_of_a_sample(regression, monkeypatch):

@@ -1,10 +1,13 @@
-"""The progress bar of a fit."""
+"""The progress bar of everything that may take long."""
 
 import time
 
 from fastprogress.fastprogress import progress_bar
 
 __all__ = ["Progress"]
+
+#: Seconds after which a bar comes that nobody asked for.
+WAIT = 3.0
 
 
 class Progress:
@@ -14,24 +17,30 @@ class Progress:
     ----------
     total : int
         Steps to do.
-    display : bool
+    display : bool or None
+        None for a bar that comes after three seconds.
     interval : float
         Seconds between refreshes.
     """
 
     def __init__(self, total, display=True, interval=0.25):
-        self.bar = progress_bar(range(total), display=display) if display and total else None
-        self.interval = interval
-        self._last = time.perf_counter()
-        if self.bar is not None:
-            self.bar.update(0)
+        self.total, self.interval = total, interval
+        self.bar, self._late = None, display is None and total > 0
+        self._last = self._begin = time.perf_counter()
+        if display and total:
+            self._show()
+
+    def _show(self):
+        self.bar, self._late = progress_bar(range(self.total)), False
+        self.bar.update(0)
 
     def update(self, done, comment=""):
         """Show that `done` steps are done; skipped when the last refresh was a moment ago."""
-        if self.bar is None:
-            return
         now = time.perf_counter()
-        if done < self.bar.total and now - self._last < self.interval:
+        if self._late and now - self._begin > WAIT and done < self.total:
+            self._show()
+            self._last -= self.interval
+        if self.bar is None or (done < self.bar.total and now - self._last < self.interval):
             return
         self._last = now
         self.bar.comment = comment
