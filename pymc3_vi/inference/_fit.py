@@ -5,7 +5,7 @@ import inspect
 from ..core import named_start
 from ..errors import NonFiniteError, OverflowStartWarning, ParameterTypeError, StartError, UnknownNameError
 from ..graph import SeedStream
-from ..model import ModelView, model_context
+from ..model import ModelView, model_context, reads_rows
 from ..parameters import checked
 from ..registry import Registry
 from ..validation import accepted_keywords, did_you_mean, reject_unknown_keywords, warn_user
@@ -80,7 +80,7 @@ def fit(
         a dict in that place is taken for it.
     starts : int
         With more than one, climb from that many points (`start` and draws from the prior), begin where the ELBO is
-        largest, and list all in ``approx.starts``.
+        largest, and list all in ``approx.starts``.  With a ``client`` its workers climb.
     **kwargs
         Keywords of :meth:`Inference.fit`, e.g. ``callbacks``, ``obj_optimizer``, ``obj_n_mc``.
 
@@ -122,7 +122,9 @@ def fit(
     inference = method if isinstance(method, Inference) else None
     if inference is None:
         options["model"] = model_context(model if model is not None else options.pop("model", None))
-        inference = _begin(method, options, starts, n)
+        inference = _begin(method, options, starts, n, kwargs.get("client"))
+        if starts > 1 and not reads_rows([term.node for term in inference.approx.view.logp_terms()]):
+            kwargs.pop("client", None)  # its workers have climbed, and there is nothing else for them
     elif starts != 1:
         raise ParameterTypeError("fit got method as an instance together with starts. Pass the class instead.")
     else:
@@ -143,7 +145,7 @@ def fit(
     return _create(method, options).fit(n, **kwargs)
 
 
-def _begin(method, options, starts, n):
+def _begin(method, options, starts, n, client):
     """Inference object for a method, with its start found."""
     start = options.get("start")
     if starts == 1 and start != "prior":
@@ -154,7 +156,7 @@ def _begin(method, options, starts, n):
         return _create(method, options if better is None else dict(options, start=better))
     if isinstance(start, str):
         start = named_start(start, view, seeds).point
-    tried = try_starts(view, starts, seeds, start)
+    tried = try_starts(view, starts, seeds, start, client)
     inference = _create(method, dict(options, start=tried[0].point))
     inference.approx.starts = tried
     return inference

@@ -1,5 +1,7 @@
 """Where a fit begins: ``start='map'``, ``'laplace'`` or ``'prior'``, and the best of several starts."""
 
+import hashlib
+import threading
 from collections import namedtuple
 
 import numpy as np
@@ -13,7 +15,8 @@ from ..compiler.vectorize import vectorize_graph
 from ..core import STARTS, Start
 from ..errors import StartError
 from ..graph import SeedStream, substitute
-from ..model import full_data, prior_points
+from ..model import ModelView, full_data, prior_points
+from ..workers import Crew, Gone, portable, unpacked
 
 __all__ = [
     "FlatDensity",
@@ -210,11 +213,33 @@ class TriedStart(namedtuple("TriedStart", "origin, elbo, point")):
     __slots__ = ()
 
 
-def try_starts(view, count, random_seed, start=None):
+#: Of this process: FlatDensity by digest of its model and thread.
+_densities = {}
+
+
+def climb(key, model, z):
+    """:func:`find_map` in a worker, which compiles when it sees a model for the first time."""
+    own = key, threading.get_ident()
+    if own not in _densities:
+        _densities[own] = FlatDensity(ModelView(unpacked(model)))
+    return find_map(_densities[own], z)
+
+
+def _climbs(view, density, points, client):
+    """:func:`find_map` from every point, by the workers of a client if there is one."""
+    if client is None or len(points) == 1:
+        return [find_map(density, z) for z in points]
+    crew, model = Crew(client), portable(view.model, "The model")
+    key = hashlib.sha256(model).hexdigest()
+    found = [crew.outcome(future) for future in [crew.future(climb, key, model, z) for z in points]]
+    return [find_map(density, z) if isinstance(f, Gone) else f for f, z in zip(found, points)]
+
+
+def try_starts(view, count, random_seed, start=None, client=None):
     """Climb from several start points and compare the ELBOs there.
 
     The first one is the start as given, the others are drawn from the prior, or around the first where the prior
-    cannot be drawn from.  The ELBOs of all come from one vectorised evaluation.
+    cannot be drawn from.  The ELBOs of all come from one vectorised evaluation.  With a `client` its workers climb.
 
     Returns
     -------
@@ -236,7 +261,7 @@ def try_starts(view, count, random_seed, start=None):
     fine = np.isfinite(density(points)[0])
     if not fine.any():
         view.check_start(start)  # names the term
-    found = [find_map(density, z) for z, good in zip(points, fine) if good]
+    found = _climbs(view, density, points[fine], client)
     origins = [origin for origin, good in zip(origins, fine) if good]
     widths = np.array([_mean_field_widths(z, curvature) for z, curvature in found])
     half = matched_pairs(random.standard_normal((ELBO_PAIRS, len(first))))

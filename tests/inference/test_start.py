@@ -1,9 +1,10 @@
 """Starts by name, and the best of several."""
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pymc3_vi
-from pymc3_vi.errors import ConvergenceWarning, OverflowStartWarning, StartError
+from pymc3_vi.errors import ConvergenceWarning, OverflowStartWarning, StartError, WorkerError
 
 import numpy as np
 import pymc3 as pm
@@ -108,13 +109,18 @@ def test_wrong_starts_are_named(skewed):
         pymc3_vi.fit(1, pymc3_vi.ADVI(model=skewed), starts=2)
 
 
-def test_the_best_of_several_modes_wins_and_all_are_listed():
+@pytest.fixture
+def two_modes():
     """A mode of weight 0.02 at the test point, one of weight 0.98 away from it: the ELBOs are the log weights."""
     with pymc3_vi.fast_build(), pm.Model() as model:
         x = pm.Normal("x", 0.0, 20.0)
         modes = [tt.log(w) - 0.5 * (x - c) ** 2 - 0.5 * np.log(2 * np.pi) for w, c in ((0.02, 0.5), (0.98, 25.0))]
         pm.Potential("modes", tt.log(tt.exp(modes[0]) + tt.exp(modes[1]) + 1e-300) + 0.5 * (x / 20) ** 2 + np.log(20.0))
-    approx = _begun(model, starts=8)
+    return model
+
+
+def test_the_best_of_several_modes_wins_and_all_are_listed(two_modes):
+    approx = _begun(two_modes, starts=8)
     assert len(approx.starts) == 8 and {t.origin for t in approx.starts} == {"start", "prior"}
     elbos = [t.elbo for t in approx.starts]
     assert elbos == sorted(elbos, reverse=True)
@@ -123,7 +129,18 @@ def test_the_best_of_several_modes_wins_and_all_are_listed():
     assert elbos[0] == pytest.approx(np.log(0.98) + constant, abs=1e-3)
     given = next(t.elbo for t in approx.starts if t.origin == "start")
     assert given == pytest.approx(np.log(0.02) + constant, abs=1e-3)
-    assert not _begun(model).starts
+    assert not _begun(two_modes).starts
+
+
+def test_workers_of_a_client_climb_to_the_same_places(two_modes):
+    here = _begun(two_modes, starts=5).starts
+    with ThreadPoolExecutor(2) as pool:
+        there = _begun(two_modes, starts=5, client=pool).starts
+    for one, other in zip(here, there):
+        assert one.origin == other.origin and one.elbo == other.elbo
+        np.testing.assert_array_equal(one.point["x"], other.point["x"])
+    with pytest.raises(WorkerError, match="'client' is closed"):
+        _begun(two_modes, starts=5, client=pool)
 
 
 def test_a_start_that_works_is_tried_before_giving_up():

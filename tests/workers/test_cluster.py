@@ -57,6 +57,16 @@ def test_the_number_of_workers_does_not_matter(client, tmp_path):
         np.testing.assert_array_equal(found[-1].mean.eval(), found[0].mean.eval())
 
 
+def test_starts_are_climbed_by_the_workers(client):
+    _workers(client, 2)
+    found = [
+        pymc3_vi.fit(50, model=normal_model(), starts=4, **QUIET, **options).starts
+        for options in ({}, {"client": client})
+    ]
+    for one, other in zip(*found):
+        assert one.origin == other.origin and abs(one.elbo - other.elbo) < 1e-9
+
+
 def test_a_worker_that_is_killed_amid_a_pass_changes_nothing(client, tmp_path):
     """The first worker that reads rows kills itself by SIGKILL, in two fits one after the other."""
     model = logistic(*rows_in_file(tmp_path, 20_000, 2), deadly=tmp_path)
