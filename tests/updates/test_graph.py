@@ -5,6 +5,7 @@ from pymc3_vi.updates import OPTIMIZERS, adagrad_window
 import numpy as np
 import pytest
 import theano
+from theano.tensor.opt import FusionOptimizer
 
 # Apply nodes for one vector parameter whose gradient is given, DimShuffles (views) left out.
 NODES = {
@@ -18,6 +19,12 @@ NODES = {
     "adam": 5,
     "adamax": 5,
 }
+
+
+@pytest.fixture(autouse=True)
+def fused_as_with_a_compiler(monkeypatch):
+    """Nothing here is compiled, and without a compiler loops are not fused: put back what Theano does otherwise."""
+    monkeypatch.setattr(FusionOptimizer, "apply", FusionOptimizer.apply.__wrapped__)
 
 
 def optimized_nodes(name, n_params=1, dtype="float64"):
