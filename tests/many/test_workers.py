@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pymc3_vi
@@ -12,6 +12,7 @@ from pymc3_vi.errors import ConvergenceWarning, DataError
 import numpy as np
 import pytest
 
+from ..workers.models import DyingThreads
 from .conftest import normal_model
 
 QUIET = dict(random_seed=3, progressbar=False)
@@ -40,24 +41,12 @@ def test_an_executor(rng, tmp_path):
     _equal(here, pymc3_vi.fit_many(normal_model(), data, path=tmp_path / "run", **QUIET))
 
 
-class _Dying(ThreadPoolExecutor):
-    """Does one task and is gone."""
-
-    left = 1
-
-    def submit(self, function, *args):
-        self.left -= 1
-        if self.left >= 0:
-            return super().submit(function, *args)
-        future = Future()
-        future.set_exception(BrokenExecutor("a process died"))
-        return future
-
-
 def test_workers_that_die_lose_nothing(rng):
     data = _data(rng)
     here = pymc3_vi.fit_many(normal_model(), data, **QUIET)
-    with _Dying(1) as pool, pytest.warns(ConvergenceWarning, match="a process died.*fitted here") as caught:
+    with DyingThreads(1, tasks=1) as pool, pytest.warns(
+        ConvergenceWarning, match="a process died.*fitted here"
+    ) as caught:
         there = pymc3_vi.fit_many(normal_model(), data, client=pool, **QUIET)
     assert sum(w.category is ConvergenceWarning for w in caught) == 1
     _equal(here, there)

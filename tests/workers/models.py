@@ -2,6 +2,7 @@
 
 import os
 import signal
+from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pymc3_vi
@@ -54,3 +55,19 @@ class Deadly(Op):
             except FileNotFoundError:  # another one was faster
                 continue
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DyingThreads(ThreadPoolExecutor):
+    """Does some tasks and is gone."""
+
+    def __init__(self, workers, tasks):
+        super().__init__(workers)
+        self.left = tasks
+
+    def submit(self, function, *args):
+        self.left -= 1
+        if self.left >= 0:
+            return super().submit(function, *args)
+        future = Future()
+        future.set_exception(BrokenExecutor("a process died"))
+        return future

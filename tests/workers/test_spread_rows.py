@@ -1,7 +1,7 @@
 """Passes whose rows are read by the threads of an executor, one of the clients that there are."""
 
 import os
-from concurrent.futures import BrokenExecutor, Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 
 import pymc3_vi
 from pymc3_vi.data import way_to
@@ -12,7 +12,7 @@ import numpy as np
 import pymc3 as pm
 import pytest
 
-from .models import logistic, rows_in_file
+from .models import DyingThreads, logistic, rows_in_file
 
 ROWS, K = 20_000, 2
 
@@ -70,22 +70,8 @@ def test_rows_in_memory_travel_and_changes_are_noticed(rng):
             np.testing.assert_allclose(inference.approx.std.eval(), error, rtol=0.02)
 
 
-class _Dying(ThreadPoolExecutor):
-    """Does some tasks and is gone."""
-
-    left = 3
-
-    def submit(self, function, *args):
-        self.left -= 1
-        if self.left >= 0:
-            return super().submit(function, *args)
-        future = Future()
-        future.set_exception(BrokenExecutor("a process died"))
-        return future
-
-
 def test_workers_that_die_lose_nothing(model, here):
-    with _Dying(2) as pool, pytest.warns(ConvergenceWarning, match="a process died.*evaluated here"):
+    with DyingThreads(2, tasks=3) as pool, pytest.warns(ConvergenceWarning, match="a process died.*evaluated here"):
         found = _fit(model, client=pool)
     _equal(found, here)
 
