@@ -29,7 +29,7 @@ def model_of(text):
     """Names that the notebook's cells define before the first fit."""
     namespace = {"__name__": "notebook"}
     for source in code(text):
-        if "pymc3_vi.fit(" in source or "pm.fit(" in source:
+        if ".fit(" in source:
             break
         exec(source, namespace)  # noqa: S102
     pymc3_vi.uninstall()
