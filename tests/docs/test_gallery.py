@@ -57,7 +57,7 @@ def test_outputs_are_those_of_the_code(name, helpers):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_at_reduced_size(name, helpers, monkeypatch, unoptimized):
-    """A tenth of the steps and draws, uncorrected: every cell runs, and the means of most variables are near those of NUTS."""
+    """A tenth of the steps and draws, uncorrected: every cell runs, most means near those of NUTS."""
     cells, nuts = helpers
     fit, found = pymc3_vi.Inference.fit, []
 
