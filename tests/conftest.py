@@ -1,10 +1,8 @@
 """Settings that must act before Theano is imported, and the fixtures that every test may use."""
 
 import gc
-import hashlib
 import os
 import signal
-import subprocess
 import zlib
 from pathlib import Path
 
@@ -34,13 +32,12 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # the workers use the cores; BLAS threads would only spin
 
 import pymc3_vi  # noqa: E402,F401  (first: Theano cannot be imported on NumPy 1.23 without it)
-from pymc3_vi.compiler import _cxx_modules  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import theano  # noqa: E402
 
-OPTIMIZED, UNOPTIMIZED = _cxx_modules.OPTIMIZATION, ("-O0",)
+from tests import quick_gxx  # noqa: E402
 
 
 def _share_modules():
@@ -54,33 +51,7 @@ def _share_modules():
 _share_modules()
 
 
-def _with_precompiled_headers(run_compiler):
-    """`run_compiler` that reads Python's and NumPy's headers from a file that g++ has parsed once for these options.
-
-    Only without optimization: the slow tier compiles what users compile, which includes all that it needs.
-    """
-    headers = "math.h string.h Python.h numpy/arrayobject.h numpy/arrayscalars.h numpy/npy_math.h vector algorithm"
-
-    def run(command, source, target):
-        options = command[: command.index("-x")] if "-x" in command else []
-        if command[0] != theano.config.cxx or "-O0" not in options:
-            return run_compiler(command, source, target)
-        key = hashlib.sha256("\0".join([theano.configdefaults.gcc_version_str, *options]).encode()).hexdigest()[:16]
-        header = BASE / "headers" / key / "all.h"
-        if not header.exists():
-            header.parent.mkdir(parents=True, exist_ok=True)
-            own = header.with_name(f"{os.getpid()}.h")
-            own.write_text("".join(f"#include <{name}>\n" for name in headers.split()))
-            made = subprocess.run([*options, "-x", "c++-header", str(own), "-o", f"{own}.gch"], capture_output=True)
-            if made.returncode == 0:
-                os.replace(f"{own}.gch", f"{header}.gch")
-            os.replace(own, header)
-        return run_compiler([*options, "-include", str(header), *command[len(options) :]], source, target)
-
-    return run
-
-
-_cxx_modules._run_compiler = _with_precompiled_headers(_cxx_modules._run_compiler)
+quick_gxx.install(BASE)
 
 
 def pytest_collection_finish():
@@ -98,7 +69,7 @@ def pytest_runtest_setup(item):
     what the slow tier runs.
     """
     theano.config.compute_test_value = "off"
-    _cxx_modules.OPTIMIZATION = OPTIMIZED if item.get_closest_marker("slow") else UNOPTIMIZED
+    quick_gxx.optimize(item.get_closest_marker("slow") is not None)
 
 
 @pytest.fixture
@@ -108,9 +79,9 @@ def rng(request):
 
 
 @pytest.fixture
-def unoptimized(monkeypatch):
+def unoptimized():
     """Slow tests of many modules whose speed is of no interest compile them as the fast tier does."""
-    monkeypatch.setattr(_cxx_modules, "OPTIMIZATION", UNOPTIMIZED)
+    quick_gxx.optimize(False)
 
 
 @pytest.fixture
