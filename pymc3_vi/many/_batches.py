@@ -1,4 +1,4 @@
-"""Batches of data sets of one shape: how they are cut, fitted, and kept on disk."""
+"""Batches of data sets: how they are cut, fitted, and kept on disk."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from ..errors import DataError, FileFormatError, NonFiniteError, UnwritablePathE
 from ..model import ModelView
 from ..results import read_container, write_container
 from ._collection import error_of, words_of
-from ._data_sets import as_arrays, key_of
+from ._data_sets import DataSets, as_arrays, key_of
 from ._density import BatchDensity
 from ._judge import Judge
 from ._newton import NewtonForMany, fixed_noise
@@ -31,7 +31,7 @@ UNFIT = (ValueError, IndexError, TypeError, AssertionError, RuntimeError)
 
 
 def batches(data_sets, inputs, names, largest):
-    """Iterator over lists of (position, label, arrays or error), those of one list of one shape.
+    """Iterator over lists of (position, label, arrays or error), those of one shape side by side.
 
     Parameters
     ----------
@@ -55,9 +55,9 @@ def batches(data_sets, inputs, names, largest):
                 found, shape = error, None
             buckets.setdefault(shape, []).append((position, label, found))
             position += 1
-        for members in buckets.values():
-            for begin in range(0, len(members), largest):
-                yield members[begin : begin + largest]
+        members = [member for bucket in buckets.values() for member in bucket]
+        for begin in range(0, len(members), largest):
+            yield members[begin : begin + largest]
 
 
 class Fitter:
@@ -92,7 +92,7 @@ class Fitter:
         if not batch:
             return Part(None, errors, {})
         positions, labels, arrays = zip(*batch)
-        data = {name: np.stack([a[name] for a in arrays]) for name in arrays[0]}
+        data = DataSets.of(arrays)
         self.density.compile()  # what goes wrong here is no fault of the data
         try:
             return self._fitted(np.array(positions), labels, data, errors)
@@ -100,7 +100,7 @@ class Fitter:
             if isinstance(error, VariationalInferenceError):
                 raise
             if len(batch) == 1:
-                return Part(None, errors + [(positions[0], _unfit(error, data))], {})
+                return Part(None, errors + [(positions[0], _unfit(error, arrays[0]))], {})
         # Only its own data can be blamed on a data set, so each half is tried alone.
         half = len(batch) // 2
         parts = [self.fit(batch[:half]), self.fit(batch[half:])]
@@ -114,11 +114,11 @@ class Fitter:
         fitted = self.newton.fit(data, self.start)
         there = np.isfinite(fitted.elbo)
         for b in np.flatnonzero(~there):
-            errors = errors + [(int(positions[b]), _not_finite({n: a[b] for n, a in data.items()}))]
+            errors = errors + [(int(positions[b]), _not_finite(data.arrays(b)))]
         if not there.any():
             return Part(None, errors, {})
         fitted = type(fitted)(*[values[there] for values in fitted])
-        data = {name: a[there] for name, a in data.items()}
+        data = data[there]
         covariances = np.full((len(fitted.mu), self.density.d, self.density.d), np.nan)
         if self.diagonal:
             covariances = response_covariances(self.density, fitted.mu, fitted.scale, self.response_noise, data)

@@ -1,6 +1,7 @@
 """The forms in which many data sets come, made one: pairs of a label and a dict of arrays."""
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -9,12 +10,64 @@ from theano.graph.basic import Variable
 from ..errors import DataError
 from ..validation import did_you_mean, require, unknown_name
 
-__all__ = ["as_arrays", "key_of", "labelled"]
+__all__ = ["DataSets", "as_arrays", "key_of", "labelled"]
 
 FORMS = (
     "a dict of stacked arrays or of lists of arrays, a dict from labels to data sets, a data frame together with by=, "
     "or an iterable of dicts"
 )
+
+
+class DataSets:
+    """Arrays of B data sets of any shapes, those of one shape in one stack.
+
+    ``data_sets[rows]`` are some of them, in the order of the integer array `rows` (or a slice), without a copy.
+
+    Parameters
+    ----------
+    stacks : list of dict of str to ndarray (n, ...)
+    stack, row : ndarray (B,) of int
+        Where each data set is.
+    """
+
+    def __init__(self, stacks, stack, row):
+        self._stacks, self._stack, self._row = stacks, stack, row
+
+    @classmethod
+    def of(cls, data_sets):
+        """Of a list of dicts of str to ndarray, all with the same names."""
+        members = OrderedDict()
+        for b, data_set in enumerate(data_sets):
+            members.setdefault(tuple(array.shape for array in data_set.values()), []).append(b)
+        stack, row = np.empty((2, len(data_sets)), dtype=int)
+        for k, where in enumerate(members.values()):
+            stack[where], row[where] = k, np.arange(len(where))
+        stacks = [{n: np.stack([data_sets[b][n] for b in where]) for n in data_sets[0]} for where in members.values()]
+        return cls(stacks, stack, row)
+
+    @classmethod
+    def stacked(cls, arrays):
+        """Of a dict of str to ndarray (B, ...)."""
+        count = len(next(iter(arrays.values())))
+        return cls([arrays], np.zeros(count, dtype=int), np.arange(count))
+
+    def __len__(self):
+        return len(self._stack)
+
+    def __getitem__(self, rows):
+        return DataSets(self._stacks, self._stack[rows], self._row[rows])
+
+    def arrays(self, b):
+        """Dict of str to ndarray of data set `b`."""
+        return {name: array[self._row[b]] for name, array in self._stacks[self._stack[b]].items()}
+
+    def of_one_shape(self):
+        """List of (positions, dict of str to ndarray (n, ...)), one for each shape."""
+        return [
+            (where, {name: array[self._row[where]] for name, array in self._stacks[k].items()})
+            for k in np.unique(self._stack)
+            for where in [np.flatnonzero(self._stack == k)]
+        ]
 
 
 def labelled(data, names, by=None, caller="fit_many"):

@@ -101,14 +101,15 @@ class BatchDensity:
         Parameters
         ----------
         z : ndarray (B, S, d)
-        data : dict of str to array (B, ...)
+        data : DataSets of length B
         """
         logp, grad = np.empty(z.shape[:2]), np.empty(z.shape)
-        step = max(1, CALL_BUDGET // (z.shape[1] * self._row_bytes(data)))
         with np.errstate(all="ignore"):
-            for begin in range(0, len(z), step):
-                rows = slice(begin, begin + step)
-                logp[rows], grad[rows] = self._slopes(z[rows], {name: a[rows] for name, a in data.items()})
+            for where, arrays in data.of_one_shape():
+                step = max(1, CALL_BUDGET // (z.shape[1] * self._row_bytes(arrays)))
+                for begin in range(0, len(where), step):
+                    part, rows = where[begin : begin + step], slice(begin, begin + step)
+                    logp[part], grad[part] = self._slopes(z[part], {name: a[rows] for name, a in arrays.items()})
         self.evaluations += logp.size
         return logp, grad
 
@@ -126,10 +127,15 @@ class BatchDensity:
             return [np.concatenate(both, axis) for both in zip(*[self._slopes(*pair) for pair in pairs])]
 
     def rows(self, z, data):
-        """Log-likelihood (B, S, rows) of every row of `data` at `z` (B, S, d)."""
+        """Log-likelihood (B, S, rows) of each row of `data`, a dict of str to array (B, rows, ...)."""
         return np.asarray(self.function("rows")(np.asarray(z, dtype=theano.config.floatX), *data.values())[0])
 
     def values(self, z, data):
         """Dict name -> values (B, S, ...) of the variables as users see them, at `z` (B, S, d)."""
-        found = self.function("values")(np.asarray(z, dtype=theano.config.floatX), *data.values())
-        return dict(zip(self.nodes, found))
+        z, found = np.asarray(z, dtype=theano.config.floatX), {}
+        for where, arrays in data.of_one_shape():
+            for name, part in zip(self.nodes, self.function("values")(z[where], *arrays.values())):
+                if name not in found:
+                    found[name] = np.empty((len(z),) + part.shape[1:], dtype=part.dtype)
+                found[name][where] = part
+        return found

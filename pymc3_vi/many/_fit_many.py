@@ -36,7 +36,7 @@ def fit_many(
     cores=1,
     client=None,
 ):
-    """Fit one model to many data sets, all of one shape together.
+    """Fit one model to many data sets together.
 
     The model is compiled once, with its data as inputs.  Each data set's fit ends at the optimum of the family for
     fixed draws, as :class:`DADVI`'s does, is judged by importance weights, and does not depend on the others.

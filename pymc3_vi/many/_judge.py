@@ -52,7 +52,7 @@ class Judge:
         fitted : Fitted
         covariances : ndarray (B, d, d)
             Of what is drawn and weighted, and of ``response_sd``; NaN where those of q must do.
-        data : dict of str to array (B, ...)
+        data : DataSets of length B
         keys : list of list of int
             Names the random stream of each data set.
         """

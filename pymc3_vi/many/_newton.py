@@ -15,7 +15,7 @@ Fitted = namedtuple("Fitted", "mu, scale, elbo, decrement, error, steps, draws, 
 
 #: Gain (nats) of another step below which the first set of draws is solved, and later ones; these are also solved at a
 #: part of what they promised at first, which is the error that the draws before them left.
-FIRST_TOLERANCE, TOLERANCE, PART = 1e-4, 1e-5, 0.02
+FIRST_TOLERANCE, TOLERANCE, PART = 1e-4, 2e-6, 0.02
 #: What may still be promised where values are too coarse to tell whether a step gains.
 COARSE = 1e-2
 ITERATIONS, TRIALS, SHRINK, SHRINKS = 100, 14, 0.3, 60
@@ -27,6 +27,8 @@ TIMID = 0.3
 #: Sets of draws: pairs of the first, growth, how many, and movement (sds) from one to the next that ends the search.
 FIRST_PAIRS, GROWTH, STAGES, ACCURATE = 32, 4, 4, 0.01
 RETRIES = 2
+#: Part of a step that may be taken where the one before has shown how much is left after a whole one.
+LENGTHS = 0.3, 4.0
 #: Nats from the optimum at which mean and scale step together, where no curvature is less than `FIRM` then.
 NEAR, FIRM = 1.0, 0.1
 
@@ -51,23 +53,37 @@ def std(scale):
     return scale if scale.ndim == 2 else np.sqrt(np.sum(scale**2, axis=2))
 
 
+#: Numbers in the draws of the data sets that are averaged over at once, so that what is made of them stays in cache.
+PIECE = 2**16
+
 #: At fixed draws, in units of the scale: `elbo` (B,), `slope` (B, d) in the mean, expected `curvature` (B, d, d), and
 #: `coupling` (B, d, k) of the mean with the k entries of the scale: how curvature changes along the mean.
 _Averages = namedtuple("_Averages", "elbo, slope, curvature, coupling")
 
 
 class _Noise:
-    """Fixed noise `eps` (s, d), and its products (s, k) that belong to the entries of a scale."""
+    """Fixed noise `eps` (s, d), and its products (s, k) that belong to the entries of a scale.
+
+    These are the diagonal of a matrix, or its lower triangle row by row (`entries`), each of which stands for `weight`
+    (k,) equal ones.
+    """
 
     def __init__(self, d, pairs, seed, diagonal):
         self.eps = fixed_noise(d, pairs, seed)
-        if diagonal:
-            self.products = (self.eps**2 - 1.0) / len(self.eps)
-        else:
-            self.products = (self.eps[:, :, None] * self.eps[:, None] - np.eye(d)).reshape(-1, d * d) / len(self.eps)
+        self.entries = (np.arange(d),) * 2 if diagonal else np.tril_indices(d)
+        on = self.entries[0] == self.entries[1]
+        self.weight = np.where(on, 1.0, 2.0)
+        self.products = (self.eps[:, self.entries[0]] * self.eps[:, self.entries[1]] - on) / len(self.eps)
 
 
 def _averages(density, mu, scale, noise, data):
+    step = max(1, PIECE // noise.eps.size)
+    pieces = [slice(begin, begin + step) for begin in range(0, len(mu), step)]
+    found = [_averages_of_some(density, mu[rows], scale[rows], noise, data[rows]) for rows in pieces]
+    return found[0] if len(found) == 1 else _Averages(*[np.concatenate(parts) for parts in zip(*found)])
+
+
+def _averages_of_some(density, mu, scale, noise, data):
     eps = noise.eps
     logp, grad = density.slopes(mu[:, None] + stretch(eps, scale), data)
     with np.errstate(all="ignore"):
@@ -89,44 +105,60 @@ class _Steps:
         Of the mean, in units of the scale.
     growth : ndarray (B, d)
         Logarithms that the scale grows by along the columns of `vectors` (B, d, d), or along the axes.
+    both : ndarray (B, d + k)
+        Of mean and scale as one vector.
     decrement : ndarray (B,)
     """
 
-    def __init__(self, averages, diagonal):
+    def __init__(self, averages, noise, diagonal):
         curvature, slope = averages.curvature, averages.slope
         values, self.vectors = np.linalg.eigh(curvature)
         along = np.einsum("bij,bi->bj", self.vectors, slope)
         self.move = np.einsum("bij,bj->bi", self.vectors, along / np.maximum(np.abs(values), FLATTEST))
-        self.diagonal = diagonal
+        self.noise, self.diagonal = noise, diagonal
         own = np.einsum("bii->bi", curvature) if diagonal else values
         self.growth = -0.5 * np.log(np.clip(own, SMALLEST, LARGEST))
         self.decrement = np.sum(self.move * slope, axis=1) + np.sum(self.growth**2, axis=1)
         near = np.flatnonzero((self.decrement < NEAR) & (values[:, 0] > 0.5 * FIRM))
         if len(near):
             self._joint(near, _Averages(*[part[near] for part in averages]))
+        growth = self.growth
+        if not diagonal:
+            growth = np.matmul(self.vectors * growth[:, None], self.vectors.transpose(0, 2, 1))
+            growth = growth[:, noise.entries[0], noise.entries[1]] * np.sqrt(noise.weight)
+        self.both = np.hstack([self.move, growth])
 
     def _joint(self, rows, averages):
         """Near the optimum, the steps of mean and scale together, which converge where one after the other crawls."""
         _, slope, curvature, coupling = averages
-        identity = np.eye(slope.shape[1])
-        if self.diagonal:
-            own = np.einsum("bii->bi", curvature)
-            lack, stiffness = 1.0 - own, 2.0 * own
-        else:
-            lack = (identity - curvature).reshape(len(rows), -1)
-            stiffness = np.full_like(lack, 2.0)
-        softened = coupling / stiffness[:, None]
+        entries, weight = self.noise.entries, self.noise.weight
+        own = curvature[:, entries[0], entries[1]]
+        lack = (entries[0] == entries[1]) - own
+        stiffness = 2.0 * own if self.diagonal else np.full_like(lack, 2.0)
+        softened = coupling * (weight / stiffness)[:, None]
         reduced = curvature - np.matmul(softened, coupling.transpose(0, 2, 1))
         firm = np.linalg.eigvalsh(reduced)[:, 0] > FIRM
         rows, slope, lack, coupling, softened = (x[firm] for x in (rows, slope, lack, coupling, softened))
         right = slope - np.einsum("bik,bk->bi", softened, lack)
         move = np.linalg.solve(reduced[firm], right[:, :, None])[:, :, 0]
         growth = (lack - np.einsum("bik,bi->bk", coupling, move)) / stiffness[firm]
-        self.decrement[rows] = np.sum(slope * move, axis=1) + np.sum(lack * growth, axis=1)
+        self.decrement[rows] = np.sum(slope * move, axis=1) + np.sum(weight * lack * growth, axis=1)
         self.move[rows] = move
         if not self.diagonal:
-            growth, self.vectors[rows] = np.linalg.eigh(growth.reshape(-1, *identity.shape))
+            lower = np.zeros_like(curvature[firm])
+            lower[:, entries[0], entries[1]] = growth
+            growth, self.vectors[rows] = np.linalg.eigh(lower)  # reads the lower triangle
         self.growth[rows] = growth
+
+    def lengths(self, before, length):
+        """Parts of these steps to take, after parts `length` (B,) of the steps `before` (B, d + k).
+
+        A step that is followed by a similar one was too short, and one that is followed by its opposite too long.
+        """
+        with np.errstate(all="ignore"):
+            left = np.sum(self.both * before, axis=1) / np.sum(before**2, axis=1)
+            found = np.clip(length / np.maximum(1.0 - left, SMALLEST), *LENGTHS)
+        return np.where(np.isfinite(found), found, 1.0)
 
     def at(self, rows, mu, scale, length):
         """(mu, scale) after parts `length` of the steps of `rows`."""
@@ -145,7 +177,7 @@ def _triangles(scale):
 
 
 class NewtonForMany:
-    r"""Maximises the ELBO of a Gaussian family for many data sets of one shape.
+    r"""Maximises the ELBO of a Gaussian family for many data sets.
 
     Every step moves the mean by Newton's method and the scale towards :math:`E_q[-\nabla^2 \log p]^{-1}` along the
     geodesic; expected curvatures come from the gradients by Stein's identity.  Step lengths, convergence and failures
@@ -173,21 +205,21 @@ class NewtonForMany:
         self.noise = [_Noise(self.d, first * GROWTH**k, self.seed + k, diagonal) for k in range(STAGES)]
 
     def fit(self, data, start):
-        """:class:`Fitted` for `data`, a dict of str to array (B, ...), from the point `start` (d,)."""
+        """:class:`Fitted` for :class:`DataSets` `data`, from the point `start` (d,)."""
         found = self._from(data, np.asarray(start, dtype="float64"))
         random = np.random.Generator(np.random.SFC64(self.seed))
         for _ in range(RETRIES):
             left = np.flatnonzero(~found.solved)
             if not len(left):
                 break
-            other = self._from({n: a[left] for n, a in data.items()}, start + random.uniform(-1, 1, self.d))
+            other = self._from(data[left], start + random.uniform(-1, 1, self.d))
             better = other.solved | (other.elbo > found.elbo[left])
             for mine, its in zip(found, other):
                 mine[left[better]] = its[better]
         return found if self.diagonal else found._replace(scale=_triangles(found.scale))
 
     def _from(self, data, start):
-        count = len(next(iter(data.values())))
+        count = len(data)
         mu = np.repeat(start[None], count, axis=0)
         scale, finite = self._first_scale(mu, data)
         empty = [np.full(count, v) for v in (-np.inf, np.inf, np.inf, 0, 0, False)]
@@ -196,7 +228,7 @@ class NewtonForMany:
         for k, noise in enumerate(self.noise):
             if not len(going):
                 break
-            part = {name: a[going] for name, a in data.items()}
+            part = data[going]
             before = result.mu[going], std(result.scale[going])
             climbed = self._climb(result.mu[going], result.scale[going], noise, part)
             mu, scale, elbo, decrement, steps = climbed
@@ -221,8 +253,7 @@ class NewtonForMany:
         widths = np.where(np.isfinite(found.elbo)[:, None], widths, TIMID)
         left = np.arange(len(mu))
         for _ in range(SHRINKS):
-            part = {name: a[left] for name, a in data.items()}
-            left = left[~np.isfinite(_averages(self.density, mu[left], widths[left], noise, part).elbo)]
+            left = left[~np.isfinite(_averages(self.density, mu[left], widths[left], noise, data[left]).elbo)]
             if not len(left):
                 break
             widths[left] *= SHRINK
@@ -234,14 +265,14 @@ class NewtonForMany:
         count = len(mu)
         mu, scale, steps = mu.copy(), scale.copy(), np.zeros(count, dtype=int)
         here = _averages(self.density, mu, scale, noise, data)
-        way = _Steps(here, self.diagonal)
+        way = _Steps(here, noise, self.diagonal)
         length, trials = np.ones(count), np.zeros(count, dtype=int)
         first = noise is self.noise[0]
         enough = np.full(count, FIRST_TOLERANCE) if first else np.maximum(TOLERANCE, PART * way.decrement)
         going = np.flatnonzero((way.decrement > enough) & np.isfinite(here.elbo))
         while len(going):
             new_mu, new_scale = way.at(going, mu[going], scale[going], length[going])
-            new = _averages(self.density, new_mu, new_scale, noise, {name: a[going] for name, a in data.items()})
+            new = _averages(self.density, new_mu, new_scale, noise, data[going])
             before = here.elbo[going]
             gain = SUFFICIENT * length[going] * way.decrement[going] - self.rounding * np.abs(before)
             better = np.isfinite(new.elbo) & (new.elbo >= before + gain)
@@ -250,10 +281,10 @@ class NewtonForMany:
                 mu[taken], scale[taken] = new_mu[better], new_scale[better]
                 for old, value in zip(here, new):
                     old[taken] = value[better]
-                onward = _Steps(_Averages(*[value[better] for value in new]), self.diagonal)
-                for name in ("vectors", "move", "growth", "decrement"):
+                onward = _Steps(_Averages(*[value[better] for value in new]), noise, self.diagonal)
+                length[taken], trials[taken] = onward.lengths(way.both[taken], length[taken]), 0
+                for name in ("vectors", "move", "growth", "both", "decrement"):
                     getattr(way, name)[taken] = getattr(onward, name)
-                length[taken], trials[taken] = 1.0, 0
                 steps[taken] += 1
             length[refused] *= SHRINK
             trials[refused] += 1

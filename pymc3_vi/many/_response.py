@@ -28,7 +28,7 @@ def response_covariances(density, mu, scale, eps, data):
     mu, scale : ndarray (B, d)
     eps : ndarray (s, d)
         Noise with exact second moments.
-    data : dict of str to array (B, ...)
+    data : DataSets of length B
 
     References
     ----------

@@ -10,7 +10,7 @@ from ..model import ModelView, row_inputs
 from ..parameters import checked
 from ..validation import require
 from ._batches import opened
-from ._data_sets import key_of
+from ._data_sets import DataSets, key_of
 from ._density import BatchDensity
 from ._fit_many import collect
 from ._newton import fixed_noise, stretch
@@ -33,7 +33,7 @@ def _rows_of(model, seed):
     other = {name: np.stack([array, array[order]]) for name, array in arrays.items()}
     start = view.layout().flatten(view.start())
     z = start + 0.1 * generator.standard_normal((_POINTS, len(start)))
-    plain, moved = BatchDensity(view, inputs).slopes(np.stack([z, z]), other)[0]
+    plain, moved = BatchDensity(view, inputs).slopes(np.stack([z, z]), DataSets.stacked(other))[0]
     there = np.isfinite(plain) & np.isfinite(moved)
     if np.any(np.abs(plain - moved)[there] > _ROUNDING * (1 + np.abs(plain[there]))):
         raise ParametrizationError(

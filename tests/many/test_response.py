@@ -1,6 +1,7 @@
 """Linear response of many mean fields, against that of a single fit."""
 
 import pymc3_vi
+from pymc3_vi.many._data_sets import DataSets
 from pymc3_vi.many._density import BatchDensity
 from pymc3_vi.many._newton import fixed_noise
 from pymc3_vi.many._response import response_covariances
@@ -21,7 +22,7 @@ def test_a_skewed_posterior(rng):
     view = ModelView(model)
     density = BatchDensity(view, data_containers(view))
     mu, scale = dadvi.approx.mean.eval()[None], dadvi.approx.std.eval()[None]
-    data = {"counts": model["counts"].get_value()[None]}
+    data = DataSets.of([{"counts": model["counts"].get_value()}])
     found = response_covariances(density, mu, scale, fixed_noise(2, 512, 5), data)[0]
     np.testing.assert_allclose(found, wanted, rtol=0.02)
     naive = np.diag(scale[0] ** 2)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pymc3_vi
 from pymc3_vi.errors import ConvergenceWarning, DataError
+from pymc3_vi.many import _batches
 
 import numpy as np
 import pytest
@@ -29,6 +30,11 @@ def _equal(first, second):
     assert first.labels == second.labels and set(first.failed) == set(second.failed)
     for name, values in first.arrays.items():
         np.testing.assert_array_equal(second.arrays[name], values)
+
+
+@pytest.fixture(autouse=True)
+def _small_batches(monkeypatch):
+    monkeypatch.setattr(_batches, "LARGEST_BATCH", 2)
 
 
 def test_an_executor(rng, tmp_path):
@@ -54,7 +60,10 @@ def test_workers_that_die_lose_nothing(rng):
 
 SCRIPT = """
 import pymc3_vi, numpy as np
+from pymc3_vi.many import _batches
 from tests.many.conftest import normal_model
+
+_batches.LARGEST_BATCH = 2
 
 if __name__ == "__main__":
     data = {"y": [np.random.default_rng(k).normal(size=3 + k % 4) for k in range(12)]}
@@ -76,7 +85,10 @@ def test_processes(tmp_path):
 
 KILLED = """
 import sys, pymc3_vi, numpy as np
+from pymc3_vi.many import _batches
 from tests.many.conftest import normal_model
+
+_batches.LARGEST_BATCH = 2
 
 def data():
     for k in range(40):
