@@ -20,6 +20,7 @@ class Recommendation:
     """Mixin for :class:`Approximation`: what draws get when nobody says how they are to be corrected."""
 
     _recommended: tuple = (None, None)
+    _judged: tuple = (None, None)
 
     @property
     def recommended(self):
@@ -33,3 +34,13 @@ class Recommendation:
     def recommend(self, correction):
         """Have `correction`, the name of one or None, stand for ``correct=None`` as long as parameters stay."""
         self._recommended = (parameter_digest(self), correction)
+
+    @property
+    def verdict(self):
+        """The diagnosis that ``fit(method='auto')`` made; None without one, and forgotten when parameters change."""
+        digest, diagnosis = self._judged
+        return diagnosis if diagnosis is not None and digest == parameter_digest(self) else None
+
+    def keep_verdict(self, diagnosis):
+        """Have tables show this diagnosis as long as parameters stay."""
+        self._judged = (parameter_digest(self), diagnosis)

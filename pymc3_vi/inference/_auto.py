@@ -59,6 +59,7 @@ def judge(approx, method, reason, progressbar):
         report.noted(verdict=f"none: {error}")
         warn_user(f"There is no verdict on this fit: {error}", RejectedFitWarning)
         return
+    approx.keep_verdict(diagnosis)
     by_chains = diagnosis.chains is not None
     if by_chains and diagnosis.verdict in (CORRECT, REJECT):
         approx.recommend("hmc")

@@ -141,7 +141,8 @@ def _labels(view, name, shape):
 def _verdict(approx, correction, found, random_seed):
     """Diagnosis and the note that is printed below the table."""
     try:
-        report = diagnose(approx, random_seed=random_seed)
+        check_data(approx)
+        report = approx.verdict or diagnose(approx, random_seed=random_seed)
     except VariationalInferenceError as error:
         return None, f"No diagnosis: {error}"
     khat = "" if report.khat is None else f"k-hat {report.khat:.2f} (usable below {report.threshold:.2f}). "

@@ -51,6 +51,11 @@ def test_a_gaussian_posterior_is_used_as_it_is(gaussian, capsys):
     assert abs(float(approx.mean.eval()[0]) - mean) < 0.02 * sd
     assert abs(float(approx.std.eval()[0]) / sd - 1) < 0.02
     assert capsys.readouterr() == ("", "")
+    # the table's note is that verdict, not one by other draws
+    table = approx.summary(draws=200)
+    assert table.diagnosis is approx.verdict and table.note.endswith("Use it as it is.")
+    approx.params[0].set_value(approx.params[0].get_value() + 1.0)
+    assert approx.verdict is None and "Use it as it is." not in approx.summary(draws=200).note
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
