@@ -16,7 +16,8 @@ def check_data(approx):
     if changes:
         raise OtherDataError(
             f"The model's data are not those of the fit: {', '.join(changes)} changed since (pm.set_data, set_value). "
-            "A fit can be judged and corrected only on its own data: put them back, or fit again. To predict: "
-            "approx.to_inference_data(posterior_predictive=True), approx.sample_node(expression) or "
-            "pm.sample_posterior_predictive(approx.sample(), model=model)."
+            "A fit can be judged and corrected only on its own data: put them back, or fit again. To predict by q: "
+            "approx.to_inference_data(posterior_predictive=True, correct=False), approx.sample_node(expression) or "
+            "pm.sample_posterior_predictive(approx.sample(correct=False), model=model). To predict by corrected draws, "
+            "take these before the data change: trace = approx.sample(correct='hmc')."
         )

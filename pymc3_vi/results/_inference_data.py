@@ -89,7 +89,7 @@ def to_inference_data(
     UserWarning
         If data come from a generator, so that there is no log-likelihood of all of them; or if data have changed since
         the fit (``pm.set_data``): draws and predictions are for the new data, and what would compare the fit with data
-        that it has not seen is left out.
+        that it has not seen is left out.  Not with ``posterior_predictive=True, log_likelihood=False``.
 
     Notes
     -----
@@ -105,7 +105,10 @@ def to_inference_data(
         posterior_predictive,
     )
     rows = None if rows is None else row_numbers(approx.view, rows, "The 'rows' parameter", "to_inference_data")
-    found = ModelDraws(approx, draws, "to_inference_data", log_likelihood, correct, random_seed, rows, progressbar)
+    to_predict = log_likelihood is False and (given or bool(posterior_predictive))
+    found = ModelDraws(
+        approx, draws, "to_inference_data", log_likelihood, correct, random_seed, rows, progressbar, to_predict
+    )
     predictive = posterior_predictive if given else None
     if not given and posterior_predictive:
         seed = found.generator.integers(2**31 - 1)

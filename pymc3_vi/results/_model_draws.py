@@ -41,6 +41,8 @@ class ModelDraws:
     random_seed : int, optional
     rows : int array, optional
         Ascending numbers of the rows of minibatches whose log-likelihood is wanted.
+    to_predict : bool
+        Whether the draws are for predictions, and nothing is missed where data are not those of the fit.
 
     Attributes
     ----------
@@ -67,7 +69,16 @@ class ModelDraws:
     """
 
     def __init__(
-        self, approx, draws, caller, log_likelihood=False, correct=None, random_seed=None, rows=None, progressbar=None
+        self,
+        approx,
+        draws,
+        caller,
+        log_likelihood=False,
+        correct=None,
+        random_seed=None,
+        rows=None,
+        progressbar=None,
+        to_predict=False,
     ):
         self.draws = check_positive_int(draws, "draws", caller)
         correction = find_correction(correct, caller, approx)
@@ -75,7 +86,7 @@ class ModelDraws:
         self.points = None
         self.title = approx.title
         self.generator = approx.generator(random_seed)
-        self.other_data = other_data = _other_data(approx, self.corrected)
+        self.other_data = other_data = _other_data(approx, self.corrected, to_predict)
         with_data = log_likelihood is not False and not other_data and not _unavailable(approx)
         names = [v.name for v in approx.view.unobserved(include_transformed=False)]
         observed = [v.name for v in approx.view.observed] if with_data else []
@@ -142,12 +153,12 @@ class ModelDraws:
         return self.weights.weights
 
 
-def _other_data(approx, corrected):
-    """Whether data have changed since the fit, with a warning; for corrected draws an error."""
+def _other_data(approx, corrected, to_predict):
+    """Whether data have changed since the fit, with a warning if that is missed; for corrected draws an error."""
     changes = changed_data(approx)
     if changes and corrected:
         check_data(approx)
-    if changes:
+    if changes and not to_predict:
         warn_user(
             f"The model's data are not those of the fit: {', '.join(changes)} changed since. Draws and predictions are "
             "for the new data; log densities, importance weights and log-likelihoods are left out.",

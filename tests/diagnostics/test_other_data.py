@@ -1,5 +1,7 @@
 """What is refused, and what works, after the model's data were changed for predictions."""
 
+import warnings
+
 import pymc3_vi
 from pymc3_vi.errors import OtherDataError
 
@@ -76,6 +78,9 @@ def test_predictions_are_for_the_new_data(problem):
     try:
         with pytest.warns(UserWarning, match="Draws and predictions are for the new data"):
             idata = problem.approx.to_inference_data(400, posterior_predictive=True, random_seed=1)
+        with warnings.catch_warnings():  # who asks for predictions alone misses nothing
+            warnings.simplefilter("error")
+            problem.approx.to_inference_data(5, posterior_predictive=True, log_likelihood=False, random_seed=1)
         node = problem.approx.sample_node(problem.mu, size=400).eval()
         table = problem.approx.summary(400, random_seed=1)
     finally:
