@@ -60,9 +60,10 @@ def check_aligned(name, batches, observed=()):
             words = [f"{axis.size} of {axis.total} rows" for axis in (wrong[0], known[0])]
             raise ParametrizationError(
                 f"The likelihood of {name!r} joins minibatches that do not show the same rows: {words[0]} of "
-                f"{batch.name!r} with {words[1]} of {first[0].name!r}, picked with different seeds or from data of "
-                "different lengths. Make all with the same batch_size and random_seed from arrays of the same length, "
-                "or use one pymc3_vi.DataLoader of several columns."
+                f"{batch.name!r} with {words[1]} of {first[0].name!r}, picked with different seeds, from data of "
+                "different lengths, or after one of them was evaluated without the others (by .eval() or for "
+                "predictions), which moved it on. Make all anew with the same batch_size and random_seed from arrays "
+                "of the same length, or use one pymc3_vi.DataLoader of several columns."
             )
 
 

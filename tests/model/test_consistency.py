@@ -5,6 +5,7 @@ import warnings
 import pymc3_vi
 from pymc3_vi.errors import GroupError, ParameterTypeError, ParametrizationError, ScalingWarning, UnknownNameError
 from pymc3_vi.model import ModelView
+from pymc3_vi.model._aligned import batches_behind
 
 import numpy as np
 import pymc3 as pm
@@ -54,6 +55,16 @@ def test_what_total_size_may_be(total_size):
 def test_minibatches_of_different_rows(wrong):
     model = _regression(total_size=100, **wrong)
     with pytest.raises(ParametrizationError, match="likelihood of 'y' joins minibatches .* 'X' .* 'Y'.* random_seed"):
+        ModelView(model).check_start()
+
+
+def test_a_minibatch_that_was_evaluated_alone():
+    model = _regression(total_size=100)
+    ModelView(model).check_start()
+    (first, *_) = batches_behind(model.logpt)
+    with pymc3_vi.fast_build():
+        first.eval()
+    with pytest.raises(ParametrizationError, match="evaluated without the others.*Make all anew"):
         ModelView(model).check_start()
 
 
