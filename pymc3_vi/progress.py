@@ -4,10 +4,18 @@ import time
 
 from fastprogress.fastprogress import progress_bar
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "speed"]
 
 #: Seconds after which a bar comes that nobody asked for.
 WAIT = 3.0
+#: Part of the work before which no time left is shown: loading and first steps are no guide to the others.
+EARLY = 0.05
+
+
+def speed(count, seconds, unit):
+    """So many of a `unit` in a second, to two digits: ``'12,000 steps/s'``."""
+    rate = count / max(seconds, 1e-9)
+    return f"{float(f'{rate:.2g}'):,.{0 if rate >= 10 else 1}f} {unit}/s"
 
 
 class Progress:
@@ -44,7 +52,11 @@ class Progress:
             return
         self._last = now
         self.bar.comment = comment
-        self.bar.update(done)
+        if done < EARLY * self.bar.total:
+            self.bar.last_t, self.bar.pred_t = time.time(), None
+            self.bar.update_bar(done)
+        else:
+            self.bar.update(done)
 
     def finish(self, done, comment=""):
         """Say that `done` steps were all there was to do."""

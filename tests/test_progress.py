@@ -1,7 +1,7 @@
 """The progress bar: at once, late, or never."""
 
 from pymc3_vi import progress
-from pymc3_vi.progress import Progress
+from pymc3_vi.progress import Progress, speed
 
 import pytest
 
@@ -10,7 +10,8 @@ import pytest
 def clock(monkeypatch):
     """Seconds, as a list with one entry."""
     now = [100.0]
-    monkeypatch.setattr(progress.time, "perf_counter", lambda: now[0])
+    for name in ("perf_counter", "time"):
+        monkeypatch.setattr(progress.time, name, lambda: now[0])
     return now
 
 
@@ -44,3 +45,22 @@ def test_refreshes_are_apart_and_the_last_one_is_shown(clock):
         clock[0] += 0.1
         bar.update(done)
     assert shown == [3, 6, 9, 10]
+
+
+def test_no_time_left_is_guessed_from_the_first_steps(clock):
+    bar, shown = Progress(1000, True), []
+    bar.bar.on_update = lambda done, text: shown.append(text)
+    for done in (1, 49, 50, 900):
+        clock[0] += 1.0
+        bar.update(done, "fast")
+    assert [f"[{done}/1000" in text and text.endswith(" fast]") for done, text in zip((1, 49, 50, 900), shown)] == [
+        True
+    ] * 4
+    assert ["?" in text for text in shown] == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    "count, seconds, words", [(12_345, 1.0, "12,000"), (937, 0.5, "1,900"), (3, 2.0, "1.5"), (0, 0.0, "0.0")]
+)
+def test_speed_in_two_digits(count, seconds, words):
+    assert speed(count, seconds, "rows") == f"{words} rows/s"

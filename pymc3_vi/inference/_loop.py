@@ -4,7 +4,7 @@ import logging
 import time
 from collections import namedtuple
 
-from ..progress import Progress
+from ..progress import Progress, speed
 from ._history import LossView
 
 __all__ = ["LoopEnd", "run_loop"]
@@ -65,7 +65,8 @@ def run_loop(approx, step, n, history, first, callbacks, progressbar, interrupts
             if losses is not None:
                 history.extend(losses)
             chunk = _next_chunk(chunk, size, elapsed)
-            progress.update(done, step.comment or _comment(history, losses))
+            comment = step.comment or _comment(history, losses, size, elapsed)
+            progress.update(done, comment)
             if callbacks:
                 approx.hist = history.array
                 view = None if losses is None else LossView(history.array)
@@ -73,7 +74,7 @@ def run_loop(approx, step, n, history, first, callbacks, progressbar, interrupts
                     callback.call(approx, view, first + done)
             if done < asked:
                 message = f"nothing was left to do after {done:,} of {n:,} steps"
-                progress.finish(done, step.comment or _comment(history, losses))
+                progress.finish(done, comment)
                 break
         interrupts.check()
         interrupts.stop()
@@ -102,8 +103,9 @@ def _next_chunk(chunk, size, elapsed):
     return max(1, min(wanted, 4 * chunk, MAX_CHUNK))
 
 
-def _comment(history, losses):
-    return "" if losses is None else f"Average Loss = {history.running_mean():,.5g}"
+def _comment(history, losses, steps, seconds):
+    pace = speed(steps, seconds, "steps")
+    return pace if losses is None else f"Average Loss = {history.running_mean():,.5g}, {pace}"
 
 
 def stop_message(stop, i):

@@ -9,6 +9,7 @@ from ...approximations.gaussian import Chart, Curvature, GaussianBlocks, matched
 from ...diagnostics import RowDensity, SpreadRows
 from ...errors import ConvergenceWarning
 from ...model import NotASum
+from ...progress import speed
 from ...steps import StepDiverged
 from ...validation import warn_user
 from .._algorithm import Algorithm
@@ -143,9 +144,9 @@ class Passes(Algorithm):
     @property
     def comment(self):
         """Where the passes stand."""
-        speed = self.rows_read / max(self._seconds, 1e-9)
         workers = "" if self.density.spread is None else f"{self.density.spread.workers} workers, "
-        return f"pass {self.passes + 1}, {workers}{speed:,.3g} rows/s, {self.distance:.2g} sd from the optimum"
+        pace = speed(self.rows_read, self._seconds, "rows")
+        return f"pass {self.passes + 1}, {workers}{pace}, {self.distance:.2g} sd from the optimum"
 
     def failing_noise(self):
         eps = np.zeros(self.blocks.d) if self.failing is None else self.failing
