@@ -30,12 +30,13 @@ from ..parameters import checked
 from ..validation import reject_unknown_keywords
 from ._families import family_for_name, family_for_params
 from ._placeholders import PlaceholderAPI
+from ._shown_group import ShownGroup
 from ._starts import named_start
 
 __all__ = ["Group"]
 
 
-class Group(PlaceholderAPI, Memoised):
+class Group(PlaceholderAPI, ShownGroup, Memoised):
     r"""One variational family q(z; params) over some variables of a model.
 
     ``Group(...)`` itself is a factory: the family is chosen by `vfam` or by the keys of `params`.
@@ -410,15 +411,6 @@ class Group(PlaceholderAPI, Memoised):
     def variable_scalings(self):
         """``total_size`` scalings of the group's variables, symbolic in the variables."""
         return [scaling_of(v) for v in self.group if getattr(v, "total_size", None) is not None]
-
-    def __str__(self):
-        if self.group is None:
-            return f"{type(self).__name__}[undefined]"
-        rows = "None, " if self.local else f"{self.bdim}, " if self.batched else ""
-        return f"{type(self).__name__}[{rows}{self.ddim}]"
-
-    def __repr__(self):
-        return f"<{self} of {', '.join(v.name for v in self.group)}>" if self.group else f"<{self}>"
 
     def __contains__(self, variable):
         return self.group is not None and transformed(variable) in self.group

@@ -37,7 +37,11 @@ def test_an_approximation_and_its_groups(fitted):
     assert "MeanFieldGroup[2]</th>" in shown and "&lt;x&gt;" in shown and "<x>" not in shown
     assert repr(approx.groups[0]) == "<MeanFieldGroup[2] of <x>>"
     rest = pymc3_vi.Group(None, vfam="mf", model=fitted[0].approx.model)
-    assert repr(rest) == "<MeanFieldGroup[undefined]>"
+    assert repr(rest) == "<MeanFieldGroup[undefined]>" and "MeanFieldGroup[undefined]" in rest._repr_html_()
+    table = approx.groups[0]._repr_html_()
+    assert (
+        table.startswith("<strong>MeanFieldGroup[2]</strong><table>") and "&lt;x&gt;" in table and "shape (2,)" in table
+    )
 
 
 def test_reports_verdicts_tables_and_collections(fitted):
