@@ -22,13 +22,13 @@ def test_predictions():
     least_squares, _, _, _ = np.linalg.lstsq(design, page["y"], rcond=None)
     line = least_squares[0] + least_squares[1] * page["new"]
     noise = np.std(page["y"] - design @ least_squares)
-    assert page["predicted"].shape == page["expected"].shape == page["corrected"].shape == (2000, 3)
+    assert page["predicted"].shape == page["expected"].shape == page["corrected"].shape == (500, 3)
     for draws in (page["predicted"], page["expected"], page["corrected"]):
-        np.testing.assert_allclose(draws.mean(axis=0), line, atol=0.15)
+        np.testing.assert_allclose(draws.mean(axis=0), line, atol=0.2)
     # mean field has the line's sd wrong at 0 and 20; near the mean of x it is small beside the noise of a row
-    assert abs(page["predicted"][:, 1].std() / noise - 1) < 0.1
+    assert abs(page["predicted"][:, 1].std() / noise - 1) < 0.12  # of 500 draws: 0.03
     exact = noise * np.sqrt(1 + np.array([1, 20]) @ np.linalg.inv(design.T @ design) @ [1, 20])
-    assert abs(page["corrected"][:, 2].std() / exact - 1) < 0.1
+    assert abs(page["corrected"][:, 2].std() / exact - 1) < 0.12
 
 
 def test_replacements():
