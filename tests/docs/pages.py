@@ -17,10 +17,15 @@ def python_blocks(page):
     return [textwrap.dedent(block) for block in re.findall(r"^ *```python\n(.*?)^ *```", text, re.M | re.S)]
 
 
-def run_page(page, **namespace):
-    """Namespace after running all Python blocks of a page in turn."""
+def run_page(page, smaller=(), **namespace):
+    """Namespace after running all Python blocks of a page in turn.
+
+    `smaller` are pairs of what is in the page's code and what takes its place, so that it takes less time.
+    """
     with pymc3_vi.fast_build():
         for number, block in enumerate(python_blocks(page), 1):
+            for written, instead in smaller:
+                block = block.replace(written, instead)
             exec(compile(block, f"{page}, block {number}", "exec"), namespace)  # noqa: S102
     theano.config.compute_test_value = "off"  # PyMC3 leaves them on after a model's context
     return namespace
