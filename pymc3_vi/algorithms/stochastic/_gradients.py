@@ -118,11 +118,8 @@ class StochasticGradients(Algorithm):
             units.set_value(np.ones_like(units.get_value()))
 
     def watches(self, first, n):
-        self._divergence = None
-        if not (n and self.compiled.has_loss):
-            return []
-        self._divergence = DivergenceWatch(list(self.task.approx.params), self.task.losses, first, n)
-        return [self._divergence]
+        self._divergence = DivergenceWatch(self.task, self.compiled, first, n) if n else None
+        return [self._divergence] if n else []
 
     def run(self, k):
         return self.compiled.run(k)
@@ -140,8 +137,8 @@ class StochasticGradients(Algorithm):
             self._warn_of_late_change(*self._changed)
         if self.tail is not None:
             self.tail.apply()
-        if self._divergence is not None:
-            self._divergence.finish(self.optimizer)
+        if self._divergence is not None and self._divergence.finish(self.optimizer, self.is_default) and self.tail:
+            self.tail.last_iterate = {}
 
     def _warn_of_late_change(self, names, i):
         length = float(self.clock.length.get_value())

@@ -76,7 +76,7 @@ def _draws_that_break(approx, step, generator):
         return []
     each = 1 if len(blocks[0].shape) == approx.groups[0].core_ndim else blocks[0].shape[0]
     noise = step.graph.noise.sample(-(-DRAWS // each), generator)
-    if all(step.trial(noise)):
+    if np.isfinite(step.trial(noise)).all():
         return []
     return [draw for row in zip(*noise) for draw in draws_of_rows(list(row), approx)][:DRAWS]
 
