@@ -54,6 +54,22 @@ def summary_lines(draws, reference, counties=()):
     yield "Mean field leaves out correlations between parameters: its sds are too small where those are correlated."
 
 
+def response_lines(response, reference):
+    """What linear response makes of the standard deviations, as ratios to NUTS.
+
+    Parameters
+    ----------
+    response : Series
+        Column ``response_sd`` of ``approx.summary()``.
+    reference : dict
+        As `load_reference` gives it.
+    """
+    yield "approx.summary() has their sds by linear response beside, in its column response_sd. Over those of NUTS:"
+    yield "  " + ", ".join(f"{name} {response[name] / reference[name]['sd']:.2f}" for name in SCALARS)
+    ratio = response[[f"county[{k}]" for k in range(len(reference["county"]["sd"]))]] / reference["county"]["sd"]
+    yield f"  all {len(ratio)} counties {ratio.min():.2f} to {ratio.max():.2f}"
+
+
 def main(arguments=None):
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=STEPS, help="gradient steps (default: %(default)s)")
@@ -83,6 +99,8 @@ def main(arguments=None):
         f"{DRAWS} draws {sampled - fitted:.1f} s\n"
     )
     print("\n".join(summary_lines(draws, reference, counties)))
+    table = approx.summary(round_to=None, random_seed=SEED)
+    print("\n".join(response_lines(table["response_sd"], reference)))
 
     options.output.mkdir(parents=True, exist_ok=True)
     elbo = plot_elbo(approx.hist, options.output / "elbo.png")

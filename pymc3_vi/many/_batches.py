@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..approximations.gaussian import response_covariances, response_noise
 from ..errors import DataError, FileFormatError, NonFiniteError, UnwritablePathError, VariationalInferenceError
 from ..model import ModelView
 from ..results import read_container, write_container
@@ -15,8 +16,7 @@ from ._collection import error_of, words_of
 from ._data_sets import DataSets, as_arrays, key_of
 from ._density import BatchDensity
 from ._judge import Judge
-from ._newton import NewtonForMany, fixed_noise
-from ._response import response_covariances
+from ._newton import NewtonForMany, stretch
 
 __all__ = ["Fitter", "Part", "PartFiles", "batches", "opened"]
 
@@ -82,7 +82,7 @@ class Fitter:
         self.diagonal, self.start = diagonal, start
         self.newton = NewtonForMany(density, diagonal, seed)
         self.judge = Judge(density, seed, keep)
-        self.response_noise = fixed_noise(density.d, max(512, 2 ** int(np.ceil(np.log2(8 * density.d)))), seed)
+        self.response_noise = response_noise(density.d, seed)
         self.largest = int(np.clip(LARGEST_POINTS // (self.judge.count * density.d), 1, LARGEST_BATCH))
 
     def fit(self, batch):
@@ -121,7 +121,8 @@ class Fitter:
         data = data[there]
         covariances = np.full((len(fitted.mu), self.density.d, self.density.d), np.nan)
         if self.diagonal:
-            covariances = response_covariances(self.density, fitted.mu, fitted.scale, self.response_noise, data)
+            z = fitted.mu[:, None] + stretch(self.response_noise, fitted.scale)
+            covariances = response_covariances(self.density.slopes(z, data)[1], fitted.scale, self.response_noise)
         keys = [key_of(label) for label, kept in zip(labels, there) if kept]
         facts = self.judge.judge(fitted, covariances, data, keys)
         facts.pop("reliable")

@@ -5,9 +5,9 @@ from collections import namedtuple
 import numpy as np
 import theano
 
-from ..approximations.gaussian import Draws, matched_pairs
+from ..approximations.gaussian import fixed_noise
 
-__all__ = ["Fitted", "NewtonForMany", "fixed_noise", "log_det", "std", "stretch"]
+__all__ = ["Fitted", "NewtonForMany", "log_det", "std", "stretch"]
 
 #: Where the fits of B data sets ended: `mu` (B, d), `scale` (B, d) or (B, d, d), and (B,) each `elbo`, `decrement`
 #: (nats that another step promises), `error` (what more draws moved last, in sds), `steps`, `draws`, and `solved`.
@@ -31,11 +31,6 @@ RETRIES = 2
 LENGTHS = 0.3, 4.0
 #: Nats from the optimum at which mean and scale step together, where no curvature is less than `FIRM` then.
 NEAR, FIRM = 1.0, 0.1
-
-
-def fixed_noise(d, pairs, seed):
-    """Mirrored Sobol pairs (2 pairs, d) with exact second moments."""
-    return matched_pairs(Draws(d, seed).pairs(pairs)[0::2])
 
 
 def stretch(eps, scale):

@@ -5,6 +5,7 @@ from collections import namedtuple
 import numpy as np
 from scipy import special
 
+from ..approximations.gaussian import fixed_noise
 from ..errors import ParametrizationError
 from ..model import ModelView, row_inputs
 from ..parameters import checked
@@ -13,7 +14,7 @@ from ._batches import opened
 from ._data_sets import DataSets, key_of
 from ._density import BatchDensity
 from ._fit_many import collect
-from ._newton import fixed_noise, stretch
+from ._newton import stretch
 
 __all__ = ["CrossValidation", "bootstrap", "kfold"]
 

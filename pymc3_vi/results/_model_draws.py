@@ -108,6 +108,7 @@ class ModelDraws:
         size = approx.draws_per_call(draws, [approx.view.model.named_vars[name] for name in names])
         if not other_data:
             size = self.draws if in_rows and not with_data else draws_in_memory(approx, draws)
+        self._function, self._size, self._names = function, size, names
         parts = [function(*eps) for eps in _chunks(approx, self.draws, size, self.generator, picked)]
         arrays = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
         self.logp = self.logq = self.z = None
@@ -125,6 +126,12 @@ class ModelDraws:
             self.log_likelihood = OrderedDict(zip(observed, arrays[len(names) :]))
         if self.logq is not None and not self.corrected:
             self.weights = _weights(self.logp - self.logq)
+
+    def values_at(self, noise):
+        """Like `values`, at other base noise, an array (s, ddim) a group; not for corrected draws."""
+        chunks = (slice(k, k + self._size) for k in range(0, len(noise[0]), self._size))
+        parts = [self._function(*[array[rows] for array in noise])[-len(self._names) :] for rows in chunks]
+        return OrderedDict(zip(self._names, [np.concatenate(p) for p in zip(*parts)]))
 
     @property
     def khat(self):

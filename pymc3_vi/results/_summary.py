@@ -14,8 +14,12 @@ from ..model import model_coords, variable_dims
 from ..parameters import checked
 from ..validation import unknown_name
 from ._model_draws import ModelDraws
+from ._response_draws import has_response, response_draws
 
 __all__ = ["Summary", "summary"]
+
+RESPONSE = "response_sd: with the correlations that mean field leaves out (linear response)."
+NO_RESPONSE = "No response_sd: the fit is not at its optimum, or its linear response is no covariance."
 
 
 class Summary(pd.DataFrame):
@@ -72,6 +76,9 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
     Summary
         Data frame with one row a scalar and ArviZ's columns ``mean``, ``sd``, ``hdi_3%``, ``hdi_97%``, ``mcse_mean``,
         ``mcse_sd``; ``.note`` has the verdict on the fit and is printed with it, ``.diagnosis`` the whole report.
+        That of a mean field of at most 200 values and no rows that are read in blocks also has ``response_sd``: by
+        linear response, with the correlations that mean field leaves out, from 1,024 gradients of log p or 16 a value
+        (see :meth:`Approximation.lrvb_cov`); NaN where the fit is not at its optimum.
 
     Raises
     ------
@@ -92,6 +99,7 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
         check_data(approx)
     by_weights = correction is CORRECTIONS.get("psis")
     found = ModelDraws(approx, draws, "summary", correct=False if by_weights else correct, random_seed=random_seed)
+    by_q = not by_weights and found.points is None
     names = _names(found, var_names)
     diagnosis, note = _verdict(approx, correction, found, random_seed)
     weights, index = np.full(draws, 1.0 / draws), slice(None)
@@ -104,6 +112,14 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
     columns = ["mean", "sd"] + [f"hdi_{100 * p:g}%" for p in ((1 - hdi_prob) / 2, (1 + hdi_prob) / 2)]
     columns += ["mcse_mean", "mcse_sd"]
     rows = [_moments(found.values[name], weights, index, hdi_prob, found.points) for name in names]
+    if by_q and has_response(approx):
+        columns.append("response_sd")
+        noise = response_draws(approx, draws, found.generator)
+        values = None if noise is None else found.values_at(noise)
+        for k, name in enumerate(names):
+            sd = np.full(len(rows[k]), np.nan) if noise is None else _flat(values[name]).std(axis=0)
+            rows[k] = np.column_stack([rows[k], sd])
+        note += f" {RESPONSE if noise is not None else NO_RESPONSE}"
     labels = [label for name in names for label in _labels(approx.view, name, found.values[name].shape[1:])]
     values = np.concatenate(rows) if round_to is None else np.concatenate(rows).round(round_to)
     table = Summary(values, index=labels, columns=columns)
@@ -113,7 +129,7 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
 
 def _moments(draws, weights, index, hdi_prob, points):
     """Rows of the table for one variable with draws (s, ...)."""
-    draws = np.asarray(draws, dtype="float64").reshape(len(draws), -1)
+    draws = _flat(draws)
     mean = weights @ draws
     centered = draws - mean
     variance = weights @ centered**2
@@ -127,6 +143,11 @@ def _moments(draws, weights, index, hdi_prob, points):
     sd_error = error(centered**2 - variance) / (2 * np.maximum(sd, np.finfo("float64").tiny))
     interval = az.hdi(draws[index][None], hdi_prob=hdi_prob).reshape(-1, 2)
     return np.column_stack([mean, sd, interval, error(centered), sd_error])
+
+
+def _flat(draws):
+    """Draws (s, ...) as (s, k)."""
+    return np.asarray(draws, dtype="float64").reshape(len(draws), -1)
 
 
 def _labels(view, name, shape):

@@ -59,4 +59,7 @@ def test_demo_agrees_with_nuts(tmp_path, capsys):
         shift, ratio = float(row[5]), float(row[6])
         assert abs(shift) < 0.5, name
         assert 0.4 < ratio < 1.1, name
+    response = printed.split("Over those of NUTS:\n")[1].splitlines()[0]
+    ratios = [float(part.split()[1]) for part in response.split(",")]
+    assert len(ratios) == len(demo.SCALARS) and all(0.9 < ratio < 1.15 for ratio in ratios)
     assert {path.name for path in tmp_path.iterdir()} == {"elbo.png", "posterior.png"}

@@ -16,7 +16,7 @@ from scipy import stats
 def test_moments_and_interval_of_the_approximation(conjugate, biased):
     table = biased.summary(20000, round_to=None, random_seed=1)
     mean, sd = conjugate.mean + [0.5 * conjugate.sd[0], 0, 0], conjugate.sd * [1, 1.3, 1]
-    assert list(table.columns) == ["mean", "sd", "hdi_3%", "hdi_97%", "mcse_mean", "mcse_sd"]
+    assert list(table.columns) == ["mean", "sd", "hdi_3%", "hdi_97%", "mcse_mean", "mcse_sd", "response_sd"]
     assert list(table.index) == ["mu[0]", "mu[1]", "mu[2]"]
     assert np.all(np.abs(table["mean"] - mean) < 4 * table["mcse_mean"])
     assert np.all(np.abs(table["sd"] - sd) < 4 * table["mcse_sd"])
@@ -84,3 +84,27 @@ def test_particles(conjugate, rng):
     assert table.note == table.diagnosis.sentence
     with pytest.raises(ExplicitInferenceError, match=r"summary\(correct='psis'\) needs importance weights"):
         particles.summary(correct="psis")
+
+
+def test_mean_field_has_the_sds_of_its_linear_response(rng):
+    """Exact for a Gaussian posterior; deterministics, transforms and shapes are those of the other columns."""
+    x = rng.standard_normal((30, 2))
+    x[:, 1] += 2 * x[:, 0]
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        w = pm.Normal("w", 0.0, 3.0, shape=2)
+        pm.Deterministic("twice", 2 * w[0])
+        pm.Normal("obs", pm.math.dot(x, w), 1.0, observed=x.sum(axis=1))
+    approx = pymc3_vi.fit(model=model, random_seed=1, progressbar=False)
+    table = approx.summary(20000, round_to=None, random_seed=2)
+    exact = np.sqrt(np.diag(np.linalg.inv(x.T @ x + np.eye(2) / 9)))
+    error = 4 / np.sqrt(2 * 20000)
+    np.testing.assert_allclose(table["response_sd"], [*exact, 2 * exact[0]], rtol=error + 0.01)
+    assert np.all(table["sd"] < 0.7 * table["response_sd"]) and "response_sd: with the correlations" in table.note
+    full = pymc3_vi.fit(method="fullrank_advi", model=model, random_seed=1, progressbar=False)
+    assert "response_sd" not in full.summary(random_seed=2)
+
+
+def test_no_response_where_q_is_not_at_its_optimum(conjugate, biased):
+    table = biased.summary(random_seed=1)
+    assert table["response_sd"].isna().all() and "not at its optimum" in table.note
+    assert "response_sd" not in biased.summary(correct="psis", random_seed=1)

@@ -5,6 +5,7 @@ from ._blocks import GaussianBlocks
 from ._chart import Chart
 from ._curvature import LARGEST_DENSE_DIMENSION, LARGEST_FULL_DIMENSION, Curvature
 from ._draws import Draws, matched_pairs
+from ._response import fixed_noise, response_covariances, response_noise
 
 __all__ = [
     "ArrowCurvature",
@@ -14,5 +15,8 @@ __all__ = [
     "GaussianBlocks",
     "LARGEST_DENSE_DIMENSION",
     "LARGEST_FULL_DIMENSION",
+    "fixed_noise",
     "matched_pairs",
+    "response_covariances",
+    "response_noise",
 ]

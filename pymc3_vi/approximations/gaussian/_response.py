@@ -1,13 +1,26 @@
-"""Linear response of many mean-field fits at once."""
+"""Linear response of mean fields from gradients alone."""
 
 import numpy as np
 
-from ._newton import stretch
+from ._draws import Draws, matched_pairs
 
-__all__ = ["response_covariances"]
+__all__ = ["fixed_noise", "response_covariances", "response_noise"]
+
+#: Pairs of draws that derivatives are averaged over, at least and for each value.
+PAIRS, PAIRS_PER_VALUE = 512, 8
 
 
-def response_covariances(density, mu, scale, eps, data):
+def fixed_noise(d, pairs, seed):
+    """Mirrored Sobol pairs (2 pairs, d) with exact second moments."""
+    return matched_pairs(Draws(d, seed).pairs(pairs)[0::2])
+
+
+def response_noise(d, seed):
+    """Noise (s, d) for :func:`response_covariances`."""
+    return fixed_noise(d, max(PAIRS, 2 ** int(np.ceil(np.log2(PAIRS_PER_VALUE * d)))), seed)
+
+
+def response_covariances(grad, scale, eps):
     r"""Covariances (B, d, d) that the means answer with, of mean fields at their optimum; NaN where there is none.
 
     The Hessian of the negative ELBO in means and log scales, in units of the scale, consists of expected derivatives
@@ -24,18 +37,17 @@ def response_covariances(density, mu, scale, eps, data):
 
     Parameters
     ----------
-    density : BatchDensity
-    mu, scale : ndarray (B, d)
+    grad : ndarray (B, s, d)
+        Gradients of log p at the draws mean + scale * eps of every mean field.
+    scale : ndarray (B, d)
     eps : ndarray (s, d)
-        Noise with exact second moments.
-    data : DataSets of length B
+        Of :func:`response_noise`.
 
     References
     ----------
     Giordano, Broderick, Jordan: Covariances, robustness, and variational Bayes, JMLR 19(51), 2018, section 3.
     """
-    d = mu.shape[1]
-    _, grad = density.slopes(mu[:, None] + stretch(eps, scale), data)
+    d = scale.shape[1]
     with np.errstate(all="ignore"):
         grad = grad * scale[:, None]
         curvature = -np.matmul(grad.transpose(0, 2, 1), eps) / len(eps)
@@ -47,7 +59,7 @@ def response_covariances(density, mu, scale, eps, data):
         # The means' block of the inverse, by the Schur complement.
         own = 0.5 * (own + own.transpose(0, 2, 1))
         found = np.full_like(curvature, np.nan)
-        for b in range(len(mu)):
+        for b in range(len(scale)):
             try:
                 np.linalg.cholesky(own[b])
                 reduced = curvature[b] - mixed[b].dot(np.linalg.solve(own[b], mixed[b].T))
