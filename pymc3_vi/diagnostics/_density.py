@@ -35,6 +35,8 @@ class PointDensity:
         Of Theano; for a short look, Python thunks spare the compiler.
     fn_kwargs : dict, optional
         For the compiled functions, e.g. ``{"profile": True}``.
+    data : dict, optional
+        What stands in for minibatches; default is the whole data.
 
     Attributes
     ----------
@@ -47,7 +49,7 @@ class PointDensity:
         For amortised or rowwise groups, and for data that come from a generator.
     """
 
-    def __init__(self, approx, mode=None, fn_kwargs=None):
+    def __init__(self, approx, mode=None, fn_kwargs=None, data=None):
         batched = [g for g in approx.groups if g.batched]
         if batched:
             raise ParametrizationError(
@@ -60,6 +62,7 @@ class PointDensity:
                 "Give the model the whole data (or a pm.Minibatch of them), or use ADVI."
             )
         self.approx, self.mode, self.fn_kwargs = approx, mode, dict(fn_kwargs or {})
+        self._data = full_data(approx.view) if data is None else data
         self.evaluations = self.products = 0
         ends = np.cumsum([g.ddim for g in approx.groups])
         self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(approx.groups, ends)]
@@ -78,7 +81,7 @@ class PointDensity:
 
     def _logp(self, points):
         view = self.approx.view
-        terms = substitute([view.varlogp(), view.datalogp()], full_data(view))
+        terms = substitute([view.varlogp(), view.datalogp()], self._data)
         return tt.add(*self.approx.evaluate(terms, points, batched=True))
 
     @without_test_values
@@ -128,7 +131,7 @@ class PointDensity:
         view = self.approx.view
         start = view.start()
         point = {v: start[v.name] for v in view.free}
-        terms = substitute([view.varlogp(), view.datalogp()], full_data(view))
+        terms = substitute([view.varlogp(), view.datalogp()], self._data)
         return bytes_per_row(terms, point)
 
     def split(self, array):

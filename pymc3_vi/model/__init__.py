@@ -3,6 +3,7 @@
 from . import _vectorize_rules  # noqa: F401  (it registers them)
 from ._continued import ContinuedView, matched_rows
 from ._data import (
+    batch_data,
     constant_arrays,
     data_size,
     full_data,
@@ -49,6 +50,7 @@ __all__ = [
     "transformed",
     "constant_arrays",
     "data_size",
+    "batch_data",
     "full_data",
     "is_streamed",
     "model_coords",

@@ -5,6 +5,7 @@ from collections import OrderedDict
 import numpy as np
 import pymc3 as pm
 import theano
+import theano.tensor as tt
 from pymc3.theanof import GeneratorOp
 from theano.graph.basic import ancestors
 
@@ -15,6 +16,7 @@ from ..graph import substitute
 from ..validation import warn_user
 
 __all__ = [
+    "batch_data",
     "full_data",
     "reads_rows",
     "row_columns",
@@ -88,6 +90,15 @@ def full_data(view, nodes=None):
         scalings become 1 by that.
     """
     return {v: column.whole(v.dtype) for v, column in row_columns(view, nodes).items()}
+
+
+@without_test_values
+def batch_data(view):
+    """Minibatches of a model and what they show now, as constants; the random streams behind them stay as they are."""
+    batches = list(row_columns(view))
+    mode = theano.Mode("py", "fast_compile")
+    values = compile_function([], batches, mode=mode, no_default_updates=True)() if batches else []
+    return {v: tt.constant(value) for v, value in zip(batches, values)}
 
 
 def reads_rows(nodes, replaced=()):

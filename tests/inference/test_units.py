@@ -9,6 +9,7 @@ import numpy as np
 import pymc3 as pm
 import pytest
 import theano
+import theano.tensor as tt
 
 #: Everything that is no scale or location, behind a scale, and behind a location too.
 BENT = "-".join(name for name, flow in FLOWS.items() if not flow.provides)
@@ -55,6 +56,34 @@ def test_rows_have_units_of_their_own(family):
         with theano.config.change_flags(cxx=""):
             approx = KLqp(Approximation([group], model=group.model)).fit(60, progressbar=False)
         found.append(np.concatenate([approx.groups[0].mean.eval(), approx.groups[0].std.eval()]) / unit)
+    np.testing.assert_allclose(found[1:], [found[0]] * 2, rtol=2e-3)
+
+
+def _beside_an_encoder(unit, minibatches, family):
+    """Moments of a global variable and a weight; the encoder sees standardised rows and answers in the unit."""
+    random = np.random.RandomState(1)
+    y = unit * (3.3 + random.randn(100, 1) + random.randn(100, 1))
+    rows, count = (pm.Minibatch(y, 20, random_seed=3), 20) if minibatches else (tt.as_tensor_variable(y), 100)
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        b = pm.Normal("b", 0.0, 10 * unit, shape=1)
+        code = pm.Normal("code", 0.0, unit, shape=(count, 1), total_size=100)
+        pm.Normal("y", b + code, unit, observed=rows, total_size=100)
+    weight, scale = theano.shared(np.zeros((1, 1)), "weight"), theano.shared(np.zeros(1), "scale")
+    sd = unit * tt.nnet.softplus(tt.tile(scale, (count, 1)))
+    encoded = {"mu": unit * tt.dot(rows / unit - 3.0, weight), "rho": sd + tt.log(-tt.expm1(-sd))}
+    groups = [
+        Group([code], params=encoded, local=True, model=model, random_seed=2),
+        Group([b], vfam=family, model=model, random_seed=1),
+    ]
+    with theano.config.change_flags(cxx=""):
+        approx = KLqp(Approximation(groups, model=model)).fit(60, progressbar=False, more_obj_params=[weight, scale])
+        return np.r_[approx.groups[1].mean.eval() / unit, approx.groups[1].std.eval() / unit, weight.get_value()[0]]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("family, minibatches", [("mean_field", True), ("scale-hh-loc", False)])
+def test_what_is_beside_an_encoder_has_units_of_its_own(family, minibatches):
+    found = [_beside_an_encoder(unit, minibatches, family) for unit in (1.0, 1e5, 1e-5)]
     np.testing.assert_allclose(found[1:], [found[0]] * 2, rtol=2e-3)
 
 

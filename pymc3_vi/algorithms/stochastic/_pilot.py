@@ -9,6 +9,7 @@ from ...approximations import MeanField
 from ...approximations.gaussian import GaussianBlocks
 from ...diagnostics import PointDensity
 from ...errors import VariationalInferenceError
+from ...model import batch_data
 from ..newton import BatchTarget, NoFiniteStart, WarmStart
 
 __all__ = ["begin_at_pilot", "pilot", "pilot_budget"]
@@ -35,16 +36,15 @@ def pilot(approx, n):
     -------
     dict or None
         Variable name -> (mean, standard deviation), arrays of the variable's shape; None where there is none: for
-        amortised groups, data from generators, and where no draw has a finite density.
+        data from generators, and where no draw has a finite density.  Amortised variables have values for the rows
+        of one minibatch; they are free here, and the minibatch stands for the data.
     """
-    if approx.has_local:
-        return None
     point = {}
     for group in approx.groups:
         point.update(group.start_point)
     try:
         q = MeanField(model=approx.model, start=point, random_seed=0)
-        density = PointDensity(q, MODE)
+        density = PointDensity(q, MODE, data=batch_data(approx.view) if approx.has_local else None)
         seed = int(approx.groups[0].seeds.generator("pilot").integers(2**31))
         blocks = GaussianBlocks(q.groups)
         warm = WarmStart(BatchTarget(density, blocks), seed, pilot_budget(q.ddim, n), jitter=False, tolerance=TOLERANCE)
@@ -69,7 +69,8 @@ def begin_at_pilot(task, n):
     """Place q and measure the units of the default rule by a pilot, where q is as it was made."""
     approx, rule, units = task.approx, task.default_optimizer, task.objective.op.units
     made = [g for g in approx.groups if g.user_params is None and g.start_point]
-    if len(approx.hist) or len(made) < len(approx.groups) or not task.is_untouched():
+    given = [g for g in approx.groups if g not in made and not g.local]
+    if len(approx.hist) or given or not made or not task.is_untouched():
         return
     found = pilot(approx, n)
     if found is None:
