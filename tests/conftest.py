@@ -37,7 +37,7 @@ import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import theano  # noqa: E402
 
-from tests import quick_gxx  # noqa: E402
+from tests import quick_gxx, quick_rewrites  # noqa: E402
 
 
 def _share_modules():
@@ -52,6 +52,7 @@ _share_modules()
 
 
 quick_gxx.install(BASE)
+quick_rewrites.install()
 
 
 def pytest_collection_finish():
@@ -69,7 +70,9 @@ def pytest_runtest_setup(item):
     what the slow tier runs.
     """
     theano.config.compute_test_value = "off"
-    quick_gxx.optimize(item.get_closest_marker("slow") is not None)
+    slow = item.get_closest_marker("slow") is not None
+    quick_gxx.optimize(slow)
+    quick_rewrites.remember(not slow and item.path.parent.name not in ("compiler", "ops", "vectorize"))
 
 
 @pytest.fixture
