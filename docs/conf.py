@@ -28,7 +28,7 @@ html_theme = "furo"
 html_title = f"pymc3_vi {version}"
 html_static_path = ["_static"]
 html_css_files = ["wide.css"]
-html_show_sourcelink = False
+html_show_sourcelink = html_show_copyright = False
 
 # What pages include: the table that checks parameters, and README with the links that it has from here.
 _build = Path(__file__).with_name("_build")

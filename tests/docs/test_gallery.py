@@ -54,6 +54,20 @@ def test_outputs_are_those_of_the_code(name, helpers):
         assert np.isfinite(row["mean"]).all() and (row["sd"] >= 0).all() and row["mean"].shape == row["sd"].shape
 
 
+def test_the_tutorial_shows_every_result_as_a_table():
+    stored = json.loads((GALLERY / "outputs" / "tutorial.json").read_text(encoding="utf-8"))
+    shown = ["".join(output.get("data", {}).get("text/html", "")) for cell in stored["outputs"] for output in cell]
+    for of, words in {
+        "approximation": "<strong>MeanField</strong><table>",
+        "report": "<td style='text-align:left'>ADVI, KL[MeanField]</td>",
+        "verdict": "<code>MeanField{MeanFieldGroup[15]}</code>",
+        "inference": "<strong>FullRankADVI</strong><table>",
+        "summary": "hdi_3%</th>",
+        "collection": "11 fits of ",
+    }.items():
+        assert any(words in text and "<table" in text for text in shown), of
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_it_runs_at_reduced_size(name, helpers, monkeypatch, unoptimized):
