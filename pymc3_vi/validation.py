@@ -2,19 +2,21 @@
 
 import difflib
 import inspect
+import math
 import numbers
 import os
 import reprlib
 import sys
 import warnings
 
-from .errors import ParameterTypeError, ParameterValueError, UnknownNameError
+from .errors import ParameterTypeError, ParameterValueError, ParametrizationError, UnknownNameError
 
 __all__ = [
     "shown",
     "close_match",
     "did_you_mean",
     "require",
+    "require_memory",
     "check_positive_int",
     "check_number",
     "check_callable",
@@ -81,6 +83,25 @@ def require(condition, error, parameter, caller, constraint, value):
     if not condition:
         error = {TypeError: ParameterTypeError, ValueError: ParameterValueError}.get(error, error)
         raise error(f"The {parameter!r} parameter of {caller} must be {constraint}. Got {shown(value)} instead.")
+
+
+def require_memory(numbers, subject, advice):
+    """Raise ParametrizationError, before anything is allocated, where so many float64 do not fit into memory."""
+    limit = _memory()
+    if 8 * numbers > limit:
+        raise ParametrizationError(
+            f"{subject}; a fit needs about {8 * numbers / 2**30:,.1f} GiB for it. The machine has "
+            f"{limit / 2**30:,.1f} GiB. {advice}"
+        )
+
+
+def _memory():
+    """Bytes of this machine."""
+    try:
+        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # not on this system
+        return math.inf
+    return pages * size if pages > 0 else math.inf
 
 
 def check_positive_int(value, parameter, caller, minimum=1, error=ValueError):

@@ -8,11 +8,14 @@ from ..core import Group, register_family
 from ..errors import ExplicitInferenceError, ParametrizationError
 from ..graph import ParamSpec, create_shared, floatx, node_property
 from ..model import draws_from_trace
+from ..validation import require_memory
 
 __all__ = ["EmpiricalGroup"]
 
 #: Particles that nobody has spread lie this close to the start point.
 DEFAULT_JITTER = 1e-6
+#: Copies of the particles that a fit holds: their gradients, the optimizer's state, temporaries.
+COPIES = 5
 
 
 @register_family
@@ -48,6 +51,9 @@ class EmpiricalGroup(Group):
             raise ParametrizationError(
                 "EmpiricalGroup: Need `trace` or `size` to create particles, for example size=100."
             )
+        names = ", ".join(v.name for v in self.group)
+        what = f"{size:,} particles of {names} have {self.ddim:,} values each"
+        require_memory(COPIES * size * self.ddim, what, "Take fewer particles, or mean field (method='advi').")
         draws = rng.standard_normal((size, self.ddim))
         self._draws = draws if jitter == DEFAULT_JITTER else None
         particles = self._start_vector(start) + jitter * draws

@@ -1,7 +1,5 @@
 """Full-rank Gaussian family."""
 
-import os
-
 import numpy as np
 import theano.tensor as tt
 
@@ -9,21 +7,13 @@ from ..compiler.ops import TriangularSolve, batch_matmul, tril_matvec
 from ..core import Group, register_family
 from ..errors import ParametrizationError
 from ..graph import ParamSpec, create_shared, node_property
+from ..validation import require_memory
 from ._gaussian import standard_normal_logp
 
 __all__ = ["FullRankGroup"]
 
 #: Most values; copies of the factor that a fit holds (packed, square, its gradient, the optimizer's state).
 LARGEST, COPIES = 20_000, 5
-
-
-def memory_limit():
-    """Bytes that this process may use."""
-    try:
-        pages, size = os.sysconf("SC_PHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # not on this system
-        return np.inf
-    return pages * size if pages > 0 else np.inf
 
 
 @register_family
@@ -69,17 +59,17 @@ class FullRankGroup(Group):
     def _check_size(self):
         """Refuse a factor that does not fit into memory, before anything is allocated."""
         d, rows = self.ddim, self.bdim
-        needed = COPIES * 8 * d * d * rows
-        if d <= LARGEST and needed <= memory_limit():
-            return
         names = ", ".join(v.name for v in self.group)
         rowwise = f" for each of {rows:,} rows" if rows > 1 else ""
-        raise ParametrizationError(
-            f"Full rank of {names} has {d:,} values and so a factor of {d:,} x {d:,} numbers{rowwise}; a fit needs "
-            f"about {needed / 2**30:,.1f} GiB for it. At most {LARGEST:,} values are allowed, in "
-            f"{memory_limit() / 2**30:,.1f} GiB of memory. Use mean field (method='advi'), or a full-rank group for "
-            "the variables whose correlations matter and Group(None, vfam='mean_field') for the rest."
+        what = f"Full rank of {names} has {d:,} values and so a factor of {d:,} x {d:,} numbers{rowwise}"
+        advice = (
+            "Use mean field (method='advi'), or a full-rank group for the variables whose correlations matter and "
+            "Group(None, vfam='mean_field') for the rest."
         )
+        require_memory(COPIES * d * d * rows, what, advice)
+        if d > LARGEST:
+            size = COPIES * 8 * d * d * rows / 2**30
+            raise ParametrizationError(f"{what}, {size:,.1f} GiB in a fit. At most {LARGEST:,} are allowed. {advice}")
 
     def param_units(self, std):
         """Means, and the rows of L, move in standard deviations."""

@@ -7,6 +7,9 @@ from ._registry import flow_for_short_name
 
 __all__ = ["Formula", "seems_like_formula"]
 
+#: Most steps of a chain; graphs of longer ones take many minutes to be built.
+MOST_STEPS = 1000
+
 
 class Formula:
     """Flows in a row, written as a string; calling it builds the chain.
@@ -47,6 +50,10 @@ class Formula:
         self.flows = []
         for step in steps:
             name, count = self._parse(step)
+            if len(self.flows) + count > MOST_STEPS:
+                raise ParametrizationError(
+                    f"The 'formula' parameter of Formula must have at most {MOST_STEPS:,} steps. Got {self.formula!r}."
+                )
             try:
                 self.flows.extend([flow_for_short_name(name)] * count)
             except UnknownNameError as error:

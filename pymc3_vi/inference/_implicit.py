@@ -6,10 +6,13 @@ from ..errors import AEVBInferenceError, ParameterTypeError, VarianceCollapseWar
 from ..operators import KSD
 from ..parameters import checked
 from ..test_functions import rbf
-from ..validation import warn_user
+from ..validation import require_memory, warn_user
 from ._base import Inference
 
 __all__ = ["ImplicitGradient", "SVGD", "ASVGD"]
+
+#: Matrices of all pairs of particles that a step holds.
+COPIES = 3
 
 
 class ImplicitGradient(Inference):
@@ -86,6 +89,8 @@ class SVGD(ImplicitGradient):
     ):
         if kwargs.pop("local_rv", None) is not None:
             raise AEVBInferenceError("SVGD does not support local variables (local_rv); use ADVI or FullRankADVI.")
+        what = f"SVGD compares {n_particles:,} particles with each other, {n_particles:,} x {n_particles:,} numbers"
+        require_memory(COPIES * n_particles**2, what, "Take fewer: n_particles=...")
         approx = Empirical(size=n_particles, jitter=jitter, start=start, model=model, random_seed=random_seed)
         super().__init__(approx, estimator, kernel, **kwargs)
 

@@ -49,7 +49,13 @@ def write_container(path, header, arrays):
         Numeric arrays.
     """
     header = dict(format=FORMAT, format_version=FORMAT_VERSION, **header)
-    _replace(_target(path), _sealed(_archive(header, arrays)))
+    data = _sealed(_archive(header, arrays))
+    try:
+        _replace(_target(path), data)
+    except UnwritablePathError:
+        raise
+    except OSError as error:  # no such folder, no permission, no space left
+        raise _unwritable(path, error) from error
 
 
 def check_writable(path):
@@ -58,9 +64,14 @@ def check_writable(path):
     try:
         handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=str(target.parent))
     except OSError as error:
-        raise UnwritablePathError(f"{path} cannot be written: {error}. Choose a folder that can be.") from error
+        raise _unwritable(path, error) from error
     os.close(handle)
     os.unlink(temporary)
+
+
+def _unwritable(path, error):
+    why = error.strerror or error
+    return UnwritablePathError(f"{path} cannot be written: {why}. Choose a folder that can be.")
 
 
 def _target(path):

@@ -126,6 +126,18 @@ def test_full_rank_of_too_many_values_is_refused_at_once(method):
         pymc3_vi.fit(10, method, model=model, progressbar=False)
 
 
+def test_other_families_that_do_not_fit_into_memory_are_refused_at_once():
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        z = pm.Normal("z", 0.0, 1.0, shape=42000)
+    with pytest.raises(ParametrizationError, match="1,000,000 particles with each other.* GiB.*n_particles"):
+        pymc3_vi.SVGD(n_particles=10**6, model=model)
+    with pytest.raises(ParametrizationError, match="10,000,000 particles of z have 42,000 values each.* GiB"):
+        pymc3_vi.Group([z], vfam="empirical", size=10**7, model=model)
+    for formula in ("hh*42000", "planar*600-radial*600", "loc*" + "9" * 12):
+        with pytest.raises(ParametrizationError, match="at most 1,000 steps"):
+            pymc3_vi.NFVI(formula, model=model)
+
+
 def test_a_full_rank_group_beside_others_is_looked_at_too():
     with pymc3_vi.fast_build(), pm.Model() as model:
         z = pm.Normal("z", 0.0, 1.0, shape=42000)

@@ -256,6 +256,17 @@ def test_links_that_lead_to_themselves_are_left_alone(tmp_path):
     assert (tmp_path / "two.npz").is_symlink() and len(list(tmp_path.iterdir())) == 2
 
 
+@pytest.mark.parametrize("where", ["no such folder", "a name that is too long", "a full disk"])
+def test_what_the_system_refuses_names_the_path(tmp_path, where, monkeypatch):
+    path = tmp_path / ("no/x.npz" if where == "no such folder" else "x" * 300 if "long" in where else "x.npz")
+    if where == "a full disk":
+        monkeypatch.setattr(os, "fsync", lambda file: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(UnwritablePathError) as caught:
+        write_container(path, HEADER, {})
+    assert str(caught.value).startswith(f"{path} cannot be written: ") and ".tmp" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_missing_folder_is_told_before_anything_is_written(tmp_path):
     with pytest.raises(UnwritablePathError, match="cannot be written: .*No such file or directory"):
         check_writable(tmp_path / "no" / "x.npz")
