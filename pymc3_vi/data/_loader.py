@@ -10,7 +10,7 @@ from theano.graph.basic import Apply
 from theano.graph.op import Op
 
 from ..compiler import flags
-from ..errors import DataError
+from ..errors import DataError, UnknownNameError
 from ..parameters import checked
 from ..validation import did_you_mean
 from ._columns import column_of
@@ -157,7 +157,7 @@ class DataLoader:
         try:
             return self._variables[name]
         except KeyError:
-            raise KeyError(f"The DataLoader has no column {name!r}.{did_you_mean(name, self.names)}") from None
+            raise UnknownNameError(f"The DataLoader has no column {name!r}.{did_you_mean(name, self.names)}") from None
 
     def __iter__(self):
         """Batches of one epoch, in the form of the source; the last one has the rows that are left."""

@@ -198,7 +198,7 @@ def _configure(inference, options, model):
     """Options given beside an instance: a seed is used, anything else would be lost and is refused."""
     made_for = inference.approx.view.model
     if model is not None and model is not made_for:
-        raise TypeError(
+        raise ParameterTypeError(
             f"fit got method={type(inference).__name__} as an instance, which was made for the model of "
             f"{', '.join(inference.approx.view.names)}, together with model={_brief(model)}. Pass the class, or leave "
             "out 'model'."

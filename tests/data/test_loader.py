@@ -5,7 +5,7 @@ from pymc3_vi.data import Table, _columns
 from pymc3_vi.data._columns import MappedColumn, SlicedColumn
 from pymc3_vi.data._order import BLOCK, WINDOW, BatchOrder
 from pymc3_vi.data._table import spread_rows
-from pymc3_vi.errors import DataError
+from pymc3_vi.errors import DataError, UnknownNameError
 
 import numpy as np
 import pytest
@@ -59,7 +59,7 @@ def test_bad_columns_are_named(source, message):
 
 
 def test_an_unknown_column_is_named():
-    with pytest.raises(KeyError, match="no column 'price'.*Did you mean 'prices'"):
+    with pytest.raises(UnknownNameError, match="no column 'price'.*Did you mean 'prices'"):
         pymc3_vi.DataLoader({"prices": np.zeros(3)})["price"]
 
 

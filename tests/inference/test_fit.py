@@ -6,7 +6,14 @@ import pickle
 
 import pymc3_vi
 from pymc3_vi.compiler import compile_count
-from pymc3_vi.errors import GroupError, NonFiniteError, ParametrizationError, StartError, UnknownNameError
+from pymc3_vi.errors import (
+    GroupError,
+    NonFiniteError,
+    ParameterTypeError,
+    ParametrizationError,
+    StartError,
+    UnknownNameError,
+)
 from pymc3_vi.updates import cosine
 
 import numpy as np
@@ -48,9 +55,9 @@ def test_an_instance_keeps_its_model(conjugate):
     inference = pymc3_vi.ADVI(model=conjugate)
     with pymc3_vi.fast_build(), pm.Model() as other:
         pm.Normal("nu", 0.0, 1.0)
-    with pytest.raises(TypeError, match="made for the model of mu, together with model=a model of nu"):
+    with pytest.raises(ParameterTypeError, match="made for the model of mu, together with model=a model of nu"):
         pymc3_vi.fit(5, method=inference, model=other, progressbar=False)
-    with pytest.raises(TypeError, match="made for the model of mu"):
+    with pytest.raises(ParameterTypeError, match="made for the model of mu"):
         pymc3_vi.fit(5, inference, other, progressbar=False)
     with pytest.raises(TypeError, match="together with .'n_particles'"):
         pymc3_vi.fit(5, method=inference, inf_kwargs={"n_particles": 3}, progressbar=False)
