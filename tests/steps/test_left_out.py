@@ -102,7 +102,7 @@ def _at_an_edge(centre, sd, mode):
     updates = OrderedDict((p, p - 0.002 * g / (1e-9 + abs(g))) for p, g in zip([mu, rho], slopes))
     nodes = substitute(list(updates.values()) + [loss], rows)
     graph = StepGraph(nodes[-1], OrderedDict(zip(updates, nodes)), [mu, rho], noise, [])
-    return Step(graph, fn_kwargs={"mode": theano.Mode("py", "fast_compile")}), mu, rho
+    return Step(graph), mu, rho
 
 
 @pytest.mark.parametrize("centre, sd", [(0.0, 0.7), (0.5, 0.5)])
