@@ -6,6 +6,7 @@ from pymc3.util import get_untransformed_name, is_transformed_name
 
 from ..compiler import building
 from ..errors import StartError
+from ..validation import shown
 
 __all__ = ["filled_start"]
 
@@ -49,7 +50,26 @@ def filled_start(view, point, user):
                 f"Got {user[given]!r} instead: choose a point inside the support."
             )
         point[var.name] = np.array(value)
+    _check_double(view, point, user)
     return point
+
+
+def _check_double(view, point, user):
+    """Both names of a variable may be given, as in a point of a trace, where they say the same."""
+    for var in view.free:
+        other = get_untransformed_name(var.name) if is_transformed_name(var.name) else None
+        if var.name not in user or other not in user:
+            continue
+        whole = view.model.named_vars[other]
+        given = _array(user[other], other, tuple(map(int, whole.dshape)))
+        if np.allclose(_constrained(view, point)[other], given, rtol=1e-3, atol=0.0):
+            continue  # near a bound, where the way back is not exact, too
+        value = _transformed(view, whole, given, point, user)
+        if np.all(np.isfinite(value)) and not np.allclose(value, point[var.name], rtol=1e-3, atol=1e-3):
+            raise StartError(
+                f"The 'start' parameter gives {other!r} and {var.name!r}, which is the same variable, two values: "
+                f"{shown(value)} and {shown(user[var.name])} on the unconstrained scale. Leave one out."
+            )
 
 
 def _given_name(var, user):
@@ -61,6 +81,8 @@ def _given_name(var, user):
 
 def _array(value, name, shape):
     """A copy of the user's value in exactly that shape; single numbers are repeated."""
+    if np.ma.is_masked(value):
+        raise StartError(f"The 'start' value of variable {name!r} has masked entries, which are no numbers. Fill them.")
     try:
         array = np.array(value, dtype="float64")
     except (TypeError, ValueError):

@@ -22,7 +22,7 @@ from ._constraints import (
     Subclass,
     Text,
 )
-from ._graphs import Seed, Shared, SymbolicScalar, Tensor, Variable
+from ._graphs import Mode, Seed, Shared, SymbolicScalar, Tensor, Variable
 
 __all__ = [
     "APPROX", "CALLBACKS", "CLIENT", "CORRECT", "DRAWS_MAX", "FITTED", "FLAG", "FLOW", "FN_KWARGS", "GRAD_SCALE",
@@ -122,7 +122,20 @@ STEP_OPTIONS = dict(
     more_replacements=REPLACEMENTS,
     total_grad_norm_constraint=Optional(SymbolicScalar(POSITIVE, closed=True)),
 )
-_KEYWORDS = [name for name in inspect.signature(theano.function).parameters if name not in ("inputs", "outputs")]
+#: Steps bring these themselves.
+_OURS = ("inputs", "outputs", "updates")
+_KEYWORDS = [name for name in inspect.signature(theano.function).parameters if name not in _OURS]
 FN_KWARGS = Optional(
-    DictOf(OneOf("engine", *_KEYWORDS), Anything("its value"), "a dict of keywords of theano.function, or 'engine'")
+    DictOf(
+        OneOf("engine", *_KEYWORDS),
+        Anything("its value"),
+        "a dict of keywords of theano.function, or 'engine'",
+        special={
+            "mode": Optional(Mode()),
+            "profile": Optional(AnyOf(FLAG, Instance("theano.ProfileStats", allowed="a theano.ProfileStats"), Text())),
+            "givens": Optional(AnyOf(DictOf(Variable(), Anything("its replacement")), ListOf(Anything("a pair")))),
+            "on_unused_input": Optional(OneOf("raise", "warn", "ignore")),
+            "no_default_updates": AnyOf(FLAG, ListOf(Variable())),
+        },
+    )
 )

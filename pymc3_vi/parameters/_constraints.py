@@ -346,10 +346,12 @@ class DictOf(Constraint):
         Smallest number of entries.
     keep : bool
         Whether the dict is handed on as it is, for those that hold more than their entries.
+    special : dict, optional
+        Key -> constraint of its value, where that is not `value`.
     """
 
-    def __init__(self, key, value, allowed=None, least=0, keep=False):
-        self.key, self.value, self.least, self.keep = key, value, least, keep
+    def __init__(self, key, value, allowed=None, least=0, keep=False, special=None):
+        self.key, self.value, self.least, self.keep, self.special = key, value, least, keep, special or {}
         self.allowed = allowed or f"a dict from {key.allowed} to {value.allowed}"
 
     def take(self, value):
@@ -371,7 +373,7 @@ class DictOf(Constraint):
 
     def _part(self, name, part):
         try:
-            return self.value.take(part)
+            return (self.special.get(name, self.value) if self.special else self.value).take(part)
         except Refused as refusal:
             raise refusal.inside(f" for {shown(getattr(name, 'name', name))}", part) from None
 

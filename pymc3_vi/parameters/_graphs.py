@@ -9,7 +9,7 @@ from theano.graph.basic import graph_inputs
 from ..errors import ParameterTypeError, ParameterValueError
 from ._constraints import Array, Constraint, Interval, Refused
 
-__all__ = ["Seed", "Shared", "SymbolicScalar", "Tensor", "Variable"]
+__all__ = ["Mode", "Seed", "Shared", "SymbolicScalar", "Tensor", "Variable"]
 
 
 class Variable(Constraint):
@@ -116,3 +116,18 @@ class Seed(Constraint):
         if value < 0:
             raise Refused(ParameterValueError)
         return int(value)
+
+
+class Mode(Constraint):
+    """A mode of Theano, or the name of one, those that users have registered included."""
+
+    allowed = "a theano.Mode or the name of one"
+
+    def take(self, value):
+        try:
+            known = theano.compile.mode.get_mode(value)
+        except Exception:  # Theano raises Exception itself
+            raise Refused(ParameterValueError) from None
+        if not isinstance(known, theano.compile.Mode):
+            raise Refused(ParameterTypeError)
+        return value

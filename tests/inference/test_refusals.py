@@ -68,6 +68,22 @@ def test_optimizers_that_return_nonsense(model, updates, error, words):
     inference.fit(3, obj_optimizer=SGD, **QUIET)  # nothing is left of the failure
 
 
+@pytest.mark.parametrize(
+    "given, words",
+    [
+        (dict(mode="FAST_RN"), "'FAST_RN' for 'mode'"),
+        (dict(mode=5), "for 'mode'"),
+        (dict(profile=5), "for 'profile'"),
+        (dict(givens=5), "for 'givens'"),
+        (dict(on_unused_input="shout"), "for 'on_unused_input'"),
+        (dict(updates={}), "'updates' as a key"),
+    ],
+)
+def test_values_of_function_keywords(model, given, words):
+    with pytest.raises(VariationalInferenceError, match=f"'fn_kwargs' parameter of fit.*{words}"):
+        pymc3_vi.fit(3, model=model, fn_kwargs=given, **QUIET)
+
+
 def test_an_optimizer_may_return_pairs_and_leave_out_parameters(model):
     inference = pymc3_vi.ADVI(model=model, random_seed=1)
     inference.fit(3, obj_optimizer=lambda grads, params: [(params[0], params[0] - 0.1 * grads[0])], **QUIET)

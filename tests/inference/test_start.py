@@ -90,6 +90,21 @@ def test_prior_draws_come_from_the_seed():
     assert (other != first).all()
 
 
+def test_two_values_of_one_variable_must_agree():
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        pm.HalfNormal("s", 1.0, shape=2)
+        pm.Uniform("u", 0.0, 1.0)
+    fine = {"s": np.array([1.0, 2.0]), "s_log__": np.log([1.0, 2.0]), "u": 0.5, "u_interval__": 0.0}
+    np.testing.assert_allclose(pymc3_vi.ADVI(model=model, start=fine).approx.mean.eval(), [0.0, np.log(2.0), 0.0])
+    near = dict(fine, u=1.0 - 1e-15, u_interval__=36.0)
+    assert pymc3_vi.ADVI(model=model, start=near).approx.mean.eval()[2] == 36.0
+    for wrong in ({"s_log__": np.zeros(2)}, {"u_interval__": 1.0}):
+        with pytest.raises(StartError, match="which is the same variable, two values"):
+            pymc3_vi.ADVI(model=model, start=dict(fine, **wrong))
+    with pytest.raises(StartError, match="'s' has masked entries"):
+        pymc3_vi.ADVI(model=model, start={"s": np.ma.masked_array([1.0, 2.0], [True, False])})
+
+
 def test_wrong_starts_are_named(skewed):
     with pytest.raises(StartError, match=r"one of \['map', 'laplace', 'prior'\]. Got 'mapp'.*Did you mean 'map'"):
         _begun(skewed, start="mapp")
