@@ -21,7 +21,7 @@ def test_stacks_of_one_shape_hold_every_data_set_once(rng):
 
 
 def test_hierarchical_models_take_few_steps(rng, unoptimized):
-    """Mean and scale pull at each other there: without looking at what a step left, one takes 80."""
+    """Mean and scale pull at each other there: without looking at what a step left, they take 52 on average, and one 80."""
     with pymc3_vi.fast_build(), pm.Model() as model:
         group, y = pm.Data("group", np.zeros(8, dtype=int)), pm.Data("y", np.zeros(8))
         level = pm.Normal("mu", 0, 5) + pm.HalfNormal("tau", 2) * pm.Normal("z", 0, 1, shape=5)[group]
@@ -31,4 +31,4 @@ def test_hierarchical_models_take_few_steps(rng, unoptimized):
         of_rows = rng.integers(0, 5, rows)
         sets.append({"group": of_rows, "y": 1 + rng.standard_normal(5)[of_rows] + 0.7 * rng.standard_normal(rows)})
     fits = pymc3_vi.fit_many(model, sets, method="fullrank_advi", random_seed=1, progressbar=False)
-    assert not fits.failed and fits.table["steps"].max() < 60
+    assert not fits.failed and fits.table["steps"].mean() < 45
