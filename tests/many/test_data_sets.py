@@ -21,7 +21,7 @@ def test_stacks_of_one_shape_hold_every_data_set_once(rng):
 
 
 def test_hierarchical_models_take_few_steps(rng, unoptimized):
-    """Mean and scale pull at each other there: without looking at what a step left, they take 52 on average, and one 80."""
+    """Mean and scale pull at each other there: without looking at what a step left, they take 52 on average."""
     with pymc3_vi.fast_build(), pm.Model() as model:
         group, y = pm.Data("group", np.zeros(8, dtype=int)), pm.Data("y", np.zeros(8))
         level = pm.Normal("mu", 0, 5) + pm.HalfNormal("tau", 2) * pm.Normal("z", 0, 1, shape=5)[group]
