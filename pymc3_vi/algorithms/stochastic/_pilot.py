@@ -22,6 +22,10 @@ logger = logging.getLogger("pymc3_vi")
 #: Evaluated by Python: a look at a few thousand draws must not wait for a C compiler.
 MODE = theano.Mode("py", "fast_run").excluding("fusion", "inplace")
 
+#: Draws that a pilot beside an encoder may cost where it has more values than so many: it frees the amortised values
+#: of all rows, which are not kept, and the whole budget would take longer than the fit.
+BESIDE_ENCODER, MANY = 500, 300
+
 
 def pilot(approx, n):
     """Means and standard deviations of mean field near the start of `approx`, by few fixed draws.
@@ -47,7 +51,8 @@ def pilot(approx, n):
         density = PointDensity(q, MODE, data=batch_data(approx.view) if approx.has_local else None)
         seed = int(approx.groups[0].seeds.generator("pilot").integers(2**31))
         blocks = GaussianBlocks(q.groups)
-        warm = WarmStart(BatchTarget(density, blocks), seed, pilot_budget(q.ddim, n), jitter=False, tolerance=TOLERANCE)
+        budget = BESIDE_ENCODER if approx.has_local and q.ddim > MANY else pilot_budget(q.ddim, n)
+        warm = WarmStart(BatchTarget(density, blocks), seed, budget, jitter=False, tolerance=TOLERANCE)
         warm.run()
     except (VariationalInferenceError, NoFiniteStart, ValueError) as error:  # ValueError: shapes fixed to one batch
         logger.debug("No pilot: %s", error)
