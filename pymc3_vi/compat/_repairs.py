@@ -86,11 +86,10 @@ REPAIRS = [
     ),
     Replacements(
         "minibatch",
-        "pm.Minibatch indexes its data with a list of slices, which NumPy 1.23 and later refuse; with a tuple the "
-        "meaning is the one intended.",
+        "pm.Minibatch indexes its data with a list of slices, of which NumPy warns and which it refuses from 1.23 on; "
+        "with a tuple the meaning is the one intended.",
         _slices_in_tuples,
         when="import",
-        needed=np.lib.NumpyVersion(np.__version__) >= "1.23.0",
     ),
     Replacements(
         "from_pymc3",

@@ -11,9 +11,28 @@ from ..errors import ParametrizationError
 
 __all__ = ["batches_behind", "check_aligned", "random_states"]
 
-#: How a minibatch picks along one axis, the same for two that pick the same rows at the same step: rows in all, rows in
-#: a batch, and the state of the random stream, as something that can be compared.
-_Axis = namedtuple("_Axis", "total, size, state")
+
+class _Axis(namedtuple("_Axis", "total, size, origin, streams")):
+    """How a minibatch picks along one axis: rows in all, rows in a batch, seed and shared states of the random streams.
+
+    What the seed was is known by what it made of the generator, in bytes; None where that is not known.
+    """
+
+    __slots__ = ()
+
+    @property
+    def now(self):
+        """The same for two that pick the same rows at the next step."""
+        return self.total, self.size, _comparable(self.streams[0].get_value(borrow=True))
+
+    def is_twin(self, other):
+        """Whether both pick the same rows if both begin anew."""
+        return self.origin is not None and self[:3] == other[:3]
+
+    def follow(self, other):
+        """Pick the rows of a twin from now on."""
+        for mine, its in zip(self.streams, other.streams):
+            mine.set_value(its.get_value())
 
 
 def batches_behind(node):
@@ -29,6 +48,8 @@ def random_states(batch):
 
 def check_aligned(name, batches, observed=()):
     """Refuse minibatches of one likelihood whose rows do not belong together.
+
+    Those of one seed, of which one was evaluated without the others (as PyMC3's predictive draws do), are put in step.
 
     Parameters
     ----------
@@ -55,15 +76,20 @@ def check_aligned(name, batches, observed=()):
     first = [batch for batch in observed if axes.get(batch)] or [batch for batch in axes if axes[batch]][:1]
     known = [axis for batch in first for axis in axes[batch]]
     for batch in axes:
-        wrong = [axis for axis in axes[batch] if axis not in known]
-        if wrong and batch not in first:
+        if batch in first:
+            continue
+        wrong = [axis for axis in axes[batch] if axis.now not in [a.now for a in known]]
+        twins = [next((a for a in known if axis.is_twin(a)), None) for axis in wrong]
+        if None not in twins:
+            for axis, twin in zip(wrong, twins):
+                axis.follow(twin)
+        else:
             words = [f"{axis.size} of {axis.total} rows" for axis in (wrong[0], known[0])]
             raise ParametrizationError(
                 f"The likelihood of {name!r} joins minibatches that do not show the same rows: {words[0]} of "
                 f"{batch.name!r} with {words[1]} of {first[0].name!r}, picked with different seeds, from data of "
-                "different lengths, or after one of them was evaluated without the others (by .eval() or for "
-                "predictions), which moved it on. Make all anew with the same batch_size and random_seed from arrays "
-                "of the same length, or use one pymc3_vi.DataLoader of several columns."
+                "different lengths. Make them with the same batch_size and random_seed from arrays of the same length, "
+                "or use one pymc3_vi.DataLoader of several columns."
             )
 
 
@@ -77,12 +103,13 @@ def _states(index):
 
 def _axes(batch):
     """How a minibatch picks along each of its random axes."""
-    found = []
+    found, generators = [], iter(pm.Minibatch.RNG.get(id(batch), ()))
     for total, index in zip(np.shape(batch.shared.get_value(borrow=True)), batch.random_slc):
-        states = _states(index) if isinstance(index, Variable) else []
-        if states:
+        streams = _states(index) if isinstance(index, Variable) else []
+        if streams:
+            made = getattr(next(generators, None), "rstate", None)
             size = int(np.size(getattr(index.tag, "test_value", 0)))
-            found.append(_Axis(total, size, _comparable(states[0].get_value(borrow=True))))
+            found.append(_Axis(total, size, None if made is None else np.asarray(made).tobytes(), streams))
     return found
 
 
