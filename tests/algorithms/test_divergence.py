@@ -50,6 +50,22 @@ def test_minibatches_too():
         _fit(model, n=30, obj_optimizer=pymc3_vi.adam(learning_rate=50.0))
 
 
+@pytest.mark.parametrize("rate, diverges", [(0.0102, True), (0.001, False)])
+def test_losses_of_a_stream_are_compared_as_they_were(rate, diverges):
+    def rows():
+        random = np.random.RandomState(0)
+        while True:
+            yield random.normal(2.0, 1.0, 20)
+
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu", 0.0, 10.0), 1.0, observed=pm.generator(rows()), total_size=200)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        approx = _fit(model, n=90, obj_optimizer=pymc3_vi.sgd(learning_rate=rate))
+    assert any("diverged" in str(w.message) for w in caught) == diverges
+    assert abs(float(approx.mean.eval()[0]) - 2.0) < 5.0
+
+
 @pytest.mark.parametrize("n", [20, 200])
 @pytest.mark.parametrize("testval", [0.0, 30.0])
 def test_short_honest_fits_say_nothing(n, testval):

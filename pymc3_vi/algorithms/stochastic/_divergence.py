@@ -22,7 +22,7 @@ class DivergenceWatch:
     """Callback that keeps the state of the start and that of the window with the lowest median loss.
 
     In the end they are compared with what the fit has led to, at the same draws and under the log density of that
-    moment, which callbacks may have changed.
+    moment, which callbacks may have changed; of data that come as a stream, losses are compared as they were.
 
     Parameters
     ----------
@@ -69,14 +69,11 @@ class DivergenceWatch:
         ConvergenceWarning
             Names the optimizer with its rate.
         """
-        measure = self._measure() if self._may_have_diverged() else None
-        if measure is None:
+        if not self._may_have_diverged():
             return False
-        found, end = {"end": measure()}, self._values()
-        for at, values in self._states.items():
-            self._put(values)
-            found[at] = measure()
-        self._put(end)
+        found = self._recorded() if self.step.reads_stream else self._compared()
+        if found is None:
+            return False
         medians = {at: np.median(losses) for at, losses in found.items()}
         best = min(self._states, key=lambda at: float(medians[at]))
         if not np.isfinite(medians[best]):
@@ -115,10 +112,30 @@ class DivergenceWatch:
             return False
         return np.median(losses[-min(len(losses) // 4 + 1, SMALLEST) :]) > min(losses[0], self._lowest)
 
+    def _recorded(self):
+        """Losses of the first, best and last windows, for streams that cannot be put back; None where they are few."""
+        losses, window = self.losses()[self._begin :], self.window
+        if len(losses) < 3 * window:
+            return None
+        ends = {at: max(at - self.first, window) for at in self._states}
+        return {"end": losses[-window:], **{at: losses[end - window : end] for at, end in ends.items()}}
+
+    def _compared(self):
+        """Losses of the kept states and of the last one at the same draws; None where nothing can give them."""
+        measure = self._measure()
+        if measure is None:
+            return None
+        found, end = {"end": measure()}, self._values()
+        for at, values in self._states.items():
+            self._put(values)
+            found[at] = measure()
+        self._put(end)
+        return found
+
     def _measure(self):
         """What gives the losses of the parameters as they are, always at the same draws; None where nothing can."""
         approx, step, seeds = self.task.approx, self.step, self.task.approx.groups[0].seeds
-        if step.reads_stream or (approx.has_local and not step.has_loss):
+        if approx.has_local and not step.has_loss:
             return None
         if step.has_loss:
             noise = step.graph.noise.sample(DRAWS, seeds.generator("divergence"))
