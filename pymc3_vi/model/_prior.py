@@ -1,7 +1,7 @@
 """Points drawn from a model's prior."""
 
 import numpy as np
-import pymc3 as pm
+from pymc3.distributions.distribution import _DrawValuesContext, draw_values
 
 from ..compiler import fast_build
 from ..errors import ParametrizationError, StartError
@@ -34,13 +34,24 @@ def prior_points(view, count, random_seed):
     names = [view.untransformed_name(name) for name in view.names]
     try:
         with kept_random_state(), fast_build():
-            draws = pm.sample_prior_predictive(count, model=view.model, var_names=names, random_seed=int(random_seed))
+            draws = _draws(view, names, count, int(random_seed))
     except (ValueError, NotImplementedError, AttributeError, TypeError) as error:
         raise StartError(
             f"Start points cannot be drawn from the prior: {error} Pass start='map' or start={{'name': value}} instead."
         ) from None
     for k in range(count):
         yield view.start({name: np.asarray(draws[name])[k] for name in names})
+
+
+def _draws(view, names, count, seed):
+    """Joint draws of variables by name, one variable after the other, in the order in which the model has them.
+
+    ``pm.sample_prior_predictive`` draws in the order of a set of names, which is another one in every process.
+    """
+    order = [v.name for v in [*view.model.unobserved_RVs, *view.model.observed_RVs]]
+    np.random.seed(seed)
+    with _DrawValuesContext():  # what has been drawn in it is drawn no more
+        return {n: draw_values([view.model[n]], size=count)[0] for n in sorted(names, key=order.index)}
 
 
 def simulated(view, names, count, random_seed):
@@ -77,9 +88,7 @@ def simulated(view, names, count, random_seed):
     try:
         with kept_random_state(), fast_build():
             wanted = list(dict.fromkeys([*names, *tensors]))
-            draws = pm.sample_prior_predictive(
-                count, model=view.model, var_names=wanted, random_seed=_short(random_seed)
-            )
+            draws = _draws(view, wanted, count, _short(random_seed))
     except (ValueError, NotImplementedError, AttributeError, TypeError, KeyError) as error:
         raise ParametrizationError(
             f"Data cannot be simulated: {error} Every prior and likelihood must be one that PyMC3 can draw from."
