@@ -44,11 +44,11 @@ def prior_points(view, count, random_seed):
 
 
 def _draws(view, names, count, seed):
-    """Joint draws of variables by name, one variable after the other, in the order in which the model has them.
+    """Joint draws of variables by name, one variable after the other, in the order in which they were made.
 
     ``pm.sample_prior_predictive`` draws in the order of a set of names, which is another one in every process.
     """
-    order = [v.name for v in [*view.model.unobserved_RVs, *view.model.observed_RVs]]
+    order = list(view.model.named_vars)  # parents come before their children
     np.random.seed(seed)
     with _DrawValuesContext():  # what has been drawn in it is drawn no more
         return {n: draw_values([view.model[n]], size=count)[0] for n in sorted(names, key=order.index)}

@@ -9,7 +9,7 @@ from ..model import is_streamed
 
 __all__ = ["has_response", "response_draws"]
 
-#: Most values of a model: a thousand gradients, of eight times as many draws as there are values, are needed.
+#: Most values of a model: it takes 16 to 32 gradients for each, of which the table must not wait.
 LARGEST = 200
 #: Standard deviations by which means may be away from the optimum.
 DRIFT = 0.2

@@ -77,8 +77,8 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
         Data frame with one row a scalar and ArviZ's columns ``mean``, ``sd``, ``hdi_3%``, ``hdi_97%``, ``mcse_mean``,
         ``mcse_sd``; ``.note`` has the verdict on the fit and is printed with it, ``.diagnosis`` the whole report.
         That of a mean field of at most 200 values and no rows that are read in blocks also has ``response_sd``: by
-        linear response, with the correlations that mean field leaves out, from 1,024 gradients of log p or 16 a value
-        (see :meth:`Approximation.lrvb_cov`); NaN where the fit is not at its optimum.
+        linear response, with the correlations that mean field leaves out, from at least 1,024 gradients of log p and
+        16 a value (see :meth:`Approximation.lrvb_cov`); NaN where the fit is not at its optimum.
 
     Raises
     ------

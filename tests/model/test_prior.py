@@ -16,6 +16,7 @@ def _model():
     with pymc3_vi.fast_build(), pm.Model() as model:
         for name in "abcde":
             pm.Normal(name, 0.0, 1.0)
+        pm.Normal("child", pm.HalfNormal("u", 1.0) + pm.Exponential("v", 1.0), pm.HalfNormal("w", 1.0))
         mu = pm.Normal("mu", 1.0, 3.0)
         tau = pm.Deterministic("tau", pm.HalfNormal("root", 1.0) ** 2)
         theta = pm.Normal("theta", mu, 0.1, shape=2)
