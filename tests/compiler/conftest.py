@@ -36,17 +36,21 @@ class _StockLinker(VMLinker):
         self.cxx = cxx
 
     def make_all(self, *args, **kwargs):
-        with theano.config.change_flags(cxx=self.cxx, blas__ldflags=_scipys_blas()):
+        library, names = _scipys_blas()
+        flags = f"{theano.config.gcc__cxxflags} {names}"
+        with theano.config.change_flags(cxx=self.cxx, blas__ldflags=library, gcc__cxxflags=flags):
             return super().make_all(*args, **kwargs)
 
 
 def _scipys_blas():
-    """Flags that link the library behind SciPy's capsules, so that both linkers call the same code."""
+    """Flags that link the library behind SciPy's capsules, so that both linkers call the same code, and its names."""
     paths = [path for path, _ in blas_threads() if "scipy" in path]
     if not paths:
         pytest.skip("SciPy has no OpenBLAS of its own")
     folder, name = os.path.split(paths[0])
-    return f"-L{folder} -l:{name}"
+    prefix = "scipy_" if name.startswith("libscipy_") else ""  # since SciPy 1.13
+    symbols = [kind + routine + "_" for kind in "sd" for routine in ("dot", "gemv", "gemm", "ger")]
+    return f"-L{folder} -l:{name}", " ".join(f"-D{symbol}={prefix}{symbol}" for symbol in symbols if prefix)
 
 
 @pytest.fixture

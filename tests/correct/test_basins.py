@@ -70,7 +70,7 @@ def test_exchanged_components_are_recognised(rng):
     q.shared_params["rho"].set_value(np.full(2, -1.5))
     table = q.summary(correct="hmc", random_seed=1)
     assert "another mode, the first with components of mu exchanged" in table.note
-    assert abs(table["mean"][0] - table["mean"][1]) < 0.1
+    assert abs(table["mean"].iloc[0] - table["mean"].iloc[1]) < 0.1
 
 
 def test_one_mode_is_one(model_fast):
