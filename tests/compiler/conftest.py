@@ -44,7 +44,7 @@ class _StockLinker(VMLinker):
 
 def _scipys_blas():
     """Flags that link the library behind SciPy's capsules, so that both linkers call the same code, and its names."""
-    paths = [path for path, _ in blas_threads() if "scipy" in path]
+    paths = [path for path, _ in blas_threads() if "scipy" in path and "numpy.libs" not in path]
     if not paths:
         pytest.skip("SciPy has no OpenBLAS of its own")
     folder, name = os.path.split(paths[0])
