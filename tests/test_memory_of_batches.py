@@ -18,17 +18,19 @@ from tests.zoo import ZOO
 _FIT = """
 import pymc3_vi
 from tests.zoo import ZOO
-with ZOO["logistic"](n=1000, d=20):
-    pymc3_vi.SVGD(n_particles=1000, jitter=0.1, random_seed=1).fit(3, progressbar=False)
+with ZOO["gp_latent"](n=100):
+    svgd = pymc3_vi.SVGD(n_particles=1000, jitter=0.1, random_seed=1)
+    svgd.fit(1, progressbar=False, obj_optimizer=pymc3_vi.sgd(learning_rate=1e-6))
 print(next(int(line.split()[1]) * 1024 for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
-def test_a_thousand_particles_take_less_than_a_gibibyte():
+def test_a_thousand_particles_take_no_more_than_the_budget_and_the_imports():
+    """403 MiB; in one piece, without slices, 1,124 MiB: a covariance of 100 points for each particle, several times."""
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", _FIT], stdout=subprocess.PIPE, check=True, text=True)
-    assert int(done.stdout.split()[-1]) < 2**30
+    assert int(done.stdout.split()[-1]) < 700 * 2**20
 
 
 def _nodes(step):
