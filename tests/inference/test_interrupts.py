@@ -152,3 +152,46 @@ def test_handlers_of_the_program_stay():
             interrupts.check()
     finally:
         signal.signal(signal.SIGINT, mine)
+
+
+class _Interrupted:
+    """Presses Ctrl-C in its destructor, where an exception is lost."""
+
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_one_lost_in_a_destructor_while_another_unwinds_opens_no_gap():
+    def work():
+        held = _Interrupted()
+        signal.raise_signal(signal.SIGINT)
+        return held
+
+    with Interrupts() as interrupts:
+        interrupts.start()
+        try:
+            work()
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGINT)
+            interrupts.stop()
+
+
+def test_none_is_raised_into_code_that_deals_with_somebody_elses():
+    with Interrupts() as interrupts:
+        interrupts.start()
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            signal.raise_signal(signal.SIGINT)
+            interrupts.stop()
+
+
+def test_a_fit_in_code_that_deals_with_an_earlier_one_is_interrupted_all_the_same():
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        with Interrupts() as interrupts:
+            interrupts.start()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
