@@ -96,8 +96,8 @@ class Basins:
         mean_error = np.sqrt(np.sum(share**2 * (own**2 + (known * away) ** 2), axis=0))
         inside = (2 * sds * spread) ** 2 + (2 * away * own) ** 2 + (known * (second - sd**2)) ** 2
         sd_error = np.sqrt(np.sum(share**2 * inside, axis=0)) / (2 * sd)
-        drift, score = (np.max([getattr(p, name) for p in parts], axis=0) for name in ("drift", "drift_score"))
-        return Errors(mean, sd, mean_error, sd_error, drift, score)
+        names = ("drift", "drift_score", "tails")
+        return Errors(mean, sd, mean_error, sd_error, *(np.max([getattr(p, n) for p in parts], axis=0) for n in names))
 
     def flaws(self):
         """As :meth:`Run.flaws`: what is wrong in any basin, with the errors of the whole."""
@@ -151,7 +151,7 @@ def find_basins(approx, run, slopes, generator, tolerance, seconds, tell):
             continue
         if any(np.any(_inside_each(b.run, found.draws[-1])) for b in basins):
             continue  # the chains have gone over: no basin of its own
-        if found.flaws():
+        if not found.finished():
             complaints.append(UNMEASURED)
             continue
         basin = Basin(found, log_evidence(found, slopes, generator))

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["nested_rhat", "Errors", "chain_errors"]
+__all__ = ["nested_rhat", "Errors", "chain_errors", "tail_shape"]
 
 
 def nested_rhat(draws, superchains):
@@ -54,11 +54,13 @@ class Errors:
         Change of the mean from the first half of the sweeps to the second, in sds, and
     drift_score : ndarray (...)
         the same in its standard errors.
+    tails : ndarray (...)
+        Shape k of the tails of squared distances from the mean: from 1/2 on the error of the sd is not defined.
     """
 
-    def __init__(self, mean, sd, mean_error, sd_error, drift, drift_score):
+    def __init__(self, mean, sd, mean_error, sd_error, drift, drift_score, tails):
         self.mean, self.sd, self.mean_error, self.sd_error = mean, sd, mean_error, sd_error
-        self.drift, self.drift_score = drift, drift_score
+        self.drift, self.drift_score, self.tails = drift, drift_score, tails
 
 
 def chain_errors(draws):
@@ -78,11 +80,38 @@ def chain_errors(draws):
     sd = np.sqrt(np.maximum(squares.mean(axis=(0, 1)), tiny))
     mean_error = _error(draws.mean(axis=0))
     sd_error = _error(squares.mean(axis=0)) / (2 * sd)
+    tails = tail_shape(squares.reshape((n * c,) + squares.shape[2:]))
     if n < 2:
-        return Errors(mean, sd, mean_error, sd_error, np.zeros_like(mean), np.zeros_like(mean))
+        return Errors(mean, sd, mean_error, sd_error, np.zeros_like(mean), np.zeros_like(mean), tails)
     change = draws[n // 2 :].mean(axis=0) - draws[: n // 2].mean(axis=0)
     drift = change.mean(axis=0)
-    return Errors(mean, sd, mean_error, sd_error, np.abs(drift) / sd, np.abs(drift) / np.maximum(_error(change), tiny))
+    score = np.abs(drift) / np.maximum(_error(change), tiny)
+    return Errors(mean, sd, mean_error, sd_error, np.abs(drift) / sd, score, tails)
+
+
+def tail_shape(values):
+    r"""Shape k of the upper tails of positive `values` (n, ...): moments of order 1 / k and above do not exist.
+
+    .. math:: \hat k = M_1 + 1 - \tfrac12 \left(1 - M_1^2 / M_2\right)^{-1}, \qquad
+              M_r = \tfrac1m \sum_{i \le m} \left(\log x_{(i)} - \log x_{(m + 1)}\right)^r
+
+    over the largest :math:`m = 3 \sqrt n` values, at most a fifth.
+
+    References
+    ----------
+    Dekkers, Einmahl, de Haan: A Moment Estimator for the Index of an Extreme-Value Distribution, Annals of Statistics
+    17, 1989.
+    """
+    n = len(values)
+    m = int(min(3 * np.sqrt(n), n / 5))
+    if m < 5:
+        return np.zeros(values.shape[1:])
+    largest = np.partition(values, n - m - 1, axis=0)[n - m - 1 :]
+    with np.errstate(all="ignore"):  # all values may be the same
+        logs = np.log(largest[1:] / largest[0])
+        first, second = logs.mean(axis=0), np.mean(logs**2, axis=0)
+        shape = first + 1 - 0.5 / (1 - first**2 / second)
+    return np.where(np.isfinite(shape), shape, 0.0)
 
 
 def _error(by_chain):

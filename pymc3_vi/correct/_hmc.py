@@ -21,6 +21,9 @@ TOLERANCE = 0.04
 LARGEST_RHAT = 1.01
 #: Change of a mean between the halves of the sweeps that counts as drift: in standard errors, and in sds.
 DRIFT_SCORE, DRIFT = 4.0, 0.05
+#: Shape of the tails of squared distances from the mean from which the sum of squares of any number of draws hangs on a
+#: few (their variance does not exist), and draws from which it can be told.
+HEAVIEST, TAILS_TOLD = 0.5, 10_000
 #: Share of divergent trajectories beyond which there are places that the chains cannot enter.  Fewer matter where they
 #: are in one place: when their mean is away from that of all draws, in sds and in standard errors.
 MOST_DIVERGENT = 0.004
@@ -40,6 +43,7 @@ REMEMBERS = "chains still remember where they began"
 DRIFTS = "means still drift"
 DIVERGES = "trajectories diverge, so places that the chains cannot enter may be missing"
 LARGE_ERRORS = "Monte Carlo errors are too large"
+HEAVY_TAILS = "tails are so heavy that standard deviations hang on a few draws"
 
 
 class Run:
@@ -91,9 +95,15 @@ class Run:
         found[REMEMBERS] = self.nested_rhat > LARGEST_RHAT
         found[DRIFTS] = (e.drift_score > DRIFT_SCORE) & (e.drift > DRIFT)
         found[LARGE_ERRORS] = np.maximum(e.mean_error, e.sd_error) > self.tolerance * e.sd
+        found[HEAVY_TAILS] = e.tails > HEAVIEST
         if self._misses_places():
             found[DIVERGES] = self._away >= 0.5 * self._away.max()
         return {why: np.flatnonzero(bad) for why, bad in found.items() if bad.any()}
+
+    def finished(self):
+        """Whether more sweeps would not help."""
+        found = set(self.flaws())
+        return not found or found == {HEAVY_TAILS} and self.logp.size >= TAILS_TOLD
 
 
 class _Sampler:
@@ -188,9 +198,9 @@ def run_chains(start, slopes, draws, generator, tolerance=TOLERANCE, seconds=Non
     try:
         for number, stuck in enumerate(ROUNDS):
             run = _round(sampler, kept, WARM_UP * 2**number, stuck, draws, tolerance)
-            if not run.flaws() or sampler.spent():
+            if run.finished() or sampler.spent():
                 break
-        run.ended = "converged" if not run.flaws() else sampler.spent() or "steps"
+        run.ended = "converged" if run.finished() else sampler.spent() or "steps"
     except KeyboardInterrupt:
         if not kept:
             raise
@@ -210,13 +220,13 @@ def _round(sampler, kept, warm_up, stuck, draws, tolerance):
         while len(kept) < wanted and not (kept and sampler.spent()):
             kept.append(sampler.sweep())
         run = Run(sampler, kept, tolerance)
-        flaws = set(run.flaws())
+        if run.finished() and len(kept) * CHAINS >= draws:
+            return run
+        flaws = set() if run.finished() else set(run.flaws())
         if flaws and sampler.spent():
             break
-        enough = warm_up * SAMPLING / (1 if flaws <= {LARGE_ERRORS} else 4)
+        enough = warm_up * SAMPLING / (1 if flaws <= {LARGE_ERRORS, HEAVY_TAILS} else 4)
         if flaws and len(kept) >= enough and sampler.can_begin_anew():
-            return run
-        if not flaws and len(kept) * CHAINS >= draws:
             return run
         if sampler.spent():
             break

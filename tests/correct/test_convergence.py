@@ -1,9 +1,10 @@
 """Nested R-hat and errors of averages over chains."""
 
 from pymc3_vi.core import CorrectedPoints
-from pymc3_vi.correct import chain_errors, nested_rhat
+from pymc3_vi.correct import chain_errors, nested_rhat, tail_shape
 
 import numpy as np
+import pytest
 
 
 def test_nested_rhat_by_hand():
@@ -35,6 +36,19 @@ def test_errors_cover_the_truth_whatever_the_autocorrelation(rng):
         # 200 independent scores: their mean square is 1 with a standard error of 0.1
         assert 0.7 < np.mean(score**2) < 1.4
     assert np.mean(found.drift_score > 3) < 0.03
+
+
+@pytest.mark.parametrize("df, shape", [(2.5, 0.4), (3.0, 1 / 3), (10.0, 0.1)])
+def test_tail_shape(rng, df, shape):
+    values = np.abs(rng.standard_t(df, size=(100_000, 8)))
+    # 950 values a tail: a standard error of sqrt((1 + k^2) / 950 / 8) = 0.012, and what is not yet the tail
+    assert np.mean(tail_shape(values)) == pytest.approx(shape, abs=0.05)
+    np.testing.assert_allclose(tail_shape(1e5 * values), tail_shape(values), rtol=1e-6)
+
+
+def test_tail_shape_of_few_or_equal_values():
+    np.testing.assert_array_equal(tail_shape(np.ones((100, 2))), 0)
+    np.testing.assert_array_equal(tail_shape(np.arange(4.0)), 0)
 
 
 def test_drift_is_seen(rng):

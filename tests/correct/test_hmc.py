@@ -97,6 +97,16 @@ def test_a_funnel_is_right_or_named(model_fast, monkeypatch):
         q.sample(100, correct="hmc", random_seed=1)
 
 
+@pytest.mark.parametrize("nu", [1.0, 2.0, 2.5])
+def test_heavy_tails_are_named(model_fast, monkeypatch, nu):
+    monkeypatch.setattr(_hmc, "MOST_STEPS", 1500)
+    with model_fast(), pm.Model() as model:
+        pm.StudentT("x", nu=nu, mu=0.0, sigma=1.0, shape=3)
+    q = pymc3_vi.FullRank(model=model, random_seed=1)
+    with pytest.warns(UnconvergedChainsWarning, match=r"tails are so heavy that .* \(.*x\[\d\]"):
+        q.sample(100, correct=pymc3_vi.HMC(modes=False), random_seed=1)
+
+
 def test_ctrl_c_keeps_what_there_is(rate, monkeypatch):
     sweep, count = _hmc._Sampler.sweep, []
 
