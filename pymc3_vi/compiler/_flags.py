@@ -16,8 +16,9 @@ from ..compat._patch import Replacements
 
 __all__ = ["THREAD_FLAGS", "alone", "flags", "process_value"]
 
-_MISSING = object()
-_thread = threading.local()  # .values: parameter of Theano's configuration -> value in this thread
+_thread = (
+    threading.local()
+)  # .contexts: dicts from parameter to value, the innermost last; .values: what they add up to
 _get, _set = ConfigParam.__get__, ConfigParam.__set__
 
 
@@ -32,6 +33,7 @@ def _set_of_thread(self, owner, value):
     values = getattr(_thread, "values", None)
     if values and owner is config and self in values:
         values[self] = _checked(self, value)
+        next(changed for changed in reversed(_thread.contexts) if self in changed)[self] = values[self]
     else:
         _set(self, owner, value)
 
@@ -60,19 +62,22 @@ def flags(**changes):
     **changes
         New values; a dot in a flag's name is written as two underscores.
     """
-    values = vars(_thread).setdefault("values", {})
     changed = {config._config_var_dict[name]: value for name, value in changes.items()}
     changed = {parameter: _checked(parameter, value) for parameter, value in changed.items()}
-    before = {parameter: values.get(parameter, _MISSING) for parameter in changed}
+    here = vars(_thread)
+    contexts = here.setdefault("contexts", [])
+    contexts.append(changed)
+    here["values"] = _added_up(contexts)
     try:
-        values.update(changed)
         yield
     finally:
-        for parameter, value in before.items():
-            if value is _MISSING:
-                values.pop(parameter, None)
-            else:
-                values[parameter] = value
+        # By identity, and wherever it lies: generators and fixtures leave contexts in any order.
+        contexts[:] = [other for other in contexts if other is not changed]
+        here["values"] = _added_up(contexts)
+
+
+def _added_up(contexts):
+    return {parameter: value for changed in contexts for parameter, value in changed.items()}
 
 
 _lock = threading.RLock()

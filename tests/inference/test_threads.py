@@ -106,3 +106,43 @@ def test_models_are_built_and_fitted_in_their_contexts():
     before = global_state()
     run_all([lambda seed=seed: work(seed) for seed in range(3)])
     assert global_state() == before
+
+
+def afterwards(fitted, path):
+    """What is done with a fit, as arrays."""
+    fitted.save(path)
+    again = pymc3_vi.load(path, model=fitted.model)
+    report = again.diagnose(200, random_seed=1)
+    return [np.array([report.khat, report.ess]), again.sample(20, correct="psis", random_seed=4)["mu"]]
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_follows_a_fit_is_done_in_threads(tmp_path):
+    fits = {seed: pymc3_vi.MeanField(model=model(seed), random_seed=1) for seed in range(2)}
+    together, before = {}, global_state()
+
+    def work(seed):
+        together[seed] = afterwards(fits[seed], tmp_path / f"{seed}.npz")
+
+    run_all([lambda seed=seed: work(seed) for seed in fits])
+    assert global_state() == before
+    for seed, fitted in fits.items():
+        for one, other in zip(afterwards(fitted, tmp_path / "alone.npz"), together[seed]):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_many_fits_beside_a_fit():
+    with pymc3_vi.fast_build(), pm.Model() as built:
+        pm.Normal("y", pm.Normal("mu", 0.0, 10.0), 1.0, observed=pm.Data("data", np.zeros(3)))
+    found, before = {}, global_state()
+
+    def many(k):
+        data = {"data": np.arange(12.0).reshape(4, 3) + k}
+        found[k] = pymc3_vi.fit_many(built, data, random_seed=1, progressbar=False).arrays["mean"]
+
+    run_all([lambda: many(0), lambda: fit("adam", model(4)), lambda: many(1)])
+    assert global_state() == before
+    exact = (np.arange(12.0).reshape(4, 3).sum(1) / 3.01)[:, None]
+    np.testing.assert_allclose(found[0], exact, rtol=2e-3)
+    np.testing.assert_allclose(found[1], exact + 3 / 3.01, rtol=2e-3)
