@@ -17,6 +17,7 @@ from ...approximations.gaussian import (
 )
 from ._lbfgs import minimise
 from ._newton import variational_newton
+from ._saddle import STEP, is_saddle
 
 __all__ = ["WarmStart", "Arrival", "NoFiniteStart", "settling_draws"]
 
@@ -128,7 +129,7 @@ class WarmStart:
         """Returns :class:`Arrival`."""
         if self.dense and self.blocks.d > LARGEST_DENSE_DIMENSION:
             return self._from_mean_field()
-        start = self.best
+        start = self._off_saddle(*self.best), self.best[1]
         eps = self._few_draws()
         mu, scale = self._first_scale(*start, eps)
         self.best = mu, scale
@@ -145,6 +146,29 @@ class WarmStart:
                 mu, scale = self.best = first.best[0], np.diag(first.best[1])
         return self._settle(*self._travel(mu, scale, None, self._few_draws()))
 
+    def _off_saddle(self, mu, scale):
+        """`mu`, or a place beside it where it is a saddle: draws are mirrored, and none would ever leave it.
+
+        What this costs is not counted, and takes no random numbers of the rest.
+        """
+        begin, state = self.target.evaluations, self.random.bit_generator.state
+        still = self.target.evaluate(mu, scale, np.zeros((1, self.blocks.d))).grad[0] == 0
+        if still.any():
+            curvature = self._curvature_at(mu)
+            widths = None if curvature is None else self._of_curvature(curvature)
+            if widths is not None and is_saddle(self._slopes_around(mu, STEP * widths), widths, still, self.seed):
+                logger.info("The start is a saddle of the log density: the fit begins beside it.")
+                noise = np.random.Generator(np.random.SFC64(self.seed)).standard_normal(self.blocks.d)
+                mu = mu + still * widths * noise
+            self.random.bit_generator.state = state
+        spent = self.target.evaluations - begin
+        self.limit, self.last = self.limit + spent, self.last + spent
+        return mu
+
+    def _slopes_around(self, mu, widths):
+        scale = self.blocks.spread(widths)
+        return lambda eps: self.target.evaluate(mu, scale, eps).grad
+
     def _first_scale(self, mu, scale, eps):
         """A scale at `mu` that fits the curvature there and has finite densities at its draws."""
         scale = self.blocks.spread(self._widths(mu, self.blocks.std(scale)))
@@ -160,6 +184,17 @@ class WarmStart:
         raise NoFiniteStart(found.losses)
 
     def _widths(self, mu, largest):
+        curvature = self._curvature_at(mu)
+        if curvature is None:
+            return TIMID * largest
+        widths = self._of_curvature(curvature)
+        if curvature.is_dense:
+            root = curvature.root()
+            widths = 1 / np.sqrt(np.maximum(np.sum(np.linalg.inv(root) ** 2, axis=0), 1e-12))
+        return TIMID * np.minimum(widths, largest)
+
+    def _curvature_at(self, mu):
+        """By differences of gradients, or None where these are not finite."""
         curvature = None
         # The first differences tell the widths, those over a part of the widths are accurate.
         steps = np.maximum(1.0, np.abs(mu)) * np.finfo(theano.config.floatX).eps ** (1 / 3)
@@ -168,19 +203,16 @@ class WarmStart:
             if not found.finite:
                 break
             curvature = found
-            widths = 1 / np.sqrt(np.maximum(np.abs(curvature.diagonal), 1e-12))
-            steps = np.clip(0.01 * widths, 1e-12, 1.0)
-        if curvature is None:
-            return TIMID * largest
-        if curvature.is_dense:
-            root = curvature.root()
-            widths = 1 / np.sqrt(np.maximum(np.sum(np.linalg.inv(root) ** 2, axis=0), 1e-12))
-        return TIMID * np.minimum(widths, largest)
+            steps = np.clip(STEP * self._of_curvature(curvature), 1e-12, 1.0)
+        return curvature
+
+    @staticmethod
+    def _of_curvature(curvature):
+        """Widths of single values."""
+        return 1 / np.sqrt(np.maximum(np.abs(curvature.diagonal), 1e-12))
 
     def _differences(self, mu, steps):
-        def gradients(eps):
-            return self.target.evaluate(mu, self.blocks.spread(steps), eps).grad
-
+        gradients = self._slopes_around(mu, steps)
         if self.dense:
             return Curvature.of_differences(mu, steps, gradients)
         signs = self.random.integers(0, 2, (8, self.blocks.d)) * 2.0 - 1.0
