@@ -1,5 +1,7 @@
 """Data and priors in other units: standardised results change by rounding only."""
 
+import warnings
+
 import pymc3_vi
 from pymc3_vi import NFVI, Approximation, Group, KLqp
 from pymc3_vi.errors import ScalingWarning
@@ -88,6 +90,37 @@ def _beside_an_encoder(unit, minibatches, family):
 def test_what_is_beside_an_encoder_has_units_of_its_own(family, minibatches):
     found = [_beside_an_encoder(unit, minibatches, family) for unit in (1.0, 1e5, 1e-5)]
     np.testing.assert_allclose(found[1:], [found[0]] * 2, rtol=2e-3)
+
+
+def _encoder_alone(unit, aware, n=60):
+    """Weight of an encoder that reads rows as they are, and whose scale knows the unit or does not."""
+    random = np.random.RandomState(1)
+    y = unit * (random.randn(40, 1) + random.randn(40, 1))
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        code = pm.Normal("code", 0.0, unit, shape=(40, 1))
+        pm.Normal("y", code, unit, observed=y)
+    weight, scale = theano.shared(np.zeros((1, 1)), "weight"), theano.shared(np.zeros(1), "scale")
+    sd = (unit if aware else 1.0) * tt.nnet.softplus(tt.tile(scale, (40, 1)))
+    encoded = {"mu": tt.dot(y, weight), "rho": sd + tt.log(-tt.expm1(-sd))}
+    inference = pymc3_vi.ADVI(local_rv={code: encoded}, model=model, random_seed=1)
+    with theano.config.change_flags(cxx=""), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        inference.fit(n, progressbar=False, more_obj_params=[weight, scale])
+    told = [str(w.message) for w in caught if w.category is ScalingWarning]
+    return np.r_[weight.get_value()[0], scale.get_value()], told
+
+
+def test_encoders_of_rows_as_they_are():
+    found, told = zip(*[_encoder_alone(unit, True) for unit in (1.0, 1e5)])
+    np.testing.assert_allclose(found[1], found[0], rtol=2e-3)
+    assert told == ([], [])
+
+
+@pytest.mark.parametrize("unit, told", [(1.0, 0), (1e5, 1), (1e-5, 1)])
+def test_an_encoder_that_answers_in_another_unit_is_told(unit, told):
+    texts = _encoder_alone(unit, False, n=10)[1]
+    assert len(texts) == told
+    assert all("encoder of code begins with standard deviations of 0.69, where the posterior has" in t for t in texts)
 
 
 def test_a_location_without_a_scale_is_told():

@@ -1,15 +1,19 @@
 """A mean-field fit in a second: where the default rule begins, and in what units it moves."""
 
 import logging
+from collections import namedtuple
 
 import numpy as np
 import theano
 
 from ...approximations import MeanField
 from ...approximations.gaussian import GaussianBlocks
+from ...compiler import compile_function
 from ...diagnostics import PointDensity
-from ...errors import VariationalInferenceError
+from ...errors import ScalingWarning, VariationalInferenceError
+from ...graph import substitute
 from ...model import batch_data
+from ...validation import warn_user
 from ..newton import BatchTarget, NoFiniteStart, WarmStart
 
 __all__ = ["begin_at_pilot", "pilot", "pilot_budget"]
@@ -17,10 +21,18 @@ __all__ = ["begin_at_pilot", "pilot", "pilot_budget"]
 #: Nats up to which it is solved, so that it is the same in all units of the data.
 TOLERANCE = 1e-9
 
+#: Nats below which a pilot is near its optimum.
+NEAR = 1.0
+
+_Pilot = namedtuple("_Pilot", "moments, arrived")
+
 logger = logging.getLogger("pymc3_vi")
 
 #: Evaluated by Python: a look at a few thousand draws must not wait for a C compiler.
 MODE = theano.Mode("py", "fast_run").excluding("fusion", "inplace")
+
+#: Factor between scales from which on they are in different units.
+ANOTHER_UNIT = 1e3
 
 #: Draws that a pilot beside an encoder may cost where it has more values than so many: it frees the amortised values
 #: of all rows, which are not kept, and the whole budget would take longer than the fit.
@@ -38,10 +50,11 @@ def pilot(approx, n):
 
     Returns
     -------
-    dict or None
-        Variable name -> (mean, standard deviation), arrays of the variable's shape; None where there is none: for
-        data from generators, and where no draw has a finite density.  Amortised variables have values for the rows
-        of one minibatch; they are free here, and the minibatch stands for the data.
+    _Pilot or None
+        `moments`, variable name -> (mean, standard deviation), arrays of the variable's shape, and `arrived`, whether
+        that is near the optimum; None where there is none: for data from generators, and where no draw has a finite
+        density.  Amortised variables have values for the rows of one minibatch; they are free here, and the minibatch
+        stands for the data.
     """
     point = {}
     for group in approx.groups:
@@ -53,7 +66,7 @@ def pilot(approx, n):
         blocks = GaussianBlocks(q.groups)
         budget = BESIDE_ENCODER if approx.has_local and q.ddim > MANY else pilot_budget(q.ddim, n)
         warm = WarmStart(BatchTarget(density, blocks), seed, budget, jitter=False, tolerance=TOLERANCE)
-        warm.run()
+        arrival = warm.run()
     except (VariationalInferenceError, NoFiniteStart, ValueError) as error:  # ValueError: shapes fixed to one batch
         logger.debug("No pilot: %s", error)
         return None
@@ -62,7 +75,7 @@ def pilot(approx, n):
     if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
         return None
     means, stds = layout.unflatten(mean), layout.unflatten(std)
-    return {name: (means[name], stds[name]) for name in means}
+    return _Pilot({name: (means[name], stds[name]) for name in means}, arrival.decrement < NEAR)
 
 
 def pilot_budget(d, n):
@@ -75,17 +88,45 @@ def begin_at_pilot(task, n):
     approx, rule, units = task.approx, task.default_optimizer, task.objective.op.units
     made = [g for g in approx.groups if g.user_params is None and g.start_point]
     given = [g for g in approx.groups if g not in made and not g.local]
-    if len(approx.hist) or given or not made or not task.is_untouched():
+    if len(approx.hist) or given or not task.is_untouched():
         return
-    found = pilot(approx, n)
+    found = pilot(approx, n if made else min(n, 10))
     if found is None:
         return
+    if found.arrived:
+        check_encoders(approx, found.moments)
     stds = []
     for group in made:
         names, shape = [v.name for v in group.group], (group.bdim, -1) if group.batched else (-1,)
-        mean, std = (np.concatenate([np.ravel(found[name][k]) for name in names]).reshape(shape) for k in (0, 1))
+        mean, std = (
+            np.concatenate([np.ravel(found.moments[name][k]) for name in names]).reshape(shape) for k in (0, 1)
+        )
         group.place(mean, std)
         rule.measure(group.param_units(std))
         stds.append(std.ravel())
-    if units is not None:
+    if units is not None and stds:
         rule.measure({units: np.concatenate(stds)})
+
+
+def check_encoders(approx, moments):
+    """Warn of encoders that answer in another unit than that of their variables.
+
+    Warns
+    -----
+    ScalingWarning
+        Where the typical standard deviation is `ANOTHER_UNIT` times that of the pilot, or as small a part of it.
+    """
+    for group in approx.groups:
+        if not group.local or group.short_name != "mean_field":
+            continue
+        std = substitute([group.std], batch_data(approx.view))
+        answer = float(np.median(compile_function([], std, mode=MODE, no_default_updates=True)()[0]))
+        names = [v.name for v in group.group]
+        wanted = float(np.median(np.concatenate([np.ravel(moments[name][1]) for name in names])))
+        if not 1 / ANOTHER_UNIT < answer / wanted < ANOTHER_UNIT:
+            warn_user(
+                f"The encoder of {', '.join(names)} begins with standard deviations of {answer:.2g}, where the "
+                f"posterior has about {wanted:.2g}: weights move by steps of their own size, and do not get there. "
+                "Give the encoder standardised rows and multiply what it returns by the unit of the variable.",
+                ScalingWarning,
+            )
