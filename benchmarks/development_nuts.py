@@ -31,13 +31,23 @@ def _centered_schools():
     return {"mu": draws["mu"], "tau_log__": draws["tau_log__"], "theta": theta, "tau": draws["tau"]}
 
 
-def _first_guess(model):
+def first_guess(model):
     """Dispersed starts and a metric, from a full-rank fit: they make the sampler fast, not its draws right."""
     approx = pymc3_vi.fit(2000, method="fullrank_advi", model=model, random_seed=SEED, progressbar=False)
     mean, cov = approx.mean.eval(), approx.cov.eval()
     random = np.random.RandomState(SEED)
     points = mean + 1.5 * random.multivariate_normal(np.zeros(len(mean)), cov, CHAINS)
     return [_as_point(model, z) for z in points], cov
+
+
+def pymc3_order(model):
+    """Where in this package's flat vector the elements of PyMC3's are (d,), for a model context."""
+    # Found by marking every element with its number.
+    marks, at = {}, 0
+    for v in model.free_RVs:
+        marks[v.name] = at + np.arange(v.dsize, dtype=float).reshape(np.shape(model.test_point[v.name]))
+        at += v.dsize
+    return pm.NUTS()._logp_dlogp_func.dict_to_array(marks).astype(int)
 
 
 def _as_point(model, z):
@@ -51,14 +61,9 @@ def _as_point(model, z):
 def _sample(name, keep=None):
     """Draws by variable name, (chains, draws, ...), on the unconstrained and on the original scale."""
     model = build(name)
-    start, cov = _first_guess(model)
+    start, cov = first_guess(model)
     with model:
-        # PyMC3 has an order of the flat vector of its own: find it by marking every element with its number.
-        marks, at = {}, 0
-        for v in model.free_RVs:
-            marks[v.name] = at + np.arange(v.dsize, dtype=float).reshape(np.shape(model.test_point[v.name]))
-            at += v.dsize
-        order = pm.NUTS()._logp_dlogp_func.dict_to_array(marks).astype(int)
+        order = pymc3_order(model)
         potential = quadpotential.QuadPotentialFull(cov[np.ix_(order, order)])
         step = pm.NUTS(target_accept=TARGET_ACCEPT, potential=potential)
         trace = pm.sample(
@@ -100,13 +105,17 @@ def rounded(value, digits=8):
 
 
 def update_reference(name, key, value):
-    """Set one entry of a model's reference file, one line an entry of its dicts."""
-    results = dict(stored(name), **{key: value})
+    """Set one entry of a model's reference file."""
+    write_reference(reference_path(name), dict(stored(name), **{key: value}))
+
+
+def write_reference(path, results):
+    """Write sections of named results, one line an entry."""
     lines = []
     for section in sorted(results):
         inner = ",\n".join(f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in results[section].items())
         lines.append(f" {json.dumps(section)}: {{\n{inner}\n }}")
-    reference_path(name).write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def _conjugate_normal():

@@ -6,8 +6,11 @@ import pymc3_vi
 
 import numpy as np
 import pytest
+import theano
 
-from benchmarks import corrected, hard_models
+from benchmarks import corrected, hard_models, sampled_models
+
+REFERENCES = [name for name in sampled_models.SAMPLED_MODELS if sampled_models.stored(name)]
 
 
 @pytest.mark.slow
@@ -30,3 +33,17 @@ def test_moments_of_the_references_agree_with_closed_forms():
     mean, sd = hard_models.moments(grid, 1.5 * grid - 4.1 * np.exp(grid))
     _, truth = hard_models.build("poisson_rate")
     np.testing.assert_allclose((mean, sd), truth["rate_log__"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_stored_runs_are_of_these_models_and_good(name):
+    model, nuts = sampled_models.build(name), sampled_models.stored(name)["nuts"]
+    values = [v.logpt for v in model.basic_RVs + model.potentials]
+    with theano.config.change_flags(cxx="", mode="FAST_COMPILE"):
+        logp = float(sum(model.fn(v)(model.test_point) for v in values))
+    assert logp == pytest.approx(nuts["_run"]["logp_at_test_point"], rel=1e-5)
+    for variable in model.free_RVs:
+        found = nuts[variable.name]
+        assert np.shape(found["mean"]) == np.shape(model.test_point[variable.name])
+        assert np.max(found["rhat"]) < 1.01
+        assert np.max(np.array(found["mcse_mean"]) / found["sd"]) < 0.04
