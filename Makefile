@@ -57,14 +57,16 @@ bench: venv  ## times against pymc3.variational, PyMC 5 and NumPyro, hours long;
 accuracy: venv  ## default fits against the optimum of their family over the development set, into docs/accuracy.md
 	$(PY) -m benchmarks.accuracy
 
-corrected: venv  ## correct='hmc' against known posteriors, into docs/corrected.md; half an hour
-	$(PY) -m benchmarks.corrected
+corrected: venv  ## correct='hmc' and fit(method='auto') against known posteriors, into docs/corrected.md; an hour, goes on where it stopped
+	$(PY) -m benchmarks.corrected $(ARGS)
 
 ingredients: venv  ## what each part of the default rule is worth, into docs/ingredients.md; an hour, goes on where it stopped
 	$(PY) -m benchmarks.ingredients $(ARGS)
 
-development-set: venv  ## repeat the NUTS runs and the family optima behind tests/references/dev_*.json (hours)
+development-set: venv  ## repeat the NUTS runs and the family optima behind tests/references/dev_*.json and hard_*.json (hours)
 	$(PY) -m benchmarks.development_nuts
+	$(PY) -m benchmarks.radon_quadrature
+	$(PY) -m benchmarks.sampled_nuts
 	$(PY) -m benchmarks.development_optima
 
 docs: venv  ## HTML documentation into docs/_build/html

@@ -1,6 +1,7 @@
 """Long NUTS runs over the development set, stored in ``tests/references/dev_<name>.json``.
 
-The posterior of the conjugate model is known, and stored as it is.
+The posterior of the conjugate model is known, and stored as it is; that of radon is made by
+``benchmarks.radon_quadrature``.
 
 Usage: ``python -m benchmarks.development_nuts [NAME ...]``; without names the whole set (about half an hour).
 """
@@ -156,7 +157,7 @@ def run(name):
 
 
 if __name__ == "__main__":
-    for model_name in sys.argv[1:] or DEVELOPMENT_SET:
+    for model_name in sys.argv[1:] or [name for name in DEVELOPMENT_SET if name != "radon"]:
         try:
             run(model_name)
         except RuntimeError as error:

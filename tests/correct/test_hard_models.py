@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import theano
 
-from benchmarks import corrected, hard_models, sampled_models
+from benchmarks import corrected, development_set, hard_models, sampled_models
+from examples.references import load_reference
 
 REFERENCES = [name for name in sampled_models.SAMPLED_MODELS if sampled_models.stored(name)]
 
@@ -47,3 +48,12 @@ def test_stored_runs_are_of_these_models_and_good(name):
         assert np.shape(found["mean"]) == np.shape(model.test_point[variable.name])
         assert np.max(found["rhat"]) < 1.01
         assert np.max(np.array(found["mcse_mean"]) / found["sd"]) < 0.04
+
+
+def test_moments_of_radon_are_those_of_a_run_that_adapts():
+    # a long run of NUTS on this posterior, of which errors are known, against the sums over a grid
+    exact = development_set.stored("radon")["nuts"]
+    for name in ("county_sd", "sigma"):
+        run = load_reference("radon")[name]
+        assert abs(exact[name]["mean"] - run["mean"]) < 4 * run["mcse_mean"]
+        assert abs(exact[name]["sd"] - run["sd"]) < 4 * run["mcse_sd"]
