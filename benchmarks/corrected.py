@@ -34,9 +34,10 @@ FLAGS = (RejectedFitWarning, UnconvergedChainsWarning, UnreliableWeightsWarning)
 INTRODUCTION = """# Corrected draws and known posteriors
 
 Made by `make corrected`: {models} posteriors, {seeds}, every argument at its default. References are those of
-`benchmarks/development_set.py` (16 models, long NUTS runs), `benchmarks/hard_models.py` ({exact} models, exact moments
-in closed form or by quadrature) and `benchmarks/sampled_models.py` ({sampled}, long NUTS runs). Errors are the largest
-over all unconstrained values with a reference: of means in posterior sds, of sds as log ratios.
+`benchmarks/development_set.py` (16 models, long NUTS runs; conjugate and radon exact), `benchmarks/hard_models.py`
+({exact} models, exact moments in closed form or by quadrature) and `benchmarks/sampled_models.py` (long NUTS runs,
+{sampled} of them here). Errors are the largest over all unconstrained values with a reference: of means in posterior
+sds, of sds as log ratios.
 
 """
 
@@ -190,9 +191,8 @@ def document(rows):
     by_auto = [r for r in rows if r["method"] == "auto"]
     counts = sorted({len([r for r in rows if (r["model"], r["method"]) == key]) for key in _keys(rows)})
     exact, sampled = (sum(n in names for n in ms) for ms in (hard_models.HARD_MODELS, sampled_models.SAMPLED_MODELS))
-    text = INTRODUCTION.format(
-        models=len(names), seeds=f"{' to '.join(map(str, counts))} seeds", exact=exact, sampled=sampled
-    )
+    seeds = f"{counts[0]} to {counts[-1]} seeds each" if len(counts) > 1 else f"{counts[0]} seeds each"
+    text = INTRODUCTION.format(models=len(names), seeds=seeds, exact=exact, sampled=sampled)
     cells = []
     for name in names:
         for method in FAMILIES:

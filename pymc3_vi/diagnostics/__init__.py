@@ -12,7 +12,7 @@ from ._expectation import Expectation, expectation
 from ._fixed_draws import KINDS, REPLICATES, FixedDrawELBO, FixedDraws
 from ._importance import ImportanceWeights, khat_threshold, nearly_equal
 from ._linear_response import frequentist_se, gaussian_blocks, lrvb_cov, point_density, replicate_errors
-from ._moments import coordinate_labels
+from ._moments import CLOSE_MEAN, CLOSE_SD, coordinate_labels
 from ._particles import ParticleCheck, check_particles, stein_discrepancy, variance_ratios
 from ._resample import psis_resample, warn_if_unreliable
 from ._row_density import PassSum, RowDensity
@@ -66,6 +66,8 @@ __all__ = [
     "draws_in_memory",
     "warn_if_unreliable",
     "USE",
+    "CLOSE_MEAN",
+    "CLOSE_SD",
     "CORRECT",
     "REJECT",
 ]

@@ -3,7 +3,7 @@
 import time
 
 from ..correct import HMC
-from ..diagnostics import CORRECT, REJECT, chains_take_seconds, diagnose
+from ..diagnostics import CLOSE_MEAN, CLOSE_SD, CORRECT, REJECT, USE, chains_take_seconds, diagnose
 from ..errors import RejectedFitWarning, VariationalInferenceError
 from ..model import data_size
 from ..validation import warn_user
@@ -39,6 +39,14 @@ def choose_method(view, local_rv):
     return "advi", f"{d:,} values, whose covariance would have {entries:,} entries"
 
 
+def _seems_off(chains):
+    """Whether q is farther from the chains than is close, be it within the errors of both.
+
+    The verdict on q needs proof that it is off; draws of chains need none, and cost seconds.
+    """
+    return chains.mean_shift.value > CLOSE_MEAN or abs(chains.sd_ratio.value - 1) > CLOSE_SD
+
+
 def judge(approx, method, reason, progressbar):
     """Diagnose a fit that has ended by itself, note the verdict, and have draws made as it recommends.
 
@@ -61,11 +69,13 @@ def judge(approx, method, reason, progressbar):
         return
     approx.keep_verdict(diagnosis)
     by_chains = diagnosis.chains is not None
-    if by_chains and diagnosis.verdict in (CORRECT, REJECT):
+    if by_chains and (diagnosis.verdict in (CORRECT, REJECT) or _seems_off(diagnosis.chains)):
         approx.recommend("hmc")
     elif diagnosis.verdict == CORRECT:
         approx.recommend("psis")
     draws = {"hmc": "of chains", "psis": "weighted", None: "of q"}[approx.recommended]
+    if approx.recommended and diagnosis.verdict == USE:
+        draws += f" (q seems off by more than {CLOSE_MEAN:g} sd or {100 * CLOSE_SD:.0f} %)"
     report.noted(
         verdict=diagnosis.sentence, draws=f"{draws}, by default", judged_in=f"{time.perf_counter() - begin:.2f} s"
     )

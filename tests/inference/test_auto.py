@@ -4,6 +4,8 @@ import pickle
 import warnings
 
 import pymc3_vi
+from pymc3_vi.diagnostics import diagnose
+from pymc3_vi.diagnostics._moments import Extreme
 from pymc3_vi.errors import FileFormatError, ParameterTypeError, RejectedFitWarning, UnconvergedChainsWarning
 from pymc3_vi.inference._auto import choose_method
 from pymc3_vi.model import ModelView
@@ -56,6 +58,24 @@ def test_a_gaussian_posterior_is_used_as_it_is(gaussian, capsys):
     assert table.diagnosis is approx.verdict and table.note.endswith("Use it as it is.")
     approx.params[0].set_value(approx.params[0].get_value() + 1.0)
     assert approx.verdict is None and "Use it as it is." not in approx.summary(draws=200).note
+
+
+@pytest.mark.parametrize(
+    "measured, value, recommended",
+    [("sd_ratio", 1.12, "hmc"), ("sd_ratio", 0.88, "hmc"), ("mean_shift", 0.12, "hmc"), ("sd_ratio", 1.08, None)],
+)
+def test_draws_are_of_chains_where_q_seems_off_but_is_not_shown_to_be(
+    gaussian, monkeypatch, measured, value, recommended
+):
+    def measure(approx, correct):
+        diagnosis = diagnose(approx, correct=correct)
+        setattr(diagnosis.chains, measured, Extreme("mu", value, 0.03))
+        return diagnosis
+
+    monkeypatch.setattr("pymc3_vi.inference._auto.diagnose", measure)
+    approx = pymc3_vi.fit(2000, model=gaussian[0], **OPTIONS)
+    assert approx.report.options["verdict"] == "Use it as it is." and approx.recommended == recommended
+    assert ("q seems off" in approx.report.options["draws"]) == (recommended is not None)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
