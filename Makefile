@@ -7,7 +7,7 @@ PYTEST := $(PY) -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected ingredients development-set docs gallery gallery-references look clean
+.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected verdicts ingredients development-set docs gallery gallery-references look clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -68,6 +68,9 @@ development-set: venv  ## repeat the NUTS runs and the family optima behind test
 	$(PY) -m benchmarks.radon_quadrature
 	$(PY) -m benchmarks.sampled_nuts
 	$(PY) -m benchmarks.development_optima
+
+verdicts: venv  ## how often diagnose() is right, into docs/verdicts.md; an hour or two, goes on where it stopped
+	$(PY) -m benchmarks.verdicts $(ARGS)
 
 docs: venv  ## HTML documentation into docs/_build/html
 	$(PY) -m sphinx -W --keep-going -n -b html docs docs/_build/html

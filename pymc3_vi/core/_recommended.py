@@ -37,7 +37,7 @@ class Recommendation:
 
     @property
     def verdict(self):
-        """The diagnosis that ``fit(method='auto')`` made; None without one, and forgotten when parameters change."""
+        """The last diagnosis by chains, or of ``fit(method='auto')``; forgotten when parameters change."""
         digest, diagnosis = self._judged
         return diagnosis if diagnosis is not None and digest == parameter_digest(self) else None
 

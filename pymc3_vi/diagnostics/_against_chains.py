@@ -3,7 +3,7 @@
 import numpy as np
 
 from ._moments import CLOSE_MEAN, CLOSE_SD, Extreme
-from ._verdict import CORRECT, USE, Verdict
+from ._verdict import CORRECT, USE, Verdict, steps_advice, without_correction
 
 __all__ = ["ChainCheck", "judge_by_chains"]
 
@@ -22,6 +22,8 @@ class ChainCheck:
         Where they have not.
     nested_rhat : float
         The largest of all coordinates.
+    mean, sd : ndarray (d,)
+        Of the corrected draws, on the unconstrained scale.
     log_evidence, log_evidence_error : float
         By bridge sampling.
     mean_shift, sd_ratio, quantile_shift : Extreme
@@ -37,6 +39,7 @@ class ChainCheck:
         self.nested_rhat, self.seconds = float(np.max(points.nested_rhat)), run.seconds
         self.log_evidence, self.log_evidence_error = evidence
         errors, sd, labels = run.errors, run.errors.sd, points.labels
+        self.mean, self.sd = errors.mean, sd
         shift, shift_error = np.abs(z.mean(axis=0) - errors.mean) / sd, z.std(axis=0) / sd
         self.mean_shift = _worst(labels, shift, np.hypot(shift_error / np.sqrt(len(z)), errors.mean_error / sd))
         ratio = z.std(axis=0) / sd
@@ -65,8 +68,9 @@ def _worst(labels, values, errors, ideal=0.0):
     return Extreme(labels[at], float(values[at]), float(errors[at]))
 
 
-def judge_by_chains(check, advice):
-    """Verdict from corrected draws that can be relied on; `advice` comes from elsewhere."""
+def judge_by_chains(facts):
+    """Verdict from a :class:`ChainCheck` that can be relied on, in ``facts.chains``."""
+    check, advice = facts.chains, steps_advice(facts)
     shift, ratio = check.mean_shift, check.sd_ratio
     reasons = [f"chains that began at q have converged (nested R-hat {check.nested_rhat:.3f})"]
     if shift.value - 2 * shift.error > CLOSE_MEAN:
@@ -76,4 +80,5 @@ def judge_by_chains(check, advice):
     if len(reasons) == 1:
         reasons.append(f"no mean of q is off by {CLOSE_MEAN:g} posterior sd and no sd by {100 * CLOSE_SD:.0f} %")
         return Verdict(USE, "Use it as it is.", reasons, advice)
+    advice += without_correction(facts)
     return Verdict(CORRECT, "Use the corrected draws: approx.sample(correct='hmc').", reasons, advice)

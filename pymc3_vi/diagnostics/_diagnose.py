@@ -1,5 +1,6 @@
 """``approx.diagnose()``: what a fit is worth, measured and said in plain words."""
 
+import copy
 import html
 
 import numpy as np
@@ -7,7 +8,7 @@ import numpy as np
 from ..approximations import MeanFieldGroup
 from ..approximations.gaussian import GaussianBlocks
 from ..core import find_correction
-from ..errors import ExplicitInferenceError
+from ..errors import ExplicitInferenceError, VariationalInferenceError
 from ..html_tables import html_table
 from ..model import data_size, is_streamed
 from ..parameters import checked
@@ -24,6 +25,8 @@ __all__ = ["Diagnosis", "chains_take_seconds", "diagnose"]
 
 #: Draws of chains, and the most values of data for which 'auto' runs chains: some 1e5 points are evaluated.
 CHAIN_DRAWS, LARGEST_DATA = 1000, 100_000
+#: Seconds after which chains that nobody asked for stop: most take one, those that do not converge would take minutes.
+LONGEST = 30.0
 #: Draws that are worth asking for where the verdict is in doubt.
 MANY_DRAWS = 100_000
 
@@ -34,7 +37,8 @@ class Diagnosis:
     Attributes
     ----------
     verdict : {'use', 'correct', 'reject'}
-        Use the draws as they are, use importance-corrected draws, or do not use them.
+        Use the draws as they are, use corrected draws (of chains or weighted: the sentence says which), or do not use
+        them.
     sentence : str
         The verdict in words.
     reasons, advice, notes : list of str
@@ -62,7 +66,7 @@ class Diagnosis:
     mean_shift, sd_ratio : Extreme
         ``name, value, error`` of the coordinate whose mean or sd the correction changes most.
     chains : ChainCheck or None
-        Comparison with corrected draws, with ``diagnose(correct=...)``.
+        Comparison with corrected draws; None where ``diagnose`` went by weights alone.
     nested_rhat, log_evidence, log_evidence_error : float or None
         Of the corrected draws: the largest nested R-hat, and the log evidence by bridge sampling with its error.
     trend : LossTrend or None
@@ -172,12 +176,13 @@ def _range(values):
 
 
 @checked
-def diagnose(approx, draws=None, random_seed=None, correct=None, client=None):
+def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
     r"""Measure how well the approximation represents the posterior, and say what to do with it.
 
-    For approximations with a density, draws from q are weighted by p / q; the tail of the weights (k-hat) tells
-    whether weighting can make up for what q misses.  Particles are judged by Stein's identity, which needs only
-    gradients of log p.  Minibatches are replaced by the whole data.
+    For approximations with a density, q is compared with chains that begin at it, where data are few enough for these
+    to take seconds.  Elsewhere draws from q are weighted by p / q, and the tail of the weights (k-hat) tells whether
+    weighting can make up for what q misses.  Particles are judged by Stein's identity, which needs only gradients of
+    log p.  Minibatches are replaced by the whole data.
 
     Parameters
     ----------
@@ -186,10 +191,11 @@ def diagnose(approx, draws=None, random_seed=None, correct=None, client=None):
         the verdict in doubt; fewer where the data are so many that they would take more than seconds.  A number given
         is exceeded only where k-hat is above its limit but seems harmless: 40,000 draws then make sure.
     random_seed : int, optional
-    correct : {None, 'auto', 'hmc'} or correction
+    correct : {'auto', 'hmc', None} or correction
         With 'hmc' (or :class:`pymc3_vi.HMC`), chains that begin at q are the truth that q is compared with, and the log
         evidence comes from bridge sampling; where they have not converged, the verdict is that by the weights, and
-        never better than 'correct'.  'auto' does the same where the data are few enough for it to take seconds.
+        never better than 'correct'.  'auto', the default, does the same where data and dimensions are at most 100,000
+        together, for at most 30 seconds, and judges by weights elsewhere, as None does everywhere.
     client : dask.distributed.Client or concurrent.futures.Executor, optional
         Whose workers read the rows of a ``DataLoader`` or ``pm.Minibatch``, as in ``fit(client=...)``.
 
@@ -214,7 +220,9 @@ def diagnose(approx, draws=None, random_seed=None, correct=None, client=None):
     shown to change by less than 0.1 posterior sd and 10 % under the weights.  k-hat judges the joint: in many
     dimensions it is pessimistic about single marginals (Dhaka et al. 2021), and the report says so.
 
-    ``sample(correct='psis')`` and what else weights draws go by the last verdict on the same parameters.
+    ``sample(correct='psis')`` and what else weights draws go by the last k-hat on the same parameters, and tables show
+    the last verdict by chains.
+    How often verdicts are right is in the documentation, page *Verdicts*.
 
     References
     ----------
@@ -246,18 +254,20 @@ def diagnose(approx, draws=None, random_seed=None, correct=None, client=None):
     report.mean_shift, report.sd_ratio = found.changes.mean_shift, found.changes.sd_ratio
     report.undefined = source.undefined
     report.log_weights = weights.raw
-    if found.draws < MANY_DRAWS and found.doubtful:
-        close = abs(report.khat - report.threshold) < 2 * report.khat_error
-        trait = "is close to its limit for" if close else "is no sure guide with"
-        report.notes.append(
-            f"k-hat {trait} {found.draws:,} draws; approx.diagnose(draws={MANY_DRAWS:_}) tells more surely"
-        )
     if source.streamed:
         report.notes.append("data come from a generator: log p is that of the last batch, scaled, not of all data")
     verdict = judge_density(report)
     if correct:
         verdict = _by_chains(approx, report, source, verdict, correct, random_seed)
+    if found.draws < MANY_DRAWS and found.doubtful and not (report.chains and report.chains.reliable):
+        close = abs(report.khat - report.threshold) < 2 * report.khat_error
+        trait = "is close to its limit for" if close else "is no sure guide with"
+        report.notes.append(
+            f"k-hat {trait} {found.draws:,} draws; approx.diagnose(draws={MANY_DRAWS:_}) tells more surely"
+        )
     report._conclude(verdict)
+    if report.chains is not None:
+        approx.keep_verdict(report)
     return report
 
 
@@ -265,6 +275,13 @@ def chains_take_seconds(approx):
     """Whether corrected draws are cheap enough to be made unasked."""
     small = data_size(approx.view) + int(approx.ddim) <= LARGEST_DATA
     return small and not is_streamed(approx.view) and not approx.has_batched
+
+
+def _bounded():
+    """Corrected draws within :data:`LONGEST` seconds."""
+    correction = copy.copy(find_correction("hmc", "diagnose"))
+    correction.budget = LONGEST
+    return correction
 
 
 def _by_chains(approx, report, source, verdict, correct, random_seed):
@@ -275,7 +292,11 @@ def _by_chains(approx, report, source, verdict, correct, random_seed):
                 "correcting the draws would take long, so the verdict is by importance weights; correct='hmc' does it"
             )
             return verdict
-        correct = "hmc"
+        try:
+            return _by_chains(approx, report, source, verdict, _bounded(), random_seed)
+        except VariationalInferenceError as error:
+            report.notes.append(f"the verdict is by importance weights, for there are no corrected draws: {error}")
+            return verdict
     generator = approx.generator(random_seed)
     points = find_correction(correct, "diagnose")(approx, CHAIN_DRAWS, generator)
     require(hasattr(points, "run"), ValueError, "correct", "diagnose", "None, 'auto', 'hmc' or an HMC", correct)
@@ -283,7 +304,7 @@ def _by_chains(approx, report, source, verdict, correct, random_seed):
     report.chains = ChainCheck(points, z, points.evidence(approx, generator))
     report.notes += points.words()
     if report.chains.reliable:
-        return judge_by_chains(report.chains, verdict.advice)
+        return judge_by_chains(report)
     report.notes += [f"the chains have not converged: {complaint}" for complaint in report.chains.complaints]
     if verdict.name != USE:
         return verdict

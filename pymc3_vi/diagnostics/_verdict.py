@@ -4,7 +4,16 @@ from collections import namedtuple
 
 from ._moments import CLOSE_MEAN, CLOSE_SD
 
-__all__ = ["USE", "CORRECT", "REJECT", "Verdict", "judge_density", "judge_particles"]
+__all__ = [
+    "USE",
+    "CORRECT",
+    "REJECT",
+    "Verdict",
+    "judge_density",
+    "judge_particles",
+    "steps_advice",
+    "without_correction",
+]
 
 USE, CORRECT, REJECT = "use", "correct", "reject"
 
@@ -57,12 +66,7 @@ def judge_density(facts):
     facts : Diagnosis
         With its weights and moments measured.
     """
-    reasons, advice = [], []
-    if facts.trend is not None and facts.trend.falling:
-        advice.append(f"more steps: the loss was still falling at step {facts.trend.steps}")
-    if facts.trend is not None and facts.trend.rising:
-        advice.append(f"a smaller learning rate: the loss was rising at step {facts.trend.steps}")
-    reasons.append(_khat_reason(facts))
+    reasons, advice = [_khat_reason(facts)], steps_advice(facts)
     if facts.undefined:
         reasons.append(f"log p is not a number at {facts.undefined} of {facts.draws} draws")
     if not facts.reliable:
@@ -83,11 +87,20 @@ def judge_density(facts):
         CORRECT,
         "Use the importance-corrected draws: approx.sample(correct='psis').",
         reasons,
-        advice + _without_weights(facts),
+        advice + without_correction(facts),
     )
 
 
-def _without_weights(facts):
+def steps_advice(facts):
+    """Advice from the end of the loss history."""
+    if facts.trend is not None and facts.trend.falling:
+        return [f"more steps: the loss was still falling at step {facts.trend.steps}"]
+    if facts.trend is not None and facts.trend.rising:
+        return [f"a smaller learning rate: the loss was rising at step {facts.trend.steps}"]
+    return []
+
+
+def without_correction(facts):
     """Advice for who wants no correction of single draws."""
     advice = [_RICHER[facts.family] + ", if no correction is wanted"] if facts.family in _RICHER else []
     return advice + ([LINEAR_RESPONSE] if facts.has_linear_response else [])

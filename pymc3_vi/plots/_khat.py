@@ -46,7 +46,7 @@ def plot_khat(fit, draws=10_000, axes=None, random_seed=None):
     ----------
     Vehtari et al.: Pareto Smoothed Importance Sampling, JMLR 25(72), 2024, section 3.2.
     """
-    report = fit if isinstance(fit, Diagnosis) else diagnose(fit, draws, random_seed)
+    report = fit if isinstance(fit, Diagnosis) else diagnose(fit, draws, random_seed, correct=None)
     if report.log_weights is None:
         raise ExplicitInferenceError(
             f"plot_khat needs importance weights, but {report.approximation} consists of particles, which have no "

@@ -163,7 +163,7 @@ def _verdict(approx, correction, found, random_seed):
     """Diagnosis and the note that is printed below the table."""
     try:
         check_data(approx)
-        report = approx.verdict or diagnose(approx, random_seed=random_seed)
+        report = approx.verdict or diagnose(approx, random_seed=random_seed, correct=None)
     except VariationalInferenceError as error:
         return None, f"No diagnosis: {error}"
     khat = "" if report.khat is None else f"k-hat {report.khat:.2f} (usable below {report.threshold:.2f}). "
@@ -171,7 +171,8 @@ def _verdict(approx, correction, found, random_seed):
         return report, found.points.note()
     if correction is not None:
         return report, f"Importance-corrected. {khat}{'' if report.usable else report.sentence}".rstrip()
-    hint = " summary(correct='psis') tabulates them." if report.verdict == CORRECT else ""
+    by = "hmc" if report.chains and report.chains.reliable else "psis"
+    hint = f" summary(correct='{by}') tabulates them." if report.verdict == CORRECT else ""
     return report, f"{khat}{report.sentence}{hint}"
 
 

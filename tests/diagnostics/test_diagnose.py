@@ -16,7 +16,7 @@ from .conftest import Conjugate
 
 
 def test_the_posterior_itself(conjugate):
-    report = conjugate.gaussian().diagnose(random_seed=1)
+    report = conjugate.gaussian().diagnose(random_seed=1, correct=None)
     assert report.verdict == "use" and report.usable
     assert report.khat == -np.inf or theano.config.floatX == "float32"
     assert report.elbo == pytest.approx(conjugate.log_evidence, abs=1e-4)
@@ -31,7 +31,7 @@ def test_the_posterior_itself(conjugate):
     ([0, 0, 0], [1.0, 1.0, 0.45], "reject"),
 ])  # fmt: skip
 def test_verdicts(conjugate, shift, scale, verdict):
-    report = conjugate.gaussian(shift, scale).diagnose(20000, random_seed=2)
+    report = conjugate.gaussian(shift, scale).diagnose(20000, random_seed=2, correct=None)
     assert report.verdict == verdict, str(report)
     assert abs(report.elbo - conjugate.elbo(shift, scale)) < 4 * report.elbo_error + 1e-4
     if verdict != "reject":
@@ -45,7 +45,7 @@ def test_changes_are_measured_and_named(conjugate):
 
 
 def _changes(approx, draws=10000, seed=3):
-    report = approx.diagnose(draws, random_seed=seed)
+    report = approx.diagnose(draws, random_seed=seed, correct=None)
     return report.mean_shift, report.sd_ratio
 
 
@@ -59,25 +59,25 @@ def test_errors_of_the_changes_cover(conjugate):
 
 
 def test_a_khat_near_its_limit_asks_for_more_draws(conjugate):
-    report = conjugate.gaussian(scale=[1, 1, 0.58]).diagnose(4000, random_seed=1)
+    report = conjugate.gaussian(scale=[1, 1, 0.58]).diagnose(4000, random_seed=1, correct=None)
     assert abs(report.khat - report.threshold) < 2 * report.khat_error
     assert any("approx.diagnose(draws=100_000) tells more surely" in note for note in report.notes)
-    clear = conjugate.gaussian(scale=[1, 1, 1.2]).diagnose(4000, random_seed=1)
+    clear = conjugate.gaussian(scale=[1, 1, 1.2]).diagnose(4000, random_seed=1, correct=None)
     assert not any("more surely" in note for note in clear.notes)
 
 
 def test_same_seed_same_report(conjugate):
     a, b = conjugate.gaussian([0.4, 0, 0]), conjugate.gaussian([0.4, 0, 0])
-    assert str(a.diagnose(random_seed=5)) == str(b.diagnose(random_seed=5))
-    assert a.diagnose(random_seed=5).khat != a.diagnose(random_seed=6).khat
+    assert str(a.diagnose(random_seed=5, correct=None)) == str(b.diagnose(random_seed=5, correct=None))
+    assert a.diagnose(random_seed=5, correct=None).khat != a.diagnose(random_seed=6, correct=None).khat
 
 
 def test_a_second_diagnosis_compiles_nothing_and_sees_new_parameters(conjugate, monkeypatch):
     approx = conjugate.gaussian()
-    approx.diagnose(200, random_seed=1)
+    approx.diagnose(200, random_seed=1, correct=None)
     monkeypatch.setattr(draws_module, "_compile", None)
     approx.shared_params["mu"].set_value(approx.shared_params["mu"].get_value() + 10)
-    assert approx.diagnose(200, random_seed=1).verdict == "reject"
+    assert approx.diagnose(200, random_seed=1, correct=None).verdict == "reject"
 
 
 def test_chunks_change_nothing(conjugate, monkeypatch):
@@ -108,7 +108,7 @@ def test_the_generator_moves_on_as_if_nothing_had_been_repeated(conjugate, monke
 
 def test_minibatches_are_replaced_by_the_whole_data():
     problem = Conjugate(np.random.RandomState(2).normal(0.5, 1.0, (40, 1)), batch=5)
-    report = problem.gaussian().diagnose(500, random_seed=1)
+    report = problem.gaussian().diagnose(500, random_seed=1, correct=None)
     assert report.verdict == "use"
     assert report.log_z == pytest.approx(problem.log_evidence, abs=1e-3)
 
@@ -117,7 +117,7 @@ def test_draws_where_log_p_is_undefined_are_counted(model_fast):
     with model_fast(), pm.Model() as model:
         x = pm.Normal("x", 0.0, 1.0)
         pm.Potential("nan", 1e-9 * tt.sqrt(x + 1.0))
-    report = pymc3_vi.MeanField(model=model, random_seed=1).diagnose(2000, random_seed=1)
+    report = pymc3_vi.MeanField(model=model, random_seed=1).diagnose(2000, random_seed=1, correct=None)
     assert 50 < report.undefined < 300
     assert f"log p is not a number at {report.undefined} of 2000 draws" in str(report)
 
@@ -125,30 +125,30 @@ def test_draws_where_log_p_is_undefined_are_counted(model_fast):
 def test_trend_of_the_fit_is_reported(conjugate):
     approx = conjugate.gaussian(scale=0.3)
     approx.hist = np.linspace(500, 100, 2000)
-    report = approx.diagnose(200, random_seed=1)
+    report = approx.diagnose(200, random_seed=1, correct=None)
     assert "more steps: the loss was still falling at step 2000" in report.advice[0]
     approx.hist = np.linspace(100, 500, 2000)
-    assert "a smaller learning rate" in approx.diagnose(200, random_seed=1).advice[0]
+    assert "a smaller learning rate" in approx.diagnose(200, random_seed=1, correct=None).advice[0]
     approx.hist = np.empty(0)
-    assert any("too short" in note for note in approx.diagnose(200, random_seed=1).notes)
+    assert any("too short" in note for note in approx.diagnose(200, random_seed=1, correct=None).notes)
 
 
 def test_why_the_fit_ended_is_reported(conjugate):
     approx = conjugate.gaussian()
-    assert approx.diagnose(200, random_seed=1).ended is None
+    assert approx.diagnose(200, random_seed=1, correct=None).ended is None
     approx.report = FitReport("ADVI", "KL")
     with approx.report.recording(100):
         approx.report.ended("done", "ran all 100 steps")
-    report = approx.diagnose(200, random_seed=1)
+    report = approx.diagnose(200, random_seed=1, correct=None)
     assert ("fit", "ran all 100 steps") in report.rows() and not any("by itself" in note for note in report.notes)
     with approx.report.recording(100):
         approx.report.ended("interrupted", "interrupted by Ctrl-C at step 7 of 100")
-    report = approx.diagnose(200, random_seed=1)
+    report = approx.diagnose(200, random_seed=1, correct=None)
     assert "the last fit did not end by itself: interrupted by Ctrl-C at step 7 of 100" in str(report)
 
 
 def test_printing(conjugate):
-    report = conjugate.gaussian([0.4, 0, 0]).diagnose(500, random_seed=1)
+    report = conjugate.gaussian([0.4, 0, 0]).diagnose(500, random_seed=1, correct=None)
     text, page = str(report), report._repr_html_()
     assert text.startswith(report.sentence) and repr(report) == text
     for words in ("k-hat", "ELBO", "log evidence", "Why:", "mu[0]"):
@@ -206,7 +206,7 @@ def test_groups_and_rows_have_labels(model_fast):
         pymc3_vi.Group(None, vfam="mf", model=model, random_seed=1),
     ]
     approx = pymc3_vi.Approximation(groups, model=model)
-    report = approx.diagnose(500, random_seed=1)
+    report = approx.diagnose(500, random_seed=1, correct=None)
     assert {"a[0]", "a[1]", "b[1,2]", "s_log__"} <= set(report.labels)
     assert report.sd_ratio.name in report.labels and np.isfinite(report.khat)
 
@@ -220,6 +220,6 @@ def test_amortised_groups_are_judged_on_the_whole_data(model_fast):
         pm.Normal("y", z, 1.0, observed=batch, total_size=(30, 1))
     rho = tt.zeros_like(batch) + np.log(np.expm1(0.5**0.5)).astype(theano.config.floatX)
     group = pymc3_vi.Group([z], params={"mu": batch / 2, "rho": rho}, local=True, model=model, random_seed=1)
-    report = pymc3_vi.Approximation([group], model=model).diagnose(500, random_seed=1)
+    report = pymc3_vi.Approximation([group], model=model).diagnose(500, random_seed=1, correct=None)
     assert report.log_z == pytest.approx(-0.5 * np.sum(np.log(4 * np.pi) + y**2 / 2), abs=1e-3)
     assert report.verdict == "use"

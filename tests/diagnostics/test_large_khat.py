@@ -54,11 +54,13 @@ def normal():
 
 
 def _reports(approx):
-    return [approx.diagnose(draws, random_seed=seed) for draws in (None, 4000) for seed in SEEDS]
+    return [approx.diagnose(draws, random_seed=seed, correct=None) for draws in (None, 4000) for seed in SEEDS]
 
 
 def test_mean_and_sd_of_normal_data_can_be_used(normal):
-    assert max(normal.diagnose(2000, random_seed=seed).khat for seed in SEEDS) < 1  # made sure with more draws
+    assert (
+        max(normal.diagnose(2000, random_seed=seed, correct=None).khat for seed in SEEDS) < 1
+    )  # made sure with more draws
     for report in _reports(normal):
         assert report.verdict == "use" and report.ess > 0.9 * report.draws, str(report)
 
@@ -66,7 +68,7 @@ def test_mean_and_sd_of_normal_data_can_be_used(normal):
 @pytest.mark.parametrize("draws", [500, 1000, 2000])
 def test_few_draws_do_not_reject_by_chance(normal, draws):
     """Among 15 judgements one or two of so few draws have a k-hat of 0.85 to 1.1 although q is right."""
-    reports = [normal.diagnose(draws, random_seed=seed) for seed in range(15)]
+    reports = [normal.diagnose(draws, random_seed=seed, correct=None) for seed in range(15)]
     assert {report.verdict for report in reports} == {"use"}
 
 
@@ -100,9 +102,9 @@ def test_what_is_wrong_stays_so(model_fast, wrong):
 
 def test_the_reason_says_why_a_large_khat_does_not_count(model_fast):
     approx = poisson_rate(model_fast, 1)
-    report = approx.diagnose(4000, random_seed=1)
+    report = approx.diagnose(4000, random_seed=1, correct=None)
     assert report.draws == 40_000  # a large k-hat is called noise only after a second look
-    found = [r for r in (approx.diagnose(100_000, random_seed=s) for s in SEEDS) if r.khat >= 0.5]
+    found = [r for r in (approx.diagnose(100_000, random_seed=s, correct=None) for s in SEEDS) if r.khat >= 0.5]
     for report in found:
         assert "their tail does not matter" in report.reasons[0]
     weights = np.full(1000, 1e-3)
@@ -125,7 +127,7 @@ def test_nothing_contradicts_the_verdict(conjugate, scale):
     """k-hat 0.70, 0.66 and 0.80: near the limit every other set of draws has it on the other side."""
     approx = conjugate.gaussian(scale=scale)
     for seed in SEEDS:
-        usable = approx.diagnose(random_seed=seed).usable
+        usable = approx.diagnose(random_seed=seed, correct=None).usable
         for other in SEEDS:
             assert _warned(approx.sample, 200, correct="psis", random_seed=other) != usable
             assert _warned(approx.expectation, "mu", draws=500, random_seed=other) != usable
@@ -135,7 +137,7 @@ def test_nothing_contradicts_the_verdict(conjugate, scale):
 
 def test_a_judgement_ends_with_its_parameters(conjugate):
     approx = conjugate.gaussian()
-    assert approx.diagnose(random_seed=1).usable
+    assert approx.diagnose(random_seed=1, correct=None).usable
     approx.shared_params["rho"].set_value(approx.shared_params["rho"].get_value() - 3)
     assert _warned(approx.sample, 10, correct="psis", random_seed=1)
 
@@ -148,7 +150,7 @@ def test_corrected_draws_without_a_diagnosis_judge_as_it_would(normal):
 
 def test_large_data_are_judged_on_fewer_draws(conjugate, monkeypatch):
     monkeypatch.setattr(_judged_draws, "BUDGET", 2000 * (30 + 3**2 + 1 + 1))
-    draws = conjugate.gaussian(scale=[1, 1, 0.58]).diagnose(random_seed=1).draws
+    draws = conjugate.gaussian(scale=[1, 1, 0.58]).diagnose(random_seed=1, correct=None).draws
     assert 1000 <= draws < 4000
 
 
@@ -159,14 +161,14 @@ def test_a_mean_field_is_told_of_linear_response(model_fast):
     with model_fast(), pm.Model() as model:
         pm.MvNormal("x", np.zeros(2), cov=cov, shape=2)
     approx = _mean_field(model, [0, 0], np.full(2, np.sqrt(1 - 0.95**2)))
-    report = approx.diagnose(random_seed=1)
+    report = approx.diagnose(random_seed=1, correct=None)
     assert report.verdict == "reject" and any("approx.lrvb_cov()" in advice for advice in report.advice)
     assert any("correct='hmc'" in advice for advice in report.advice)
     np.testing.assert_allclose(approx.lrvb_cov(random_seed=1), cov, rtol=0.06)
-    full = pymc3_vi.FullRank(model=model, random_seed=1).diagnose(random_seed=1)
+    full = pymc3_vi.FullRank(model=model, random_seed=1).diagnose(random_seed=1, correct=None)
     assert not any("lrvb_cov" in advice for advice in full.advice)
 
 
 def test_a_correctable_mean_field_is_told_as_well(conjugate):
-    report = conjugate.gaussian(scale=[1.0, 1.6, 1.0]).diagnose(20_000, random_seed=2)
+    report = conjugate.gaussian(scale=[1.0, 1.6, 1.0]).diagnose(20_000, random_seed=2, correct=None)
     assert report.verdict == "correct" and any("lrvb_cov" in advice for advice in report.advice)

@@ -1,0 +1,78 @@
+"""Verdicts by default: what q misses altogether, and where there are no chains to go by."""
+
+import pymc3_vi
+from pymc3_vi.diagnostics import _diagnose
+from pymc3_vi.errors import StartError
+
+import numpy as np
+import pymc3 as pm
+import pytest
+
+
+def _at(model, mean, sd):
+    approx = pymc3_vi.MeanField(model=model, random_seed=1)
+    approx.shared_params["mu"].set_value(np.asarray(mean, dtype=approx.shared_params["mu"].dtype))
+    approx.shared_params["rho"].set_value(np.log(np.expm1(np.asarray(sd, dtype=approx.shared_params["rho"].dtype))))
+    return approx
+
+
+def _two_modes():
+    pm.NormalMixture("x", w=np.array([0.3, 0.7]), mu=np.array([0.0, 12.0]), sigma=np.ones(2), testval=0.0)
+    return [0.0], [1.0]
+
+
+def _three_modes():
+    pm.NormalMixture("x", w=np.full(3, 1 / 3), mu=np.array([-15.0, 0.0, 15.0]), sigma=np.ones(3), testval=0.0)
+    return [0.0], [1.0]
+
+
+def _exchanged_labels():
+    mu = pm.Normal("mu", 0.0, 5.0, shape=2)
+    y = np.repeat([-4.0, 4.0], 20) + np.tile(np.linspace(-1, 1, 20), 2)
+    pm.NormalMixture("y", w=np.full(2, 0.5), mu=mu, sigma=np.ones(2), observed=y)
+    sd = (20 + 1 / 25) ** -0.5
+    return np.array([-80.0, 80.0]) * sd**2, np.full(2, sd)
+
+
+@pytest.mark.parametrize("make", [_two_modes, _three_modes, _exchanged_labels])
+def test_a_mode_that_q_misses_is_seen(model_fast, make):
+    """Importance weights cannot tell: q is the posterior around one of its modes, and never leaves it."""
+    with model_fast(), pm.Model() as model:
+        mean, sd = make()
+    approx = _at(model, mean, sd)
+    assert approx.diagnose(random_seed=1, correct=None).verdict == "use"
+    report = approx.diagnose(random_seed=1)
+    assert report.verdict == "correct" and "correct='hmc'" in report.sentence, str(report)
+    assert any("separate parts" in note for note in report.notes)
+    assert not any("NUTS" in advice or "more surely" in advice for advice in report.advice + report.notes)
+    if "x" in model.named_vars:  # a density, which integrates to one
+        assert abs(report.log_evidence) < 4 * report.log_evidence_error < 0.05
+    table = approx.summary(200, random_seed=1)
+    assert table.diagnosis is report and "summary(correct='hmc')" in table.note
+
+
+def test_large_data_are_judged_by_weights(conjugate, monkeypatch):
+    monkeypatch.setattr(_diagnose, "LARGEST_DATA", 30)
+    report = conjugate.gaussian().diagnose(200, random_seed=1)
+    assert report.verdict == "use" and report.chains is None
+    assert any("correct='hmc' does it" in note for note in report.notes)
+
+
+def test_chains_that_nobody_asked_for_end(conjugate, monkeypatch):
+    """Without seconds there is one look, which finds no proof where nothing counts as converged."""
+    monkeypatch.setattr(_diagnose, "LONGEST", 0.0)
+    monkeypatch.setattr("pymc3_vi.correct._hmc.LARGEST_RHAT", 0.5)
+    report = conjugate.gaussian().diagnose(200, random_seed=1)
+    assert report.verdict == "correct" and not report.chains.reliable
+    assert any("the chains have not converged" in note for note in report.notes)
+
+
+def test_without_chains_the_verdict_says_why(conjugate, monkeypatch):
+    def refuse(*_):
+        raise StartError("nowhere to begin")
+
+    monkeypatch.setattr(_diagnose, "find_correction", lambda *_: refuse)
+    report = conjugate.gaussian().diagnose(200, random_seed=1)
+    assert report.chains is None and any("nowhere to begin" in note for note in report.notes)
+    with pytest.raises(StartError, match="nowhere to begin"):
+        conjugate.gaussian().diagnose(200, random_seed=1, correct="hmc")
