@@ -136,14 +136,13 @@ def evidence():
     return OrderedDict((name, found[name]) for name in known_evidence.KNOWN_EVIDENCE if name in found)
 
 
-def run_evidence(names=known_evidence.KNOWN_EVIDENCE):
-    """Measure the log evidence of those models that are not stored."""
+def run_evidence(names=known_evidence.KNOWN_EVIDENCE, seeds=EVIDENCE_SEEDS):
+    """Measure the log evidence of those models that are not stored with as many seeds."""
     EVIDENCE.parent.mkdir(exist_ok=True)
     for name in names:
-        found = evidence()
-        if name not in found:
-            found[name] = known_evidence.measure(name, EVIDENCE_SEEDS)
-            EVIDENCE.write_text(json.dumps(found))
+        if len(evidence().get(name, ())) < seeds:
+            rows = known_evidence.measure(name, seeds)
+            EVIDENCE.write_text(json.dumps(dict(evidence(), **{name: rows})))
             print("evidence", name, flush=True)
 
 
