@@ -106,6 +106,13 @@ def stored():
     return OrderedDict((tuple(row.pop("case")), row) for row in rows)
 
 
+def in_order(found):
+    """The same in the order of models, families and lengths, whatever the order of the runs."""
+    orders = [list(names) for names in (references(), FAMILIES + OTHERS, LENGTHS)]
+    key = lambda case: [order.index(part) for order, part in zip(orders, case)] + [case[3]]  # noqa: E731
+    return OrderedDict((case, found[case]) for case in sorted(found, key=key))
+
+
 def keep(case, row):
     """Append one row to the store."""
     STORE.parent.mkdir(exist_ok=True)
@@ -161,7 +168,7 @@ def main(arguments=None):
         if not options.names:
             run_evidence()
         run(options.names or list(references()), options.seeds)
-    text = verdict_tables.page(stored(), evidence())
+    text = verdict_tables.page(in_order(stored()), evidence())
     print(text)
     if not options.names:
         DOCUMENT.write_text(text)
