@@ -14,6 +14,12 @@ _ADVICE = (
     "The parameters are those before that step, and the history is kept. Things that help: a smaller learning rate, "
     "total_grad_norm_constraint=..., another start=..., or a weaker transformation in the model term named above."
 )
+#: Where other draws had been left out before.
+_EDGE = (
+    " If the density ends there (a bound that depends on other variables, a clipped probability), the ELBO of q is not "
+    "finite, and none of these helps: bound the variables by their distributions, so that the unconstrained scale has "
+    "no forbidden region, or write the term so that it is finite everywhere."
+)
 
 
 class TermsAtDraws:
@@ -88,7 +94,8 @@ def non_finite_error(algorithm, stop, index):
             else "Every term of the model is finite there, so a gradient or the step itself overflowed. "
             f"Free variables: {', '.join(names)}."
         )
-    return NonFiniteError("\n".join(lines + details + [_ADVICE]), step=index, variables=names)
+    advice = _ADVICE + (_EDGE if left_out else "")
+    return NonFiniteError("\n".join(lines + details + [advice]), step=index, variables=names)
 
 
 def _failing_draws(approx, algorithm):

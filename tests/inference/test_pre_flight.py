@@ -186,3 +186,39 @@ def test_dadvi_says_that_a_posterior_has_no_bound():
         pm.Potential("slope", 1.0 * pm.Flat("x"))
     with pytest.warns(ConvergenceWarning, match="has run away: .* for x. The posterior seems to have no bound"):
         pymc3_vi.fit(200, "dadvi", model=model, random_seed=1, progressbar=False)
+
+
+def clipped():
+    """Chances of recall: 1 where the two add up to more, at which 16 of 18 cannot be."""
+    t, k = np.array([1.0, 2, 4, 7, 12]), np.array([16, 13, 10, 6, 5])
+    a, b = pm.Beta("a", 1, 1, testval=0.3), pm.Beta("b", 1, 1, testval=0.05)
+    pm.Binomial("k", 18, tt.clip(tt.exp(-a * t) + b, 0, 1), observed=k)
+
+
+def rest_of_two():
+    a, b = pm.Beta("a", 1, 1, testval=0.3), pm.Beta("b", 1, 1, testval=0.3)
+    pm.Potential("k", 5 * tt.log(a) + 6 * tt.log(b) + 3 * tt.log(1 - a - b))
+
+
+def beyond_the_largest():
+    pm.Uniform("k", 0.0, pm.HalfNormal("a", 5.0, testval=2.0), observed=[0.3, 1.7, 1.1])
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("build, seed", [(clipped, 2), (rest_of_two, 1), (beyond_the_largest, 1)])
+def test_a_posterior_with_an_edge_inside_of_q_is_said_to_have_one(build, seed):
+    """The ELBO of any Gaussian is minus infinity there: another rate or start is no advice."""
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        build()
+    with pymc3_vi.fast_build(), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        inference = pymc3_vi.ADVI(model=model, random_seed=seed)
+        try:
+            inference.fit(3000, progressbar=False)
+            error = ""
+        except NonFiniteError as raised:
+            error = str(raised)
+    assert np.isfinite(inference.approx.mean.eval()).all() and np.isfinite(inference.hist).all()
+    texts = [error, *(str(w.message) for w in caught if w.category is NonFiniteDrawsWarning)]
+    (text,) = [text for text in texts if "bound the variables by their distributions, so that" in text]
+    assert re.search("[dD]ata term of variable 'k' is -inf|potential term of variable 'k' is nan", text)
