@@ -180,7 +180,8 @@ def _summary(every):
         "",
         f"{len(every)} runs: {sum(r['right'] for r in every)} right, {sum(r['flagged'] for r in every)} flagged, "
         f"{len(silent)} not right and not flagged{where}, {len(far)} of these by more than {FAR_MEAN} sd or a factor "
-        f"of {FAR_SD}. {len(good)} of {len(models)} models are right in all runs.",
+        f"of {FAR_SD}. {len(good)} of {len(models)} models are right in all runs. "
+        f"Flagged: {', '.join(sorted({r['model'] for r in every if r['flagged']}))}.",
     ]
 
 
@@ -221,7 +222,9 @@ def _keys(rows):
 
 
 def _read():
-    return [json.loads(line) for line in STORE.read_text().splitlines()] if STORE.exists() else []
+    """Stored runs; the last one of those that two processes made."""
+    rows = [json.loads(line) for line in STORE.read_text().splitlines()] if STORE.exists() else []
+    return list({(r["model"], r["method"], r["seed"]): r for r in rows}.values())
 
 
 def main(arguments=None):
