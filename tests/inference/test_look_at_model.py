@@ -117,6 +117,26 @@ def test_mean_field_of_a_simplex_is_warned_of():
         pymc3_vi.fit(10, "fullrank_advi", model=model, progressbar=False)
 
 
+@pytest.mark.parametrize(
+    "prior, fit, words",
+    [
+        (lambda: pm.Dirichlet("w", np.ones((2, 4)), shape=(2, 4)), "advi", "4 parts of 'w'"),
+        (lambda: pm.Dirichlet("w", np.full(30, 5.0)), "dadvi", "30 parts of 'w'"),
+        (lambda: pm.Dirichlet("w", np.ones(3)), "group", "3 parts of 'w'"),
+    ],
+    ids=["rows of a matrix", "fixed draws", "a group beside another"],
+)
+def test_simplexes_of_every_shape_and_way_of_fitting_are_warned_of(prior, fit, words):
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        w = prior()
+        pm.Normal("mu", 0.0, 1.0)
+        if fit == "group":
+            groups = [pymc3_vi.Group([w], vfam="mean_field"), pymc3_vi.Group(None, vfam="full_rank")]
+            fit = pymc3_vi.KLqp(pymc3_vi.Approximation(groups))
+    with pytest.warns(MeanFieldWarning, match=words):
+        pymc3_vi.fit(3, fit, model=model, progressbar=False)
+
+
 @pytest.mark.parametrize("method", ["fullrank_advi", "asvgd"])
 @pytest.mark.filterwarnings("ignore:ASVGD is experimental")
 def test_full_rank_of_too_many_values_is_refused_at_once(method):
