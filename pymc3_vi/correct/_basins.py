@@ -127,7 +127,7 @@ class Basins:
         return f"The posterior has {len(parts)} separate parts: {'; '.join(parts)}."
 
 
-def find_basins(approx, run, slopes, generator, tolerance, seconds, tell):
+def find_basins(approx, run, slopes, generator, *options):
     """:class:`Basins` of the posterior when there are several, else `run`; and complaints.
 
     From dispersed starts log p is climbed in one batch.  Maxima outside of everything that the chains have seen, with a
@@ -146,7 +146,7 @@ def find_basins(approx, run, slopes, generator, tolerance, seconds, tell):
         local = target.stretched(x, root)
         start = Start(local.points(generator.standard_normal((16, len(x)))), local.location, local.scale)
         try:
-            found = run_chains(start, slopes, 1, generator, tolerance, seconds, tell)
+            found = run_chains(start, slopes, 1, generator, *options)
         except VariationalInferenceError:
             continue
         if any(np.any(_inside_each(b.run, found.draws[-1])) for b in basins):

@@ -143,21 +143,23 @@ class HMC:
     def __init__(self, tolerance=TOLERANCE, budget=None, progressbar=None, modes=True):
         self.tolerance, self.budget = tolerance, budget
         self.progressbar, self.modes = progressbar, modes
+        self.most_steps = None
 
     def __call__(self, approx, draws, generator):
         """:class:`ChainDraws` that begin at `approx`."""
         check_data(approx)
         density = point_density(approx)
         density.compile_slopes()
-        progress, complaints = Progress(MOST_STEPS, self.progressbar), []
+        most = self.most_steps or MOST_STEPS
+        progress, complaints = Progress(most, self.progressbar), []
 
         def show(sampler):
-            progress.update(min(sampler.steps, MOST_STEPS - 1), f"chains: {sampler.sweeps} sweeps")
+            progress.update(min(sampler.steps, most - 1), f"chains: {sampler.sweeps} sweeps")
 
         def slopes(z):
             return density.slopes(z, in_cache=True)
 
-        options = self.tolerance, self.budget, show
+        options = self.tolerance, self.budget, show, self.most_steps
         try:
             run = run_chains(start_from(approx, slopes, SUPERCHAINS, generator), slopes, draws, generator, *options)
             if self.modes:

@@ -109,10 +109,11 @@ class Run:
 class _Sampler:
     """Chains with their tuning, and the count of what they may still do."""
 
-    def __init__(self, target, starts, generator, seconds, tell):
+    def __init__(self, target, starts, generator, seconds, tell, most_steps):
         self.superchains = len(starts)
         self.chains = Chains(target, target.coordinates(np.repeat(starts, CHAINS // self.superchains, axis=0)))
         self.generator, self.seconds, self.tell = generator, seconds, tell
+        self.most_steps = most_steps or MOST_STEPS
         self.step = StepSize(min(1.0, 1.2 * target.d**-0.25))
         self.length = Length(target.d)
         self.sweeps = self.steps = 0
@@ -120,7 +121,7 @@ class _Sampler:
 
     def spent(self):
         """Why no more sweeps are allowed, or None."""
-        if self.steps >= MOST_STEPS:
+        if self.steps >= self.most_steps:
             return "steps"
         if self.seconds is not None and time.perf_counter() - self.began > self.seconds:
             return "budget"
@@ -128,7 +129,7 @@ class _Sampler:
 
     def can_begin_anew(self):
         """Whether what is left allows another round, which takes some three times as long as all before."""
-        return 4 * self.steps <= MOST_STEPS
+        return 4 * self.steps <= self.most_steps
 
     def _move(self, step, longest, watched):
         steps = int(np.clip(np.ceil(longest * self.generator.uniform(0.5, 1.0) / step), 1, LONGEST))
@@ -165,7 +166,16 @@ class _Sampler:
         return self.chains.target.points(self.chains.x), self.chains.logp, sweep.accept, sweep.divergent
 
 
-def run_chains(start, slopes, draws, generator, tolerance=TOLERANCE, seconds=None, tell=lambda sampler: None):
+def run_chains(
+    start,
+    slopes,
+    draws,
+    generator,
+    tolerance=TOLERANCE,
+    seconds=None,
+    tell=lambda sampler: None,
+    most_steps=None,
+):
     """Chains from `start` until they have converged, or may go on no longer.
 
     Parameters
@@ -183,6 +193,8 @@ def run_chains(start, slopes, draws, generator, tolerance=TOLERANCE, seconds=Non
         After which to stop in any case.
     tell : callable
         Called with the sampler after every sweep.
+    most_steps : int, optional
+        Leapfrog steps after which to stop in any case.
 
     Returns
     -------
@@ -193,7 +205,7 @@ def run_chains(start, slopes, draws, generator, tolerance=TOLERANCE, seconds=Non
             "No draw of the approximation has a finite log density, so there is nowhere to begin. "
             "Fit again from another start."
         )
-    sampler = _Sampler(Target(slopes, start.location, start.scale), start.z, generator, seconds, tell)
+    sampler = _Sampler(Target(slopes, start.location, start.scale), start.z, generator, seconds, tell, most_steps)
     kept = []
     try:
         for number, stuck in enumerate(ROUNDS):

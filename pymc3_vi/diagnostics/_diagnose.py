@@ -25,8 +25,10 @@ __all__ = ["Diagnosis", "chains_take_seconds", "diagnose"]
 
 #: Draws of chains, and the most values of data for which 'auto' runs chains: some 1e5 points are evaluated.
 CHAIN_DRAWS, LARGEST_DATA = 1000, 100_000
-#: Seconds after which chains that nobody asked for stop: most take one, those that do not converge would take minutes.
-LONGEST = 30.0
+#: Leapfrog steps after which chains that nobody asked for stop, fewer where the data are large, but not fewer than the
+#: second, and what the product of steps and values is to be: those that converge take 80 to 400 steps, those that do
+#: not would take minutes.  Not seconds: the verdict would be another one on a busy machine.
+MOST_STEPS, FEWEST_STEPS, MOST_VALUES = 1_500, 400, 3e7
 #: Draws that are worth asking for where the verdict is in doubt.
 MANY_DRAWS = 100_000
 
@@ -195,7 +197,7 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
         With 'hmc' (or :class:`pymc3_vi.HMC`), chains that begin at q are the truth that q is compared with, and the log
         evidence comes from bridge sampling; where they have not converged, the verdict is that by the weights, and
         never better than 'correct'.  'auto', the default, does the same where data and dimensions are at most 100,000
-        together, for at most 30 seconds, and judges by weights elsewhere, as None does everywhere.
+        together, for at most 1,500 leapfrog steps (seconds), and judges by weights elsewhere, as None does everywhere.
     client : dask.distributed.Client or concurrent.futures.Executor, optional
         Whose workers read the rows of a ``DataLoader`` or ``pm.Minibatch``, as in ``fit(client=...)``.
 
@@ -277,10 +279,11 @@ def chains_take_seconds(approx):
     return small and not is_streamed(approx.view) and not approx.has_batched
 
 
-def _bounded():
-    """Corrected draws within :data:`LONGEST` seconds."""
+def _bounded(approx):
+    """Corrected draws by chains that end after some seconds, the same on every machine."""
     correction = copy.copy(find_correction("hmc", "diagnose"))
-    correction.budget = LONGEST
+    size = data_size(approx.view) + int(approx.ddim)
+    correction.most_steps = int(np.clip(MOST_VALUES / size, FEWEST_STEPS, MOST_STEPS))
     return correction
 
 
@@ -293,7 +296,7 @@ def _by_chains(approx, report, source, verdict, correct, random_seed):
             )
             return verdict
         try:
-            return _by_chains(approx, report, source, verdict, _bounded(), random_seed)
+            return _by_chains(approx, report, source, verdict, _bounded(approx), random_seed)
         except VariationalInferenceError as error:
             report.notes.append(f"the verdict is by importance weights, for there are no corrected draws: {error}")
             return verdict

@@ -59,8 +59,9 @@ def test_large_data_are_judged_by_weights(conjugate, monkeypatch):
 
 
 def test_chains_that_nobody_asked_for_end(conjugate, monkeypatch):
-    """Without seconds there is one look, which finds no proof where nothing counts as converged."""
-    monkeypatch.setattr(_diagnose, "LONGEST", 0.0)
+    """Without steps there is one look, which finds no proof where nothing counts as converged."""
+    monkeypatch.setattr(_diagnose, "FEWEST_STEPS", 1)
+    monkeypatch.setattr(_diagnose, "MOST_STEPS", 1)
     monkeypatch.setattr("pymc3_vi.correct._hmc.LARGEST_RHAT", 0.5)
     report = conjugate.gaussian().diagnose(200, random_seed=1)
     assert report.verdict == "correct" and not report.chains.reliable
