@@ -28,7 +28,7 @@ CHAIN_DRAWS, LARGEST_DATA = 1000, 100_000
 #: Leapfrog steps after which chains that nobody asked for stop, fewer where the data are large, but not fewer than the
 #: second, and what the product of steps and values is to be: those that converge take 80 to 400 steps, those that do
 #: not would take minutes.  Not seconds: the verdict would be another one on a busy machine.
-MOST_STEPS, FEWEST_STEPS, MOST_VALUES = 1_500, 400, 3e7
+MOST_STEPS, FEWEST_STEPS, MOST_VALUES = 1_000, 400, 3e7
 #: Draws that are worth asking for where the verdict is in doubt.
 MANY_DRAWS = 100_000
 
@@ -197,7 +197,7 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
         With 'hmc' (or :class:`pymc3_vi.HMC`), chains that begin at q are the truth that q is compared with, and the log
         evidence comes from bridge sampling; where they have not converged, the verdict is that by the weights, and
         never better than 'correct'.  'auto', the default, does the same where data and dimensions are at most 100,000
-        together, for at most 1,500 leapfrog steps (seconds), and judges by weights elsewhere, as None does everywhere.
+        together, for at most 1,000 leapfrog steps (seconds), and judges by weights elsewhere, as None does everywhere.
     client : dask.distributed.Client or concurrent.futures.Executor, optional
         Whose workers read the rows of a ``DataLoader`` or ``pm.Minibatch``, as in ``fit(client=...)``.
 
