@@ -18,7 +18,7 @@ GALLERY = DOCS / "gallery"
 NAMES = sorted(page.name.split(".")[0] for page in GALLERY.glob("*.nb.md"))
 STEPS, DRAWS = 1000, 400
 # Sds; far off without a correction, as their verdicts say, or after a tenth of the steps.
-FAR = {"neural_network": 1.2, "stochastic_volatility": 1.2, "factor_analysis": 1.2}
+FAR = {"neural_network": 1.2, "stochastic_volatility": 1.2, "factor_analysis": 1.5}
 SMALLER = [
     (r"\b(sample|to_inference_data)\(\d+", rf"\1({DRAWS}"),
     (r"draws=\d[\d_]*", f"draws={DRAWS}"),
