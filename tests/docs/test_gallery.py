@@ -22,7 +22,7 @@ FAR = {"neural_network": 1.2, "stochastic_volatility": 1.2, "factor_analysis": 1
 SMALLER = [
     (r"\b(sample|to_inference_data)\(\d+", rf"\1({DRAWS}"),
     (r"draws=\d[\d_]*", f"draws={DRAWS}"),
-    (r"\bdiagnose\(", f"diagnose({DRAWS}, "),
+    (r"\bdiagnose\(", f"diagnose({DRAWS}, correct=None, "),
     (r"correct=\"\w+\"", "correct=None"),
 ]
 
