@@ -59,6 +59,22 @@ def _as_point(model, z):
     return point
 
 
+def sample_chains(draws, tune, start, seed, **nuts):
+    """Trace of `CHAINS` chains, for a model context; `nuts` are arguments of ``pm.NUTS``."""
+    return pm.sample(
+        draws,
+        tune=tune,
+        step=pm.NUTS(**nuts),
+        start=start,
+        chains=CHAINS,
+        cores=1,
+        random_seed=seed,
+        return_inferencedata=False,
+        progressbar=False,
+        compute_convergence_checks=False,
+    )
+
+
 def _sample(name, keep=None):
     """Draws by variable name, (chains, draws, ...), on the unconstrained and on the original scale."""
     model = build(name)
@@ -66,19 +82,7 @@ def _sample(name, keep=None):
     with model:
         order = pymc3_order(model)
         potential = quadpotential.QuadPotentialFull(cov[np.ix_(order, order)])
-        step = pm.NUTS(target_accept=TARGET_ACCEPT, potential=potential)
-        trace = pm.sample(
-            DRAWS,
-            tune=TUNE,
-            step=step,
-            start=start,
-            chains=CHAINS,
-            cores=1,
-            random_seed=SEED,
-            return_inferencedata=False,
-            progressbar=False,
-            compute_convergence_checks=False,
-        )
+        trace = sample_chains(DRAWS, TUNE, start, SEED, target_accept=TARGET_ACCEPT, potential=potential)
     names = [v for v in trace.varnames if keep is None or v in keep]
     return {v: np.stack(trace.get_values(v, combine=False)) for v in names}
 

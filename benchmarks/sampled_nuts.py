@@ -19,10 +19,18 @@ import theano
 from pymc3.step_methods.hmc import quadpotential
 from theano.compile.mode import Mode
 
-from benchmarks.development_nuts import first_guess, pymc3_order, rounded, summarise, write_reference
+from benchmarks.development_nuts import (
+    CHAINS,
+    first_guess,
+    pymc3_order,
+    rounded,
+    sample_chains,
+    summarise,
+    write_reference,
+)
 from benchmarks.sampled_models import SAMPLED_MODELS, build, reference_path, stored
 
-CHAINS, TUNE, SEED = 4, 700, 20210501
+TUNE, SEED = 700, 20210501
 #: Draws of a chain and target acceptance; more, and more careful, where the posterior is harder.
 DRAWS, TARGET_ACCEPT = 1200, 0.9
 HARDER = {"horseshoe": (1500, 0.99), "gp_counts": (1500, 0.97)}
@@ -42,18 +50,8 @@ def run(name):
         order = pymc3_order(model)
         cov = cov[np.ix_(order, order)]
         potential = quadpotential.QuadPotentialFullAdapt(len(cov), np.zeros(len(cov)), cov, initial_weight=10)
-        trace = pm.sample(
-            draws,
-            tune=TUNE,
-            step=pm.NUTS(target_accept=target_accept, potential=potential, mode=mode),
-            start=start,
-            chains=CHAINS,
-            cores=1,
-            random_seed=SEED,
-            return_inferencedata=False,
-            progressbar=False,
-            compute_convergence_checks=False,
-        )
+        nuts = dict(target_accept=target_accept, potential=potential, mode=mode)
+        trace = sample_chains(draws, TUNE, start, SEED, **nuts)
     free = [v.name for v in model.free_RVs]
     summary = {v: summarise(np.stack(trace.get_values(v, combine=False))) for v in free}
     mcse = max(np.max(s["mcse_mean"] / s["sd"]) for s in summary.values())

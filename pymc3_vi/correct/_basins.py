@@ -131,7 +131,8 @@ def find_basins(approx, run, slopes, generator, *options):
     """:class:`Basins` of the posterior when there are several, else `run`; and complaints.
 
     From dispersed starts log p is climbed in one batch.  Maxima outside of everything that the chains have seen, with a
-    share of the mass that Laplace's approximation thinks is not negligible, get chains of their own.
+    share of the mass that Laplace's approximation thinks is not negligible, get chains of their own, with the `options`
+    of :func:`run_chains` from the tolerance on.
     """
     if run.draws.shape[-1] > LARGEST or run.ended != "converged":
         return run, []

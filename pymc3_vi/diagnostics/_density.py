@@ -119,12 +119,17 @@ class PointDensity:
 
     def _chunks(self, count, in_cache=False):
         """Slices of points that fit into memory, or into the cache."""
+        rows = int(np.clip(CALL_BUDGET // self.bytes_per_point, 1, 2**20))
+        if in_cache:
+            rows = min(rows, max(FEWEST_POINTS, CACHE_BUDGET // self.bytes_per_point))
+        return [slice(begin, min(begin + rows, count)) for begin in range(0, count, rows)]
+
+    @property
+    def bytes_per_point(self):
+        """Of the temporaries of log p, known before anything is compiled; a point takes some 0.1 to 1 ns a byte."""
         if self._bytes is None:
             self._bytes = max(self._bytes_per_row(), 1)
-        rows = int(np.clip(CALL_BUDGET // self._bytes, 1, 2**20))
-        if in_cache:
-            rows = min(rows, max(FEWEST_POINTS, CACHE_BUDGET // self._bytes))
-        return [slice(begin, min(begin + rows, count)) for begin in range(0, count, rows)]
+        return self._bytes
 
     @without_test_values
     def _bytes_per_row(self):

@@ -16,6 +16,7 @@ from ..validation import require
 from ._against_chains import ChainCheck, judge_by_chains
 from ._convergence import loss_trend
 from ._judged_draws import draws_with_judgement
+from ._linear_response import point_density
 from ._moments import coordinate_labels
 from ._particles import check_particles
 from ._row_values import rows_on_workers
@@ -23,12 +24,12 @@ from ._verdict import CORRECT, REJECT, USE, judge_density, judge_particles
 
 __all__ = ["Diagnosis", "chains_take_seconds", "diagnose"]
 
-#: Draws of chains, and the most values of data for which 'auto' runs chains: some 1e5 points are evaluated.
-CHAIN_DRAWS, LARGEST_DATA = 1000, 100_000
-#: Leapfrog steps after which chains that nobody asked for stop, fewer where the data are large, but not fewer than the
-#: second, and what the product of steps and values is to be: those that converge take 80 to 400 steps, those that do
-#: not would take minutes.  Not seconds: the verdict would be another one on a busy machine.
-MOST_STEPS, FEWEST_STEPS, MOST_VALUES = 1_000, 400, 3e7
+#: Draws of chains that judge.
+CHAIN_DRAWS = 1000
+#: Leapfrog steps after which chains that nobody asked for stop, and what a point's bytes times steps may be: with 256
+#: chains half a minute of one processor.  Those that converge take 80 to 400 steps, and where fewer than the last are
+#: allowed none is made.  Not seconds: the verdict would be another one on a busy machine.
+MOST_STEPS, MOST_BYTES, FEWEST_STEPS = 1_000, 120e6, 200
 #: Draws that are worth asking for where the verdict is in doubt.
 MANY_DRAWS = 100_000
 
@@ -181,7 +182,7 @@ def _range(values):
 def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
     r"""Measure how well the approximation represents the posterior, and say what to do with it.
 
-    For approximations with a density, q is compared with chains that begin at it, where data are few enough for these
+    For approximations with a density, q is compared with chains that begin at it, where log p is cheap enough for these
     to take seconds.  Elsewhere draws from q are weighted by p / q, and the tail of the weights (k-hat) tells whether
     weighting can make up for what q misses.  Particles are judged by Stein's identity, which needs only gradients of
     log p.  Minibatches are replaced by the whole data.
@@ -196,8 +197,9 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
     correct : {'auto', 'hmc', None} or correction
         With 'hmc' (or :class:`pymc3_vi.HMC`), chains that begin at q are the truth that q is compared with, and the log
         evidence comes from bridge sampling; where they have not converged, the verdict is that by the weights, and
-        never better than 'correct'.  'auto', the default, does the same where data and dimensions are at most 100,000
-        together, for at most 1,000 leapfrog steps (seconds), and judges by weights elsewhere, as None does everywhere.
+        never better than 'correct'.  'auto', the default, does the same where it takes seconds (log p of some 10,000
+        rows, or a Gaussian process of 60), for at most 1,000 leapfrog steps, and judges by weights elsewhere, as None
+        does everywhere.
     client : dask.distributed.Client or concurrent.futures.Executor, optional
         Whose workers read the rows of a ``DataLoader`` or ``pm.Minibatch``, as in ``fit(client=...)``.
 
@@ -273,17 +275,23 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
     return report
 
 
+def _affordable_steps(approx):
+    """Leapfrog steps that chains may take unasked."""
+    return int(min(MOST_STEPS, MOST_BYTES / point_density(approx).bytes_per_point))
+
+
 def chains_take_seconds(approx):
     """Whether corrected draws are cheap enough to be made unasked."""
-    small = data_size(approx.view) + int(approx.ddim) <= LARGEST_DATA
-    return small and not is_streamed(approx.view) and not approx.has_batched
+    least = 8 * (data_size(approx.view) + int(approx.ddim))  # bytes; data in files are not to be read for it
+    if is_streamed(approx.view) or approx.has_batched or least * FEWEST_STEPS > MOST_BYTES:
+        return False
+    return _affordable_steps(approx) >= FEWEST_STEPS
 
 
 def _bounded(approx):
-    """Corrected draws by chains that end after some seconds, the same on every machine."""
+    """Corrected draws by chains that end after some seconds, after the same steps on every machine."""
     correction = copy.copy(find_correction("hmc", "diagnose"))
-    size = data_size(approx.view) + int(approx.ddim)
-    correction.most_steps = int(np.clip(MOST_VALUES / size, FEWEST_STEPS, MOST_STEPS))
+    correction.most_steps = _affordable_steps(approx)
     return correction
 
 

@@ -51,8 +51,20 @@ def test_a_mode_that_q_misses_is_seen(model_fast, make):
     assert table.diagnosis is report and "summary(correct='hmc')" in table.note
 
 
+def test_a_step_that_costs_much_is_not_made_unasked(model_fast):
+    """The rows are few; the covariance of a Gaussian process is not."""
+    x = np.linspace(0.0, 1.0, 100)[:, None]
+    taken = []
+    for size in (20, 100):
+        with model_fast(), pm.Model() as model:
+            process = pm.gp.Marginal(cov_func=pm.gp.cov.Matern52(1, ls=pm.Gamma("length", 2.0, 2.0)))
+            process.marginal_likelihood("y", X=x[:size], y=np.cos(x[:size, 0]), noise=0.1)
+        taken.append(_diagnose.chains_take_seconds(pymc3_vi.MeanField(model=model)))
+    assert taken == [True, False]
+
+
 def test_large_data_are_judged_by_weights(conjugate, monkeypatch):
-    monkeypatch.setattr(_diagnose, "LARGEST_DATA", 30)
+    monkeypatch.setattr(_diagnose, "MOST_BYTES", 1e4)
     report = conjugate.gaussian().diagnose(200, random_seed=1)
     assert report.verdict == "use" and report.chains is None
     assert any("correct='hmc' does it" in note for note in report.notes)
