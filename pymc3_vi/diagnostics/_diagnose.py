@@ -29,7 +29,7 @@ CHAIN_DRAWS = 1000
 #: Leapfrog steps after which chains that nobody asked for stop, and what a point's bytes times steps may be: with 256
 #: chains half a minute of one processor.  Those that converge take 80 to 400 steps, and where fewer than the last are
 #: allowed none is made.  Not seconds: the verdict would be another one on a busy machine.
-MOST_STEPS, MOST_BYTES, FEWEST_STEPS = 1_000, 120e6, 200
+MOST_STEPS, MOST_BYTES, FEWEST_STEPS = 4_000, 120e6, 200
 #: Draws that are worth asking for where the verdict is in doubt.
 MANY_DRAWS = 100_000
 
@@ -198,7 +198,7 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
         With 'hmc' (or :class:`pymc3_vi.HMC`), chains that begin at q are the truth that q is compared with, and the log
         evidence comes from bridge sampling; where they have not converged, the verdict is that by the weights, and
         never better than 'correct'.  'auto', the default, does the same where it takes seconds (log p of some 10,000
-        rows, or a Gaussian process of 60), for at most 1,000 leapfrog steps, and judges by weights elsewhere, as None
+        rows, or a Gaussian process of 60), for at most 4,000 leapfrog steps, and judges by weights elsewhere, as None
         does everywhere.
     client : dask.distributed.Client or concurrent.futures.Executor, optional
         Whose workers read the rows of a ``DataLoader`` or ``pm.Minibatch``, as in ``fit(client=...)``.
