@@ -10,7 +10,9 @@ from .pages import run_page
 def test_results(capsys):
     names = run_page("results.md")
     printed = capsys.readouterr().out
-    assert "Use the corrected draws: approx.sample(correct='hmc')" in printed and "Importance-corrected. k-hat" in printed
+    assert (
+        "Use the corrected draws: approx.sample(correct='hmc')" in printed and "Importance-corrected. k-hat" in printed
+    )
     # numerical integration gives P(tau > 5) = 0.249
     large = names["large"]
     assert large.value == pytest.approx(0.249, abs=4 * large.error + 0.01)
