@@ -11,8 +11,8 @@ __all__ = ["warn_of_left_out"]
 
 #: Draws left out in this last part of a fit belong to its result, not to its way there.
 TAIL = 0.4
-#: Fresh draws among which an example is looked for.
-EXAMPLES = 200
+#: Fresh draws among which an example is looked for: one of them is left out where one step in 400 leaves one out.
+EXAMPLES = 2000
 #: Draws that are looked at where steps compute no loss.
 LOOKS = 20
 
