@@ -3,7 +3,7 @@
 import itertools
 
 import numpy as np
-from scipy import special
+from scipy import linalg, special
 
 from ..errors import StartError, VariationalInferenceError
 from ..model import prior_points
@@ -49,6 +49,28 @@ class Basin:
         self.run, self.exchanged = run, list(exchanged)
         self.log_evidence, self.error = evidence
         self.share = 1.0
+        self.reach = Reach(run)
+
+
+class Reach:
+    """What the draws of a run have seen: an ellipsoid by their covariance that holds all of them."""
+
+    def __init__(self, run):
+        flat = run.draws.reshape(-1, run.draws.shape[-1])
+        self._mean, self._sd = run.errors.mean, run.errors.sd
+        away = (flat - self._mean) / self._sd
+        cov = np.cov(away.T).reshape(len(self._sd), len(self._sd)) + 1e-9 * np.eye(len(self._sd))
+        self._root = linalg.cholesky(cov, lower=True)
+        self._farthest = OUTSIDE * self._distances(flat).max()
+
+    def _distances(self, z):
+        """Mahalanobis distances of `z` (s, d)."""
+        away = (z - self._mean) / self._sd
+        return np.linalg.norm(linalg.solve_triangular(self._root, away.T, lower=True), axis=0)
+
+    def holds(self, z):
+        """Which of `z` (s, d) are no farther than the draws."""
+        return self._distances(z) < self._farthest
 
 
 class Basins:
@@ -136,13 +158,13 @@ def find_basins(approx, run, slopes, generator, *options):
     """
     if run.draws.shape[-1] > LARGEST or run.ended != "converged":
         return run, []
-    target, candidates = _other_maxima(approx, run, slopes, generator)
+    target, candidates = _other_maxima(approx, run, generator)
     if not candidates:
         return run, []
     basins, complaints = [Basin(run, log_evidence(run, slopes, generator))], []
     for laplace, x, root in sorted(candidates, key=lambda c: -c[0])[:MOST]:
         negligible = laplace - basins[0].log_evidence < np.log(LEAST_SHARE)
-        if negligible or any(_inside(b.run, target.points(x[None])) for b in basins):
+        if negligible or any(b.reach.holds(target.points(x[None]))[0] for b in basins):
             continue
         local = target.stretched(x, root)
         start = Start(local.points(generator.standard_normal((16, len(x)))), local.location, local.scale)
@@ -150,7 +172,7 @@ def find_basins(approx, run, slopes, generator, *options):
             found = run_chains(start, slopes, 1, generator, *options)
         except VariationalInferenceError:
             continue
-        if any(np.any(_inside_each(b.run, found.draws[-1])) for b in basins):
+        if any(np.any(b.reach.holds(found.draws[-1])) for b in basins):
             continue  # the chains have gone over: no basin of its own
         if not found.finished():
             complaints.append(UNMEASURED)
@@ -165,7 +187,7 @@ def find_basins(approx, run, slopes, generator, *options):
     return (whole if len(basins) == len(whole.basins) else Basins(basins, generator)), complaints
 
 
-def _other_maxima(approx, run, slopes, generator):
+def _other_maxima(approx, run, generator):
     """Target in the chains' coordinates, and (log of Laplace's evidence, x, root) of maxima outside of the draws."""
     target = run.target
     d = target.d
@@ -181,7 +203,7 @@ def _other_maxima(approx, run, slopes, generator):
     starts = np.concatenate(starts)
     x, logp, arrived = climb(target, starts[np.isfinite(starts).all(axis=1)])
     fine = np.flatnonzero(arrived & np.isfinite(logp))
-    outside = [i for i in fine if not _inside(run, target.points(x[i : i + 1]))]
+    outside = fine[~Reach(run).holds(target.points(x[fine]))]
     candidates = []
     log_scale = np.linalg.slogdet(target.scale)[1] if target.is_dense else np.sum(np.log(np.abs(target.scale)))
     for i in sorted(outside, key=lambda i: -logp[i]):
@@ -193,23 +215,6 @@ def _other_maxima(approx, run, slopes, generator):
         laplace = logp[i] + 0.5 * d * np.log(2 * np.pi) + np.linalg.slogdet(root)[1] + log_scale
         candidates.append((laplace, x[i], root))
     return target, candidates
-
-
-def _distances(run, z):
-    """Mahalanobis distances of `z` (s, d) by the moments of a run's draws."""
-    flat = run.draws.reshape(-1, run.draws.shape[-1])
-    sd = run.errors.sd
-    cov = np.cov(((flat - run.errors.mean) / sd).T).reshape(len(sd), len(sd)) + 1e-9 * np.eye(len(sd))
-    away = (z - run.errors.mean) / sd
-    return np.sqrt(np.einsum("sd,sd->s", away, np.linalg.solve(cov, away.T).T))
-
-
-def _inside_each(run, z):
-    return _distances(run, z) < OUTSIDE * _distances(run, run.draws.reshape(-1, run.draws.shape[-1])).max()
-
-
-def _inside(run, z):
-    return bool(_inside_each(run, z)[0])
 
 
 def _exchanged(approx, first, other):
