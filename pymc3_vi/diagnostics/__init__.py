@@ -4,14 +4,15 @@ from ..core import Approximation
 from ._against_chains import ChainCheck
 from ._converged import Converged, IterateCheck, check_iterates
 from ._convergence import LossTrend, batch_means_error, loss_trend
+from ._cost import chains_take_seconds
 from ._data import changed_data, check_data
-from ._density import PointDensity
-from ._diagnose import Diagnosis, chains_take_seconds, diagnose
+from ._density import PointDensity, point_density
+from ._diagnose import Diagnosis, diagnose
 from ._draws import DensityDraws, draws_in_memory, noise_of
 from ._expectation import Expectation, expectation
 from ._fixed_draws import KINDS, REPLICATES, FixedDrawELBO, FixedDraws
 from ._importance import ImportanceWeights, khat_threshold, nearly_equal
-from ._linear_response import frequentist_se, gaussian_blocks, lrvb_cov, point_density, replicate_errors
+from ._linear_response import frequentist_se, gaussian_blocks, lrvb_cov, replicate_errors
 from ._moments import CLOSE_MEAN, CLOSE_SD, coordinate_labels
 from ._particles import ParticleCheck, check_particles, stein_discrepancy, variance_ratios
 from ._resample import psis_resample, warn_if_unreliable

@@ -7,11 +7,11 @@ import theano.tensor as tt
 from ..compiler import compile_function, without_test_values
 from ..compiler.vectorize import bytes_per_row
 from ..errors import ParametrizationError
-from ..graph import substitute
+from ..graph import made_once, substitute
 from ..model import full_data, is_streamed
 from ._undefined import where_defined
 
-__all__ = ["PointDensity"]
+__all__ = ["PointDensity", "point_density"]
 
 #: Bytes that the temporaries of one compiled call may take.
 CALL_BUDGET = 128 * 1024 * 1024
@@ -178,3 +178,8 @@ class PointDensity:
                 out[rows] = self.join(function(*self.split(z[rows]), *self.split(v[rows])))
         self.products += len(z)
         return out
+
+
+def point_density(approx):
+    """The approximation's :class:`PointDensity`, with what it has compiled."""
+    return made_once(approx, "point_density", lambda: PointDensity(approx))

@@ -10,26 +10,21 @@ from ..approximations.gaussian import GaussianBlocks
 from ..core import find_correction
 from ..errors import ExplicitInferenceError, VariationalInferenceError
 from ..html_tables import html_table
-from ..model import data_size, is_streamed
 from ..parameters import checked
 from ..validation import require
 from ._against_chains import ChainCheck, judge_by_chains
 from ._convergence import loss_trend
-from ._judged_draws import draws_with_judgement
-from ._linear_response import point_density
+from ._cost import affordable_steps, chains_take_seconds
+from ._judged_draws import first_draws, without_doubt
 from ._moments import coordinate_labels
 from ._particles import check_particles
 from ._row_values import rows_on_workers
 from ._verdict import CORRECT, REJECT, USE, judge_density, judge_particles
 
-__all__ = ["Diagnosis", "chains_take_seconds", "diagnose"]
+__all__ = ["Diagnosis", "diagnose"]
 
 #: Draws of chains that judge.
 CHAIN_DRAWS = 1000
-#: Leapfrog steps after which chains that nobody asked for stop, and what a point's bytes times steps may be: with 256
-#: chains half a minute of one processor.  Those that converge take 80 to 400 steps, and where fewer than the last are
-#: allowed none is made.  Not seconds: the verdict would be another one on a busy machine.
-MOST_STEPS, MOST_BYTES, FEWEST_STEPS = 4_000, 120e6, 200
 #: Draws that are worth asking for where the verdict is in doubt.
 MANY_DRAWS = 100_000
 
@@ -190,15 +185,16 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
     Parameters
     ----------
     draws : int, optional
-        Number of draws from q, at least 100; without use for particles.  Default: 4,000, and 40,000 where these leave
-        the verdict in doubt; fewer where the data are so many that they would take more than seconds.  A number given
-        is exceeded only where k-hat is above its limit but seems harmless: 40,000 draws then make sure.
+        Number of draws from q, at least 100; without use for particles.  Default: 4,000, and 40,000 where the verdict
+        is by weights and these leave it in doubt; fewer where the data are so many that they would take more than
+        seconds.  A number given is exceeded only where k-hat is above its limit but seems harmless: 40,000 draws then
+        make sure.
     random_seed : int, optional
     correct : {'auto', 'hmc', None} or correction
         With 'hmc' (or :class:`pymc3_vi.HMC`), chains that begin at q are the truth that q is compared with, and the log
         evidence comes from bridge sampling; where they have not converged, the verdict is that by the weights, and
         never better than 'correct'.  'auto', the default, does the same where it takes seconds (log p of some 10,000
-        rows, or a Gaussian process of 60), for at most 4,000 leapfrog steps, and judges by weights elsewhere, as None
+        rows, or a Gaussian process of 60), for at most 2,000 leapfrog steps, and judges by weights elsewhere, as None
         does everywhere.
     client : dask.distributed.Client or concurrent.futures.Executor, optional
         Whose workers read the rows of a ``DataLoader`` or ``pm.Minibatch``, as in ``fit(client=...)``.
@@ -245,14 +241,23 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
             f"{report.approximation} mixes particles with densities, for which there is no diagnosis. "
             "Put all variables into one kind of group."
         )
+    generator = approx.generator(random_seed)
     with rows_on_workers(approx, client):
-        found = draws_with_judgement(approx, approx.generator(random_seed), draws)
+        found = first_draws(approx, generator, draws)
+    if correct:
+        report.chains = _look_at_chains(approx, report, found.source, correct, random_seed)
+    by_chains = report.chains is not None and report.chains.reliable
+    if not by_chains:
+        with rows_on_workers(approx, client):
+            found = without_doubt(found, generator, draws)
+    # Where weights do not decide, more draws for a judgement on them wait until somebody uses them.
+    reliable = found.reliable if by_chains and found.doubtful else found.judge().reliable
     source, weights = found.source, found.weights
     differences = source.logp - source.logq
     report.draws = found.draws
     report.khat, report.khat_error, report.threshold = weights.khat, weights.khat_error, weights.threshold
     report.ess, report.largest_weight = weights.ess, float(weights.weights.max())
-    report.harmless, report.reliable = found.harmless, found.judge().reliable
+    report.harmless, report.reliable = found.harmless, reliable
     report.elbo, report.elbo_error = float(differences.mean()), float(differences.std(ddof=1) / np.sqrt(found.draws))
     report.log_z, report.log_z_error = weights.log_z, weights.log_z_error
     report.mean_shift, report.sd_ratio = found.changes.mean_shift, found.changes.sd_ratio
@@ -260,10 +265,12 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
     report.log_weights = weights.raw
     if source.streamed:
         report.notes.append("data come from a generator: log p is that of the last batch, scaled, not of all data")
-    verdict = judge_density(report)
-    if correct:
-        verdict = _by_chains(approx, report, source, verdict, correct, random_seed)
-    if found.draws < MANY_DRAWS and found.doubtful and not (report.chains and report.chains.reliable):
+    verdict = judge_by_chains(report) if by_chains else judge_density(report)
+    if report.chains is not None and not by_chains and verdict.name == USE:
+        verdict = verdict._replace(
+            name=CORRECT, sentence="Use it with care: what would prove it right did not converge."
+        )
+    if found.draws < MANY_DRAWS and found.doubtful and not by_chains:
         close = abs(report.khat - report.threshold) < 2 * report.khat_error
         trait = "is close to its limit for" if close else "is no sure guide with"
         report.notes.append(
@@ -275,48 +282,30 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
     return report
 
 
-def _affordable_steps(approx):
-    """Leapfrog steps that chains may take unasked."""
-    return int(min(MOST_STEPS, MOST_BYTES / point_density(approx).bytes_per_point))
-
-
-def chains_take_seconds(approx):
-    """Whether corrected draws are cheap enough to be made unasked."""
-    least = 8 * (data_size(approx.view) + int(approx.ddim))  # bytes; data in files are not to be read for it
-    if is_streamed(approx.view) or approx.has_batched or least * FEWEST_STEPS > MOST_BYTES:
-        return False
-    return _affordable_steps(approx) >= FEWEST_STEPS
-
-
 def _bounded(approx):
     """Corrected draws by chains that end after some seconds, after the same steps on every machine."""
     correction = copy.copy(find_correction("hmc", "diagnose"))
-    correction.most_steps = _affordable_steps(approx)
+    correction.most_steps = affordable_steps(approx)
     return correction
 
 
-def _by_chains(approx, report, source, verdict, correct, random_seed):
-    """Verdict by corrected draws where there are some, else `verdict`, with a note on why."""
+def _look_at_chains(approx, report, source, correct, random_seed):
+    """:class:`ChainCheck` of draws against chains; None where there are none, with a note on why."""
     if correct == "auto":
         if not chains_take_seconds(approx):
             report.notes.append(
                 "correcting the draws would take long, so the verdict is by importance weights; correct='hmc' does it"
             )
-            return verdict
+            return None
         try:
-            return _by_chains(approx, report, source, verdict, _bounded(approx), random_seed)
+            return _look_at_chains(approx, report, source, _bounded(approx), random_seed)
         except VariationalInferenceError as error:
             report.notes.append(f"the verdict is by importance weights, for there are no corrected draws: {error}")
-            return verdict
+            return None
     generator = approx.generator(random_seed)
     points = find_correction(correct, "diagnose")(approx, CHAIN_DRAWS, generator)
     require(hasattr(points, "run"), ValueError, "correct", "diagnose", "None, 'auto', 'hmc' or an HMC", correct)
     z = np.concatenate([np.asarray(part, dtype="float64") for _, part in source.chunks()])
-    report.chains = ChainCheck(points, z, points.evidence(approx, generator))
-    report.notes += points.words()
-    if report.chains.reliable:
-        return judge_by_chains(report)
-    report.notes += [f"the chains have not converged: {complaint}" for complaint in report.chains.complaints]
-    if verdict.name != USE:
-        return verdict
-    return verdict._replace(name=CORRECT, sentence="Use it with care: what would prove it right did not converge.")
+    check = ChainCheck(points, z, points.evidence(approx, generator))
+    report.notes += points.words() + [f"the chains have not converged: {complaint}" for complaint in check.complaints]
+    return check

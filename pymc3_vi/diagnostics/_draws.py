@@ -8,13 +8,19 @@ from ..core import draws_at_once
 from ..errors import ExplicitInferenceError
 from ..graph import floatx, made_once, substitute
 from ..model import full_data, is_streamed
+from ._cost import chains_take_seconds
 from ._data import check_data
+from ._density import point_density
 from ._row_values import RowValues, row_density
 
 __all__ = ["DensityDraws", "draws_in_memory", "noise_of"]
 
 #: Bytes up to which the draws themselves are kept instead of made again when they are needed a second time.
 KEEP_BUDGET = 512 * 1024 * 1024
+#: Values of the draws of one call where log p needs little memory beside them.
+CALL_VALUES = 2**22
+#: Draws themselves are a few operations in NumPy, where compiling them would take longer.
+MODE = theano.Mode("py", "fast_run").excluding("fusion", "inplace")
 
 
 def noise_of(approx, size, generator, replacements):
@@ -75,12 +81,15 @@ class DensityDraws:
         self._generator = generator
         rows = row_density(approx)
         self.replacements = full_data(approx.view) if rows is None else {}
-        if rows is None:
+        if rows is not None:
+            self._function = _function_of_points(approx, RowValues(rows, approx, draws))
+            self._chunk = draws
+        elif chains_take_seconds(approx):
+            self._function = _function_of_points(approx, _values(approx), MODE)
+            self._chunk = max(CALL_VALUES // approx.ddim, 1)
+        else:
             self._function = _density_function(approx, self.replacements)
             self._chunk = draws_in_memory(approx, draws)
-        else:
-            self._function = _function_of_rows(approx, RowValues(rows, approx, draws))
-            self._chunk = draws
         self._kept = [] if draws * approx.ddim * np.dtype(theano.config.floatX).itemsize <= KEEP_BUDGET else None
         self._evaluate()
 
@@ -159,9 +168,15 @@ def _density_function(approx, replacements):
     return made_once(approx, "density_function", lambda: _compile(approx, replacements))
 
 
-def _function_of_rows(approx, values):
-    """The same for models of many rows, which are evaluated block by block."""
-    compiled = made_once(approx, "draw_function", lambda: _compile_draws(approx))
+def _values(approx):
+    """log p at points by the function that chains use: where they are cheap, compiling another would cost more."""
+    density = point_density(approx)
+    return lambda z: density.slopes(z, in_cache=True)[0]
+
+
+def _function_of_points(approx, values, mode=None):
+    """The same where log p is a function of points, as for models of many rows."""
+    compiled = made_once(approx, "draw_function", lambda: _compile_draws(approx, mode), mode)
 
     def function(*eps):
         logq, *z = compiled(*eps)
@@ -171,11 +186,11 @@ def _function_of_rows(approx, values):
 
 
 @without_test_values
-def _compile_draws(approx):
+def _compile_draws(approx, mode):
     eps = [group.symbolic_initial.type("eps") for group in approx.groups]
     z = [group.transform(e) for group, e in zip(approx.groups, eps)]
     logq = approx._sum_logq([group.log_density(e) for group, e in zip(approx.groups, eps)], z, True)
-    return compile_function(eps, [logq] + z, name="draws")
+    return compile_function(eps, [logq] + z, name="draws", mode=mode)
 
 
 @without_test_values

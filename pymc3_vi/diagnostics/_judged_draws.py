@@ -9,7 +9,7 @@ from ._draws import DensityDraws
 from ._importance import ImportanceWeights
 from ._moments import coordinate_labels, moment_changes
 
-__all__ = ["DRAWS", "Judgement", "JudgedDraws", "draws_with_judgement"]
+__all__ = ["DRAWS", "Judgement", "JudgedDraws", "draws_with_judgement", "first_draws", "without_doubt"]
 
 #: Draws with which a judgement begins, and those on which it rests where the first ones leave it in doubt.
 DRAWS, MORE_DRAWS = 4_000, 40_000
@@ -109,9 +109,22 @@ def draws_with_judgement(approx, generator, draws=None, at_least=0):
     at_least : int
         Draws that are needed for something else.
     """
-    affordable = max(BUDGET // (data_size(approx.view) + int(approx.ddim) ** 2 + 1), FEWEST_DRAWS)
-    first = draws if draws is not None else max(at_least, min(DRAWS, affordable))
-    found = JudgedDraws(approx, first, generator)
-    if first < MORE_DRAWS <= affordable and found.doubtful and (draws is None or not found.weights.reliable):
-        found = JudgedDraws(approx, MORE_DRAWS, generator)
+    return without_doubt(first_draws(approx, generator, draws, at_least), generator, draws)
+
+
+def first_draws(approx, generator, draws=None, at_least=0):
+    """The :class:`JudgedDraws` that :func:`draws_with_judgement` begins with."""
+    first = draws if draws is not None else max(at_least, min(DRAWS, _affordable(approx)))
+    return JudgedDraws(approx, first, generator)
+
+
+def without_doubt(found, generator, draws=None):
+    """`found`, or more draws where those leave the judgement in doubt."""
+    more = found.draws < MORE_DRAWS <= _affordable(found.approx)
+    if more and found.doubtful and (draws is None or not found.weights.reliable):
+        return JudgedDraws(found.approx, MORE_DRAWS, generator)
     return found
+
+
+def _affordable(approx):
+    return max(BUDGET // (data_size(approx.view) + int(approx.ddim) ** 2 + 1), FEWEST_DRAWS)

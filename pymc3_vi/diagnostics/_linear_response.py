@@ -7,15 +7,14 @@ import theano.tensor as tt
 from ..approximations.gaussian import GaussianBlocks
 from ..compiler import compile_function, without_test_values
 from ..errors import ConvergenceWarning, ParametrizationError, VariationalInferenceError
-from ..graph import made_once
 from ..parameters import checked
 from ..validation import warn_user
 from ._data import check_data
-from ._density import PointDensity
+from ._density import point_density
 from ._fixed_draws import REPLICATES, FixedDrawELBO, FixedDraws
 from ._moments import coordinate_labels
 
-__all__ = ["lrvb_cov", "frequentist_se", "gaussian_blocks", "point_density", "replicate_errors"]
+__all__ = ["lrvb_cov", "frequentist_se", "gaussian_blocks", "replicate_errors"]
 
 #: Draws of a linear response when the fit has none of its own.
 DEFAULT_DRAWS = 1024
@@ -34,11 +33,6 @@ def gaussian_blocks(approx, caller):
                 f"variable {group.group[0].name!r}; use Group(..., vfam='mean_field') or vfam='full_rank'."
             )
     return GaussianBlocks(approx.groups)
-
-
-def point_density(approx):
-    """The approximation's :class:`PointDensity`, with what it has compiled."""
-    return made_once(approx, "point_density", lambda: PointDensity(approx))
 
 
 @checked

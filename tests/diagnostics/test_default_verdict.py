@@ -1,7 +1,7 @@
 """Verdicts by default: what q misses altogether, and where there are no chains to go by."""
 
 import pymc3_vi
-from pymc3_vi.diagnostics import _diagnose
+from pymc3_vi.diagnostics import _cost, _diagnose
 from pymc3_vi.errors import StartError
 
 import numpy as np
@@ -59,12 +59,12 @@ def test_a_step_that_costs_much_is_not_made_unasked(model_fast):
         with model_fast(), pm.Model() as model:
             process = pm.gp.Marginal(cov_func=pm.gp.cov.Matern52(1, ls=pm.Gamma("length", 2.0, 2.0)))
             process.marginal_likelihood("y", X=x[:size], y=np.cos(x[:size, 0]), noise=0.1)
-        taken.append(_diagnose.chains_take_seconds(pymc3_vi.MeanField(model=model)))
+        taken.append(_cost.chains_take_seconds(pymc3_vi.MeanField(model=model)))
     assert taken == [True, False]
 
 
 def test_large_data_are_judged_by_weights(conjugate, monkeypatch):
-    monkeypatch.setattr(_diagnose, "MOST_BYTES", 1e4)
+    monkeypatch.setattr(_cost, "MOST_BYTES", 1e4)
     report = conjugate.gaussian().diagnose(200, random_seed=1)
     assert report.verdict == "use" and report.chains is None
     assert any("correct='hmc' does it" in note for note in report.notes)
@@ -72,8 +72,8 @@ def test_large_data_are_judged_by_weights(conjugate, monkeypatch):
 
 def test_chains_that_nobody_asked_for_end(conjugate, monkeypatch):
     """Without steps there is one look, which finds no proof where nothing counts as converged."""
-    monkeypatch.setattr(_diagnose, "FEWEST_STEPS", 1)
-    monkeypatch.setattr(_diagnose, "MOST_STEPS", 1)
+    monkeypatch.setattr(_cost, "FEWEST_STEPS", 1)
+    monkeypatch.setattr(_cost, "MOST_STEPS", 1)
     monkeypatch.setattr("pymc3_vi.correct._hmc.LARGEST_RHAT", 0.5)
     report = conjugate.gaussian().diagnose(200, random_seed=1)
     assert report.verdict == "correct" and not report.chains.reliable

@@ -2,6 +2,7 @@
 
 import pymc3_vi
 from pymc3_vi.diagnostics import DensityDraws, diagnose
+from pymc3_vi.diagnostics import _density as density_module
 from pymc3_vi.diagnostics import _draws as draws_module
 from pymc3_vi.errors import ExplicitInferenceError
 from pymc3_vi.results import FitReport
@@ -75,16 +76,20 @@ def test_same_seed_same_report(conjugate):
 def test_a_second_diagnosis_compiles_nothing_and_sees_new_parameters(conjugate, monkeypatch):
     approx = conjugate.gaussian()
     approx.diagnose(200, random_seed=1, correct=None)
-    monkeypatch.setattr(draws_module, "_compile", None)
+    monkeypatch.setattr(draws_module, "compile_function", None)
+    monkeypatch.setattr(density_module, "compile_function", None)
     approx.shared_params["mu"].set_value(approx.shared_params["mu"].get_value() + 10)
     assert approx.diagnose(200, random_seed=1, correct=None).verdict == "reject"
 
 
-def test_chunks_change_nothing(conjugate, monkeypatch):
+@pytest.mark.parametrize("cheap", [True, False])
+def test_chunks_change_nothing(conjugate, monkeypatch, cheap):
+    monkeypatch.setattr(draws_module, "chains_take_seconds", lambda _: cheap)
     approx = conjugate.gaussian([0.4, 0, 0], 1.2)
     whole = DensityDraws(approx, 1000, np.random.default_rng(1))
     monkeypatch.setattr(draws_module, "KEEP_BUDGET", 0)
     monkeypatch.setattr(draws_module, "draws_in_memory", lambda *_: 300)
+    monkeypatch.setattr(draws_module, "CALL_VALUES", 300 * approx.ddim)
     parts = DensityDraws(approx, 1000, np.random.default_rng(1))
     np.testing.assert_allclose(parts.logp, whole.logp, rtol=1e-6)
     np.testing.assert_allclose(parts.logq, whole.logq, rtol=1e-6)
