@@ -67,6 +67,7 @@ development-set: venv  ## repeat the NUTS runs and the family optima behind test
 	$(PY) -m benchmarks.development_nuts
 	$(PY) -m benchmarks.radon_quadrature
 	$(PY) -m benchmarks.sampled_nuts
+	$(PY) -m benchmarks.horseshoe_gibbs
 	$(PY) -m benchmarks.development_optima
 
 verdicts: venv  ## how often diagnose() is right, into docs/verdicts.md; an hour or two, goes on where it stopped

@@ -35,9 +35,9 @@ INTRODUCTION = """# Corrected draws and known posteriors
 
 Made by `make corrected`: {models} posteriors, {seeds}, every argument at its default. References are those of
 `benchmarks/development_set.py` (16 models, long NUTS runs; conjugate and radon exact), `benchmarks/hard_models.py`
-({exact} models, exact moments in closed form or by quadrature) and `benchmarks/sampled_models.py` (long NUTS runs,
-{sampled} of them here). Errors are the largest over all unconstrained values with a reference: of means in posterior
-sds, of sds as log ratios.
+({exact} models, exact moments in closed form or by quadrature) and `benchmarks/sampled_models.py` ({sampled}
+models, long runs of NUTS, or of a Gibbs sampler for the horseshoe). Errors are the largest over all unconstrained
+values with a reference: of means in posterior sds, of sds as log ratios.
 
 """
 

@@ -41,14 +41,14 @@ def first_guess(model):
     return [_as_point(model, z) for z in points], cov
 
 
-def pymc3_order(model):
+def pymc3_order(model, **nuts):
     """Where in this package's flat vector the elements of PyMC3's are (d,), for a model context."""
     # Found by marking every element with its number.
     marks, at = {}, 0
     for v in model.free_RVs:
         marks[v.name] = at + np.arange(v.dsize, dtype=float).reshape(np.shape(model.test_point[v.name]))
         at += v.dsize
-    return pm.NUTS()._logp_dlogp_func.dict_to_array(marks).astype(int)
+    return pm.NUTS(**nuts)._logp_dlogp_func.dict_to_array(marks).astype(int)
 
 
 def _as_point(model, z):

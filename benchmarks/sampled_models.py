@@ -1,4 +1,6 @@
-"""Hard posteriors without a closed form, whose references are long NUTS runs (``benchmarks/sampled_nuts.py``).
+"""Hard posteriors without a closed form, whose references are long runs of NUTS (``benchmarks/sampled_nuts.py``).
+
+That of the horseshoe is a Gibbs sampler's (``benchmarks/horseshoe_gibbs.py``).
 
 A model without its file in ``tests/references/`` is left out of the tables until that command has made it.  Data are
 invented with fixed seeds, except the oil price, the law school test, the epileptics and the lynxes.
@@ -17,10 +19,13 @@ import theano.tensor as tt
 
 from benchmarks.development_set import REFERENCES
 
-__all__ = ["SAMPLED_MODELS", "build", "reference_path", "stored"]
+__all__ = ["HORSESHOE_PRIORS", "SAMPLED_MODELS", "build", "horseshoe_data", "reference_path", "stored"]
 
 GALLERY = REFERENCES.parents[1] / "docs" / "gallery" / "data"
 EXAMPLES = REFERENCES.parents[1] / "examples" / "data"
+
+#: Widths of the priors of tau and sigma of the horseshoe.
+HORSESHOE_PRIORS = 0.2, 2.0
 
 SAMPLED_MODELS = OrderedDict()
 
@@ -76,16 +81,21 @@ def ode():
         pm.Normal(name, tt.stack([pair[i] for pair in path]), sigma, observed=logs[i])
 
 
+def horseshoe_data():
+    """Predictors (60, 12) and responses (60,) of :func:`horseshoe`."""
+    random = np.random.RandomState(20210501)
+    x = random.normal(0, 1, (60, 12))
+    return x, x[:, :3].dot([2.0, -1.0, 0.6]) + random.normal(0, 1.0, 60)
+
+
 @_model
 def horseshoe():
     """Sparse regression: 12 predictors of which three matter, with half-Cauchy scales of all and of each."""
-    random = np.random.RandomState(20210501)
-    x = random.normal(0, 1, (60, 12))
-    y = x[:, :3].dot([2.0, -1.0, 0.6]) + random.normal(0, 1.0, 60)
-    tau = pm.HalfCauchy("tau", 0.2)
+    x, y = horseshoe_data()
+    tau = pm.HalfCauchy("tau", HORSESHOE_PRIORS[0])
     local = pm.HalfCauchy("local", 1.0, shape=12)
     z = pm.Normal("z", 0.0, 1.0, shape=12)
-    sigma = pm.HalfNormal("sigma", 2.0)
+    sigma = pm.HalfNormal("sigma", HORSESHOE_PRIORS[1])
     pm.Normal("y", tt.dot(x, z * local * tau), sigma, observed=y)
 
 

@@ -1,5 +1,7 @@
 """Long NUTS runs over the models without a closed form, stored in ``tests/references/hard_<name>.json``.
 
+The horseshoe is left to ``benchmarks/horseshoe_gibbs.py``: 2 % of its trajectories diverge.
+
 The metric adapts in the warm-up, from that of a full-rank fit, which is wrong for the hardest of these models.
 
 Usage: ``python -m benchmarks.sampled_nuts [NAME ...]``; without names all (ten minutes).
@@ -33,7 +35,7 @@ from benchmarks.sampled_models import SAMPLED_MODELS, build, reference_path, sto
 TUNE, SEED = 700, 20210501
 #: Draws of a chain and target acceptance; more, and more careful, where the posterior is harder.
 DRAWS, TARGET_ACCEPT = 1200, 0.9
-HARDER = {"horseshoe": (1500, 0.99), "gp_counts": (1500, 0.97)}
+HARDER = {"gp_counts": (1500, 0.97), "stochastic_volatility": (1500, 0.98)}
 #: What the worst value may have: Monte Carlo error of a mean in posterior sds, R-hat, share of divergent transitions.
 LARGEST_MCSE, LARGEST_RHAT, MOST_DIVERGENT = 0.035, 1.01, 0.002
 
@@ -47,7 +49,7 @@ def run(name):
     # PyMC3's own log p and gradient, in one C++ module: Theano's linker would compile one for each kind of node.
     mode = Mode(IslandLinker(active_cxx()), default_mode_query()).register(*EXACT_REWRITES)
     with theano.config.change_flags(cxx=""), model:
-        order = pymc3_order(model)
+        order = pymc3_order(model, mode=mode)
         cov = cov[np.ix_(order, order)]
         potential = quadpotential.QuadPotentialFullAdapt(len(cov), np.zeros(len(cov)), cov, initial_weight=10)
         nuts = dict(target_accept=target_accept, potential=potential, mode=mode)
@@ -81,7 +83,7 @@ def run(name):
 
 
 if __name__ == "__main__":
-    for model_name in sys.argv[1:] or SAMPLED_MODELS:
+    for model_name in sys.argv[1:] or [name for name in SAMPLED_MODELS if name != "horseshoe"]:
         try:
             run(model_name)
         except RuntimeError as error:
