@@ -27,7 +27,8 @@ class PointDensity:
     r"""Evaluates :math:`\log p`, :math:`\nabla \log p` and :math:`\nabla^2 \log p \, v` at points z (s, d).
 
     Points are flat on the unconstrained scale, group after group, and the whole data stand in for minibatches.
-    All points of a call are one batched graph; more points than fit into memory are evaluated in several calls.
+    Points of a call are one batched graph, or go through a compiled loop where few fit into the processor's cache
+    (:class:`PointLoop`); more points than fit into memory are evaluated in several calls.
     Hessian products are gradients of directional derivatives and are compiled when they are first asked for.
 
     Parameters

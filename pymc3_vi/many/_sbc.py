@@ -9,7 +9,7 @@ from ..parameters import checked
 from ._batches import opened
 from ._fit_many import collect
 
-__all__ = ["Calibration", "sbc"]
+__all__ = ["Calibration", "sbc", "uniform_p_value"]
 
 #: Fewest simulations in a bin of the chi-square test, and most bins.
 PER_BIN, BINS = 20, 20
@@ -67,7 +67,7 @@ class Calibration:
         columns = {}
         for word, corrected in (("q", False), ("corrected", True)):
             levels = self.levels(corrected)
-            columns[word, "p_value"] = [_uniform_p(values) for values in levels.T]
+            columns[word, "p_value"] = [uniform_p_value(values) for values in levels.T]
             columns[word, "mean"] = levels.mean(axis=0)
             columns[word, "spread"] = levels.std(axis=0) * np.sqrt(12)
         frame = pd.DataFrame(columns, index=pd.Index(self.fits.coordinates, name="value"))
@@ -90,7 +90,7 @@ class Calibration:
         return "; ".join(lines) + ">"
 
 
-def _uniform_p(levels):
+def uniform_p_value(levels):
     """p value of uniformity: twice the smaller one of a Kolmogorov-Smirnov test, for shifts, and a chi-square test."""
     bins = int(np.clip(len(levels) // PER_BIN, 2, BINS))
     counts = np.histogram(levels, bins, (0, 1))[0]
