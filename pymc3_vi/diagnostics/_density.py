@@ -3,10 +3,9 @@
 import numpy as np
 import theano
 import theano.tensor as tt
-from theano.graph.basic import graph_inputs, io_toposort
 
-from ..compiler import compile_function, process_value, without_test_values
-from ..compiler.vectorize import bytes_per_row
+from ..compiler import compile_function, with_linear_algebra_in_c, without_test_values
+from ..compiler.vectorize import CACHE_BUDGET_BYTES, FEWEST_ROWS, bytes_per_row, is_faster_one_by_one
 from ..errors import ParametrizationError
 from ..graph import made_once, substitute
 from ..model import full_data, is_streamed
@@ -17,10 +16,6 @@ __all__ = ["PointDensity", "point_density"]
 
 #: Bytes that the temporaries of one compiled call may take.
 CALL_BUDGET = 128 * 1024 * 1024
-#: The same where a call need not be large: temporaries that stay in a core's cache are two to four times as fast.
-CACHE_BUDGET = 2560 * 1024
-#: Fewest points of such a call, below which its own cost is felt.
-FEWEST_POINTS = 32
 
 
 class PointDensity:
@@ -79,7 +74,7 @@ class PointDensity:
         return [tt.matrix(f"{name}_{i}", dtype=theano.config.floatX) for i in range(len(self.slices))]
 
     def _values_and_slopes(self, points):
-        logp = self._logp(points)
+        (logp,) = with_linear_algebra_in_c([self._logp(points)])
         return logp, tt.grad(tt.sum(logp), points, disconnected_inputs="ignore")
 
     def _terms(self):
@@ -128,7 +123,7 @@ class PointDensity:
         """Slices of points that fit into memory, or into the cache."""
         rows = int(np.clip(CALL_BUDGET // self.bytes_per_point, 1, 2**20))
         if in_cache:
-            rows = min(rows, max(FEWEST_POINTS, CACHE_BUDGET // self.bytes_per_point))
+            rows = min(rows, max(FEWEST_ROWS, CACHE_BUDGET_BYTES // self.bytes_per_point))
         return [slice(begin, min(begin + rows, count)) for begin in range(0, count, rows)]
 
     @property
@@ -147,12 +142,8 @@ class PointDensity:
     @property
     def one_by_one(self):
         """Whether values and gradients are those of single points, as is faster where few fit into the cache."""
-        return (
-            self.mode is None
-            and bool(process_value("cxx"))
-            and self.bytes_per_point * FEWEST_POINTS > CACHE_BUDGET
-            and not _multiplies_data(self._terms(), self.approx.view.free)
-        )
+        view = self.approx.view
+        return self.mode is None and is_faster_one_by_one(self._terms(), view.free, self.bytes_per_point)
 
     def split(self, array):
         """Rows (s, d) as a list of arrays, one per group."""
@@ -193,18 +184,6 @@ class PointDensity:
                 out[rows] = self.join(function(*self.split(z[rows]), *self.split(v[rows])))
         self.products += len(z)
         return out
-
-
-def _multiplies_data(terms, variables):
-    """Whether a matrix of data is multiplied by what depends on `variables`: many points share its reading."""
-    moved = set(variables)
-    for node in io_toposort(graph_inputs(terms), terms):
-        moving = [v in moved for v in node.inputs]
-        if isinstance(node.op, tt.Dot) and any(moving) and not all(moving):
-            return True
-        if any(moving):
-            moved.update(node.outputs)
-    return False
 
 
 def point_density(approx):

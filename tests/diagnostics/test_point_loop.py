@@ -1,8 +1,8 @@
 """Single points one after the other: the same values and gradients as in a batch, wherever they are."""
 
 import pymc3_vi
+from pymc3_vi.compiler.vectorize import _budget
 from pymc3_vi.diagnostics import PointDensity
-from pymc3_vi.diagnostics import _density as density_module
 
 import numpy as np
 import pymc3 as pm
@@ -29,7 +29,7 @@ def _density(make, monkeypatch, one_by_one):
     with pymc3_vi.fast_build(), pm.Model() as model:
         make()
     density = PointDensity(pymc3_vi.MeanField(model=model, random_seed=1))
-    monkeypatch.setattr(density_module, "CACHE_BUDGET", 1 if one_by_one else 2**40)
+    monkeypatch.setattr(_budget, "CACHE_BUDGET_BYTES", 1 if one_by_one else 2**40)
     assert density.one_by_one == one_by_one
     density.compile_slopes()
     return density
@@ -55,6 +55,12 @@ def test_gradients_are_those_of_the_values(process, rng):
     np.testing.assert_allclose(process[0].slopes(z)[1][0], (up - down) / (2 * step), rtol=1e-6)
 
 
+def test_hessian_products_are_those_of_the_gradients(process, rng):
+    z, v, step = rng.normal(size=(2, 3)), rng.normal(size=(2, 3)), 1e-5
+    up, down = (process[0].slopes(z + sign * step * v)[1] for sign in (1, -1))
+    np.testing.assert_allclose(process[0].hessian_products(z, v), (up - down) / (2 * step), rtol=1e-5, atol=1e-6)
+
+
 def test_a_point_at_which_an_op_raises_is_left_out_alone(monkeypatch):
     density = _density(_root, monkeypatch, True)
     x = np.array([[0.5], [1.5], [-0.2], [-3.0]])
@@ -73,5 +79,5 @@ def test_where_points_share_a_matrix_of_data_they_are_batched(monkeypatch):
 
     with pymc3_vi.fast_build(), pm.Model() as model:
         regression()
-    monkeypatch.setattr(density_module, "CACHE_BUDGET", 1)
+    monkeypatch.setattr(_budget, "CACHE_BUDGET_BYTES", 1)
     assert not PointDensity(pymc3_vi.MeanField(model=model)).one_by_one

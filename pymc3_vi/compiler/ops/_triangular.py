@@ -238,14 +238,16 @@ class CholeskyGrad(_MatrixOp):
         output_storage[0][0] = result
 
     def L_op(self, inputs, outputs, output_grads):
-        # By the same formula in Ops that have gradients themselves.
-        factor, g = inputs
+        # By the same formula in Ops that have gradients themselves.  It is one of placeholders: the gradient `g` may
+        # depend on the factor, and that path is not part of this derivative.
+        factor, g = [x.type() for x in inputs]
         solve = TriangularSolve(lower=True, transposed=True)
         halved = Triangle(lower=True, diagonal=0.5)
         inner = solve(factor, halved(_matmul(_transposed(factor), Triangle()(g))))
         inner = _transposed(solve(factor, _transposed(inner)))
         formula = halved(inner + _transposed(inner))
-        return theano.gradient.Lop(formula, [factor, g], output_grads[0])
+        found = theano.gradient.Lop(formula, [factor, g], output_grads[0])
+        return theano.clone(found, {factor: inputs[0], g: inputs[1]})
 
     def c_code(self, node, name, inputs, outputs, sub):
         (factor, g), (z,), fail = inputs, outputs, sub["fail"]

@@ -9,7 +9,14 @@ from . import (  # noqa: F401  (they register rules)
     _scan,
     _shape,
 )
-from ._budget import BATCH_BUDGET_BYTES, bytes_per_row, rows_per_slice
+from ._budget import (
+    BATCH_BUDGET_BYTES,
+    CACHE_BUDGET_BYTES,
+    FEWEST_ROWS,
+    bytes_per_row,
+    is_faster_one_by_one,
+    rows_per_slice,
+)
 from ._graph import record_fallbacks, vectorize_graph
 from ._linalg import Blockwise, blockwise
 from ._merge_slices import MergeSlicedGraphs
@@ -20,6 +27,8 @@ from ._stacked import stacked
 __all__ = [
     "BATCH_BUDGET_BYTES",
     "Blockwise",
+    "CACHE_BUDGET_BYTES",
+    "FEWEST_ROWS",
     "MergeSlicedGraphs",
     "NoBatchRule",
     "Operand",
@@ -27,6 +36,7 @@ __all__ = [
     "Unbatched",
     "blockwise",
     "bytes_per_row",
+    "is_faster_one_by_one",
     "record_fallbacks",
     "rows_per_slice",
     "rule",

@@ -67,6 +67,22 @@ def test_gradient_of_factors(rng):
     )
 
 
+@pytest.mark.parametrize("stacked", [False, True])
+def test_second_derivatives_where_the_gradient_depends_on_the_factor(stacked, rng):
+    """The gradient's own derivative must not follow the path through the gradient of what comes after."""
+    root = rng.standard_normal((2, 3, 3) if stacked else (3, 3))
+    x, v = (tt.TensorType("float64", (False,) * root.ndim)() for _ in range(2))
+    turned = x.dimshuffle(*range(root.ndim - 2), root.ndim - 1, root.ndim - 2)
+    factor = CholeskyFactor()((tt.batched_dot if stacked else tt.dot)(x, turned) + 3 * np.eye(3))
+    grad = tt.grad(tt.sum(tt.sin(factor) + factor**2 + TriangularSolve()(factor, x)), x)
+    product = tt.grad(tt.sum(grad * v), x, consider_constant=[v])
+    function = compile_function([x, v], [grad, product], mode=theano.Mode("py", "fast_compile"))
+    direction, step = rng.standard_normal(root.shape), 1e-6
+    up, down = (function(root + sign * step * direction, direction)[0] for sign in (1, -1))
+    found = function(root, direction)[1]
+    np.testing.assert_allclose(found, (up - down) / (2 * step), atol=1e-8 * abs(found).max())
+
+
 def test_gradient_is_that_of_theano(rng):
     a, g = tt.dmatrix("a"), tt.dmatrix("g")
     values = [positive_definite(rng, 5, 5), rng.standard_normal((5, 5))]
