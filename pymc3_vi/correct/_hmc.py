@@ -24,6 +24,9 @@ DRIFT_SCORE, DRIFT = 4.0, 0.05
 #: Shape of the tails of squared distances from the mean from which the sum of squares of any number of draws hangs on a
 #: few (their variance does not exist), and draws from which it can be told.
 HEAVIEST, TAILS_TOLD = 0.5, 10_000
+#: Shape from which on few draws miss what the tails add to a standard deviation, and its error with it, and draws from
+#: which they do not (of the logarithm of a scale near 0, 7,000 draws missed a tenth).
+LONG_TAILS, LONG_TAILS_TOLD = 0.35, 20_000
 #: Share of divergent trajectories beyond which there are places that the chains cannot enter.  Fewer matter where they
 #: are in one place: when their mean is away from that of all draws, in sds and in standard errors.
 MOST_DIVERGENT = 0.004
@@ -55,6 +58,7 @@ class Run:
         On the unconstrained scale, sweep by sweep; chains of a superchain are next to each other.
     logp : ndarray (n, c)
     nested_rhat : ndarray (d,)
+        The larger one of those of the draws and of their distances from the mean, which compare means and scales.
     errors : Errors
     step, length : float
         Step size and time of integration in the chains' coordinates.
@@ -72,8 +76,9 @@ class Run:
     def __init__(self, sampler, kept, tolerance):
         self.draws, self.logp, accept, diverged = (np.array(part) for part in zip(*kept))
         self.acceptance, self.divergent = float(accept.mean()), float(diverged.mean())
-        self.nested_rhat = nested_rhat(self.draws, sampler.superchains)
         self.errors = chain_errors(self.draws)
+        folded = np.abs(self.draws - self.errors.mean)  # of scales: R-hat of the draws compares means alone
+        self.nested_rhat = np.maximum(*(nested_rhat(x, sampler.superchains) for x in (self.draws, folded)))
         self.step, self.length = sampler.step.settled, sampler.length.now
         self.sweeps, self.steps = sampler.sweeps, sampler.steps
         self.evaluations = sampler.chains.target.evaluations
@@ -95,6 +100,8 @@ class Run:
         found[REMEMBERS] = self.nested_rhat > LARGEST_RHAT
         found[DRIFTS] = (e.drift_score > DRIFT_SCORE) & (e.drift > DRIFT)
         found[LARGE_ERRORS] = np.maximum(e.mean_error, e.sd_error) > self.tolerance * e.sd
+        if self.logp.size < LONG_TAILS_TOLD:
+            found[LARGE_ERRORS] |= e.tails > LONG_TAILS
         found[HEAVY_TAILS] = e.tails > HEAVIEST
         if self._misses_places():
             found[DIVERGES] = self._away >= 0.5 * self._away.max()
