@@ -1,5 +1,7 @@
 """``correct='hmc'`` against known posteriors."""
 
+from types import SimpleNamespace
+
 import pymc3_vi
 from pymc3_vi.correct import _hmc
 from pymc3_vi.errors import UnconvergedChainsWarning, UnknownNameError, VariationalInferenceError
@@ -8,6 +10,7 @@ import numpy as np
 import pymc3 as pm
 import pytest
 import theano
+from scipy import stats
 
 from .models import PoissonRate, Trend
 
@@ -105,6 +108,37 @@ def test_heavy_tails_are_named(model_fast, monkeypatch, nu):
     q = pymc3_vi.FullRank(model=model, random_seed=1)
     with pytest.warns(UnconvergedChainsWarning, match=r"tails are so heavy that .* \(.*x\[\d\]"):
         q.sample(100, correct=pymc3_vi.HMC(modes=False), random_seed=1)
+
+
+def _run_of(draws):
+    """A ``Run`` of given draws (n, 256, d)."""
+    settled = SimpleNamespace(settled=1.0, now=1.0)
+    target = SimpleNamespace(evaluations=0)
+    sampler = SimpleNamespace(
+        superchains=16, step=settled, length=settled, sweeps=0, steps=0, chains=SimpleNamespace(target=target)
+    )
+    one = np.ones(draws.shape[1])
+    return _hmc.Run(sampler, [(z, one, one, one < 0) for z in draws], _hmc.TOLERANCE)
+
+
+def test_scales_that_depend_on_the_start_are_seen(rng):
+    """Superchains with one mean and two scales: R-hat of the draws themselves is 1."""
+    draws = rng.standard_normal((60, 256, 2))
+    assert not _run_of(draws).flaws()
+    draws[:, :128, 1] *= 0.6
+    found = _run_of(draws).flaws()
+    assert found[_hmc.REMEMBERS].tolist() == [1]
+    assert _hmc.nested_rhat(draws, 16)[1] < 1.01 < _run_of(draws).nested_rhat[1]
+
+
+def test_long_tails_need_more_draws(rng):
+    """Of a Student t with five degrees of freedom, whose standard deviation few draws are not enough for."""
+    few, many = (
+        _run_of(rng.permutation(stats.t(5).ppf((np.arange(256 * n) + 0.5) / (256 * n))).reshape(n, 256, 1))
+        for n in (24, 80)
+    )
+    assert few.errors.tails[0] > _hmc.LONG_TAILS and set(few.flaws()) == {_hmc.LARGE_ERRORS}
+    assert not many.flaws()
 
 
 def test_ctrl_c_keeps_what_there_is(rate, monkeypatch):
