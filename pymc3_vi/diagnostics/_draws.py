@@ -3,7 +3,7 @@
 import numpy as np
 import theano
 
-from ..compiler import building, compile_function, without_test_values
+from ..compiler import building, compile_function, with_linear_algebra_in_c, without_test_values
 from ..core import draws_at_once
 from ..errors import ExplicitInferenceError
 from ..graph import floatx, made_once, substitute
@@ -198,7 +198,7 @@ def _compile(approx, replacements):
     eps = [group.symbolic_initial.type("eps") for group in approx.groups]
     terms = approx.terms(eps, batched=True, replacements=replacements)
     nodes = [terms.sized_varlogp + terms.sized_datalogp, terms.sized_logq] + list(terms.z)
-    return compile_function(eps, nodes, name="densities")
+    return compile_function(eps, with_linear_algebra_in_c(nodes), name="densities")
 
 
 def draws_in_memory(approx, draws):

@@ -7,7 +7,7 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..compiler import compile_function, without_test_values
+from ..compiler import compile_function, with_linear_algebra_in_c, without_test_values
 from ..graph import substitute
 from ._spread_rows import SpreadRows, TreeSum
 from ._undefined import where_defined
@@ -61,7 +61,10 @@ class RowDensity:
     @staticmethod
     def _graph(approx, points, inputs, node):
         """Inputs, points and log p (s,) of a part; None without one."""
-        return None if node is None else (inputs, points, approx.evaluate([node], points, batched=True)[0])
+        if node is None:
+            return None
+        (logp,) = with_linear_algebra_in_c(approx.evaluate([node], points, batched=True))
+        return inputs, points, logp
 
     @without_test_values
     def _function(self, number, with_slopes):
