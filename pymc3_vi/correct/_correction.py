@@ -106,7 +106,8 @@ class HMC:
     256 chains start at 16 draws from q, picked by tempered importance weights, and move together, one batched call of
     log p and its gradient for all of them.  Their positions and gradients give the coordinates in which they move
     (whatever q's family), the step size, and the length of the trajectories; then they go on until nested R-hat of
-    every unconstrained coordinate is below 1.01, no mean drifts, and Monte Carlo errors are below `tolerance`.
+    every unconstrained coordinate and of its distance from the mean is below 1.01, no mean drifts, and Monte Carlo
+    errors are below `tolerance`; where tails are long, for at least 20,000 draws of all chains together.
 
     Parameters
     ----------
