@@ -6,7 +6,14 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..compiler import UNDEFINED, calls_done, compile_function, with_linear_algebra_in_c, without_test_values
+from ..compiler import (
+    UNDEFINED,
+    calls_done,
+    compile_function,
+    release_memory,
+    with_linear_algebra_in_c,
+    without_test_values,
+)
 from ..graph import floatx, substitute
 from ..steps import run_defined
 
@@ -68,6 +75,7 @@ class PointLoop:
                 run_defined(self._function, count - begin)
             except UNDEFINED:
                 self._undefined(begin + calls_done(self._function, before) - before)
+        release_memory(self._function)
         return [np.array(shared.get_value(borrow=True)) for shared in [self._values] + self._slopes]
 
     @property
