@@ -7,7 +7,7 @@ PYTEST := $(PY) -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected verdicts ingredients development-set docs gallery gallery-references look clean
+.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected verdicts calibration effective-draws ingredients development-set docs gallery gallery-references look clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -69,6 +69,12 @@ development-set: venv  ## repeat the NUTS runs and the family optima behind test
 	$(PY) -m benchmarks.sampled_nuts
 	$(PY) -m benchmarks.horseshoe_gibbs
 	$(PY) -m benchmarks.development_optima
+
+calibration: venv  ## simulation-based calibration of fits and their corrected draws, into docs/calibration.md; half an hour
+	$(PY) -m benchmarks.calibration $(ARGS)
+
+effective-draws: venv  ## seconds to 1,000 effective draws beside pm.sample and NumPyro, into docs/effective_draws.md; an hour
+	$(PY) -m benchmarks.effective_draws $(ARGS)
 
 verdicts: venv  ## how often diagnose() is right, into docs/verdicts.md; an hour or two, goes on where it stopped
 	$(PY) -m benchmarks.verdicts $(ARGS)

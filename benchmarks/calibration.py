@@ -29,7 +29,7 @@ SEED = 20210501
 
 INTRODUCTION = """# Calibration
 
-Made by `python -m benchmarks.calibration`: simulation-based calibration (Talts et al. 2018) of all that a user does.
+Made by `make calibration`: simulation-based calibration (Talts et al. 2018) of all that a user does.
 Parameters are drawn from the prior and data given them; then come `approx = pymc3_vi.fit()` and
 `approx.sample({draws}, correct="hmc")`, every argument at its default. Where posteriors are right, the ranks of the
 true values among the draws are uniform. *Smallest p* is that of all values of a model, of a test of uniformity (twice

@@ -25,7 +25,7 @@ CHAINS, TUNE, DRAWS = 4, 1000, 1000
 
 INTRODUCTION = """# Effective draws
 
-Made by `python -m benchmarks.effective_draws`: wall seconds from nothing (the package is not imported) to 1,000
+Made by `make effective-draws`: wall seconds from nothing (the package is not imported) to 1,000
 effective draws of every free value, medians of {turns} turns on two cores; other work ran on the machine, so compare
 only times of one row.
 
