@@ -2,7 +2,7 @@
 
 import numpy as np
 
-__all__ = ["nested_rhat", "Errors", "chain_errors", "tail_shape"]
+__all__ = ["nested_rhat", "Errors", "chain_errors", "tail_error", "tail_shape"]
 
 
 def nested_rhat(draws, superchains):
@@ -103,7 +103,7 @@ def tail_shape(values):
     17, 1989.
     """
     n = len(values)
-    m = int(min(3 * np.sqrt(n), n / 5))
+    m = _tail_length(n)
     if m < 5:
         return np.zeros(values.shape[1:])
     largest = np.partition(values, n - m - 1, axis=0)[n - m - 1 :]
@@ -112,6 +112,15 @@ def tail_shape(values):
         first, second = logs.mean(axis=0), np.mean(logs**2, axis=0)
         shape = first + 1 - 0.5 / (1 - first**2 / second)
     return np.where(np.isfinite(shape), shape, 0.0)
+
+
+def tail_error(n):
+    """Standard error of :func:`tail_shape` from `n` independent values, for a shape near 0."""
+    return 1 / np.sqrt(max(_tail_length(n), 1))
+
+
+def _tail_length(n):
+    return int(min(3 * np.sqrt(n), n / 5))
 
 
 def _error(by_chain):

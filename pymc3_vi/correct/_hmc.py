@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import VariationalInferenceError
 from ._chains import Chains
-from ._convergence import chain_errors, nested_rhat
+from ._convergence import chain_errors, nested_rhat, tail_error
 from ._metric import fisher_scale
 from ._target import Target
 from ._tuning import Length, StepSize
@@ -22,7 +22,7 @@ LARGEST_RHAT = 1.01
 #: Change of a mean between the halves of the sweeps that counts as drift: in standard errors, and in sds.
 DRIFT_SCORE, DRIFT = 4.0, 0.05
 #: Shape of the tails of squared distances from the mean from which the sum of squares of any number of draws hangs on a
-#: few (their variance does not exist), and draws from which it can be told.
+#: few (their variance does not exist), less a standard error of it, and draws from which it can be told.
 HEAVIEST, TAILS_TOLD = 0.5, 10_000
 #: Shape from which on few draws miss what the tails add to a standard deviation, and its error with it, and draws from
 #: which they do not (of the logarithm of a scale near 0, 7,000 draws missed a tenth).
@@ -102,7 +102,7 @@ class Run:
         found[LARGE_ERRORS] = np.maximum(e.mean_error, e.sd_error) > self.tolerance * e.sd
         if self.logp.size < LONG_TAILS_TOLD:
             found[LARGE_ERRORS] |= e.tails > LONG_TAILS
-        found[HEAVY_TAILS] = e.tails > HEAVIEST
+        found[HEAVY_TAILS] = e.tails > HEAVIEST - tail_error(self.logp.size)
         if self._misses_places():
             found[DIVERGES] = self._away >= 0.5 * self._away.max()
         return {why: np.flatnonzero(bad) for why, bad in found.items() if bad.any()}
