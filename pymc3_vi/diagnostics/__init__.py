@@ -8,7 +8,7 @@ from ._cost import chains_take_seconds
 from ._data import changed_data, check_data
 from ._density import PointDensity, point_density
 from ._diagnose import Diagnosis, diagnose
-from ._draws import DensityDraws, draws_in_memory, noise_of
+from ._draws import IN_PYTHON, DensityDraws, draws_in_memory, noise_of
 from ._expectation import Expectation, expectation
 from ._fixed_draws import KINDS, REPLICATES, FixedDrawELBO, FixedDraws
 from ._importance import ImportanceWeights, khat_threshold, nearly_equal
@@ -33,6 +33,7 @@ __all__ = [
     "Expectation",
     "expectation",
     "DensityDraws",
+    "IN_PYTHON",
     "PassSum",
     "changed_data",
     "check_data",

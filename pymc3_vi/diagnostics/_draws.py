@@ -13,14 +13,14 @@ from ._data import check_data
 from ._density import point_density
 from ._row_values import RowValues, row_density
 
-__all__ = ["DensityDraws", "draws_in_memory", "noise_of"]
+__all__ = ["IN_PYTHON", "DensityDraws", "draws_in_memory", "noise_of"]
 
 #: Bytes up to which the draws themselves are kept instead of made again when they are needed a second time.
 KEEP_BUDGET = 512 * 1024 * 1024
 #: Values of the draws of one call where log p needs little memory beside them.
 CALL_VALUES = 2**22
-#: Draws themselves are a few operations in NumPy, where compiling them would take longer.
-MODE = theano.Mode("py", "fast_run").excluding("fusion", "inplace")
+#: Evaluated by Python: a few thousand draws must not wait for a C compiler.
+IN_PYTHON = theano.Mode("py", "fast_run").excluding("fusion", "inplace")
 
 
 def noise_of(approx, size, generator, replacements):
@@ -85,7 +85,7 @@ class DensityDraws:
             self._function = _function_of_points(approx, RowValues(rows, approx, draws))
             self._chunk = draws
         elif chains_take_seconds(approx):
-            self._function = _function_of_points(approx, _values(approx), MODE)
+            self._function = _function_of_points(approx, _values(approx), IN_PYTHON)
             self._chunk = max(CALL_VALUES // approx.ddim, 1)
         else:
             self._function = _density_function(approx, self.replacements)

@@ -6,16 +6,9 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..compiler import (
-    UNDEFINED,
-    calls_done,
-    compile_function,
-    release_memory,
-    with_linear_algebra_in_c,
-    without_test_values,
-)
+from ..compiler import compile_function, release_memory, with_linear_algebra_in_c, without_test_values
 from ..graph import floatx, substitute
-from ..steps import run_defined
+from ..steps import run_rows
 
 __all__ = ["PointLoop"]
 
@@ -69,22 +62,7 @@ class PointLoop:
             shared.set_value(np.zeros((count,) + shared.get_value(borrow=True).shape[1:], shared.dtype), borrow=True)
         self._values.set_value(np.zeros(count), borrow=True)
         self._row.set_value(np.int64(0))
-        while self._done < count:
-            begin, before = self._done, calls_done(self._function, 0)
-            try:
-                run_defined(self._function, count - begin)
-            except UNDEFINED:
-                self._undefined(begin + calls_done(self._function, before) - before)
+        outputs = [self._values] + self._slopes
+        run_rows(self._function, self._row, outputs, count)
         release_memory(self._function)
-        return [np.array(shared.get_value(borrow=True)) for shared in [self._values] + self._slopes]
-
-    @property
-    def _done(self):
-        return int(self._row.get_value())
-
-    def _undefined(self, row):
-        for shared in [self._values] + self._slopes:
-            value = shared.get_value(borrow=True)
-            value[row] = np.nan
-            shared.set_value(value, borrow=True)
-        self._row.set_value(np.int64(row + 1))
+        return [np.array(shared.get_value(borrow=True)) for shared in outputs]

@@ -139,6 +139,8 @@ def test_long_tails_need_more_draws(rng):
     )
     assert few.errors.tails[0] > _hmc.LONG_TAILS and set(few.flaws()) == {_hmc.LARGE_ERRORS}
     assert not many.flaws()
+    near = _run_of(rng.permutation(stats.t(4.4).ppf((np.arange(20480) + 0.5) / 20480)).reshape(80, 256, 1))
+    assert 0.45 < near.errors.tails[0] < 0.5 and set(near.flaws()) == {_hmc.HEAVY_TAILS}  # within a standard error
 
 
 def test_ctrl_c_keeps_what_there_is(rate, monkeypatch):

@@ -6,10 +6,10 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ...compiler import UNDEFINED, calls_done, compile_function, release_memory, without_test_values
+from ...compiler import compile_function, release_memory, without_test_values
 from ...core import Terms
 from ...graph import floatx, shared_inputs, substitute
-from ...steps import run_defined
+from ...steps import run_rows
 
 __all__ = ["DrawTarget", "Evaluation"]
 
@@ -130,20 +130,7 @@ class DrawTarget:
     def advance(self, count):
         """Run `count` rows; one at which an Op has no value gets NaN for its loss and gradients."""
         self.evaluations += count * self.n_mc
-        end = self.position + count
-        while self.position < end:
-            begin, before = self.position, calls_done(self.function, 0)
-            try:
-                run_defined(self.function, end - begin)
-            except UNDEFINED:
-                self._undefined(begin + calls_done(self.function, before) - before)
-
-    def _undefined(self, row):
-        for shared in [self._losses] + self._slopes:
-            value = shared.get_value(borrow=True)
-            value[row] = np.nan
-            shared.set_value(value, borrow=True)
-        self.counter.set_value(np.int64(row + 1))
+        run_rows(self.function, self.counter, [self._losses] + self._slopes, count)
 
     def release(self):
         """Free the memory that runs keep for each other."""

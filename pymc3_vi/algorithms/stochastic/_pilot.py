@@ -4,12 +4,11 @@ import logging
 from collections import namedtuple
 
 import numpy as np
-import theano
 
 from ...approximations import MeanField
 from ...approximations.gaussian import GaussianBlocks
 from ...compiler import compile_function
-from ...diagnostics import PointDensity
+from ...diagnostics import IN_PYTHON, PointDensity
 from ...errors import ScalingWarning, VariationalInferenceError
 from ...graph import substitute
 from ...model import batch_data
@@ -27,9 +26,6 @@ NEAR = 1.0
 _Pilot = namedtuple("_Pilot", "moments, arrived")
 
 logger = logging.getLogger("pymc3_vi")
-
-#: Evaluated by Python: a look at a few thousand draws must not wait for a C compiler.
-MODE = theano.Mode("py", "fast_run").excluding("fusion", "inplace")
 
 #: Factor between scales from which on they are in different units.
 ANOTHER_UNIT = 1e3
@@ -61,7 +57,7 @@ def pilot(approx, n):
         point.update(group.start_point)
     try:
         q = MeanField(model=approx.model, start=point, random_seed=0)
-        density = PointDensity(q, MODE, data=batch_data(approx.view) if approx.has_local else None)
+        density = PointDensity(q, IN_PYTHON, data=batch_data(approx.view) if approx.has_local else None)
         seed = int(approx.groups[0].seeds.generator("pilot").integers(2**31))
         blocks = GaussianBlocks(q.groups)
         budget = BESIDE_ENCODER if approx.has_local and q.ddim > MANY else pilot_budget(q.ddim, n)
@@ -120,7 +116,7 @@ def check_encoders(approx, moments):
         if not group.local or group.short_name != "mean_field":
             continue
         std = substitute([group.std], batch_data(approx.view))
-        answer = float(np.median(compile_function([], std, mode=MODE, no_default_updates=True)()[0]))
+        answer = float(np.median(compile_function([], std, mode=IN_PYTHON, no_default_updates=True)()[0]))
         names = [v.name for v in group.group]
         wanted = float(np.median(np.concatenate([np.ravel(moments[name][1]) for name in names])))
         if not 1 / ANOTHER_UNIT < answer / wanted < ANOTHER_UNIT:
