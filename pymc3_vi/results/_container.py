@@ -238,21 +238,10 @@ def _members(data):
 
 
 def _array(name, content):
-    """Array of an ``.npy`` member; memory is taken only for bytes that are there."""
-    file = io.BytesIO(content)
-    version = np.lib.format.read_magic(file)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    read_header = readers.get(version)
-    if read_header is None:
-        raise _NotOurs(f"its member {name!r} has the npy version {version}.")
-    shape, fortran, dtype = read_header(file)
-    if dtype.hasobject or dtype.kind not in "biuf":
-        raise _NotOurs(f"its member {name!r} holds {dtype}, and only numbers are read.")
-    if any(n < 0 for n in shape):
-        raise _NotOurs(f"its member {name!r} has the shape {shape}.")
-    values = np.frombuffer(content, dtype=dtype, offset=file.tell())
-    array = values.reshape(shape[::-1]).T if fortran else values.reshape(shape)
-    return array.copy()
+    array = np.lib.format.read_array(io.BytesIO(content), allow_pickle=False)
+    if array.dtype.kind not in "biuf":
+        raise _NotOurs(f"its member {name!r} holds {array.dtype}, and only numbers are read.")
+    return array
 
 
 def _check_version(path, header):
