@@ -5,6 +5,7 @@ import theano.tensor as tt
 from theano import scalar as ts
 from theano.graph.basic import Constant
 from theano.graph.opt import TopoOptimizer, local_optimizer
+from theano.sandbox.rng_mrg import mrg_uniform
 from theano.tensor.basic import NotScalarConstantError
 from theano.tensor.extra_ops import CumOp
 from theano.tensor.subtensor import (
@@ -18,9 +19,9 @@ from theano.tensor.subtensor import (
     advanced_subtensor1,
 )  # fmt: skip
 
-from .ops import CumulativeSum, PutElements, TakeElements
+from .ops import CumulativeSum, PutElements, TakeElements, UniformStreams
 
-__all__ = ["PutElementsInplace", "local_elements_by_flat_index", "local_elements_in_c"]
+__all__ = ["PutElementsInplace", "local_elements_by_flat_index", "local_elements_in_c", "local_streams_side_by_side"]
 
 _FLOATS = ("float32", "float64")
 
@@ -71,25 +72,30 @@ def _known_shape(fgraph, x):
 
 @local_optimizer([AdvancedSubtensor1, AdvancedIncSubtensor1, IncSubtensor, CumOp])
 def local_elements_in_c(fgraph, node):
-    """Elements of vectors, whose Ops in Theano call NumPy's general functions, which take a microsecond each."""
+    """Elements of vectors and rows of arrays, for which Theano calls NumPy's general functions: a microsecond each.
+
+    Those wait for every row that is not in the cache before they ask for the next one.
+    """
     op = node.op
     if not isinstance(op, (AdvancedSubtensor1, AdvancedIncSubtensor1, IncSubtensor, CumOp)):
         return None
     x, (out,) = node.inputs[0], node.outputs
+    if isinstance(op, AdvancedSubtensor1) and x.dtype in TakeElements.dtypes and out.dtype == x.dtype:
+        return [tt.patternbroadcast(TakeElements()(x, _as_int64(node.inputs[1])), out.broadcastable)]
     if x.ndim != 1 or out.ndim != 1 or x.dtype not in _FLOATS or out.dtype != x.dtype:
         return None
-    if isinstance(op, AdvancedSubtensor1):
-        result = TakeElements()(x, _as_int64(node.inputs[1]))
-    elif isinstance(op, (AdvancedIncSubtensor1, IncSubtensor)):
+    if isinstance(op, (AdvancedIncSubtensor1, IncSubtensor)):
         y, index = node.inputs[1], node.inputs[2] if isinstance(op, AdvancedIncSubtensor1) else _single_place(node)
         if index is None or op.inplace or not np.can_cast(y.dtype, x.dtype):
             return None
         y = tt.cast(y if y.ndim else y.dimshuffle("x"), x.dtype)
         result = PutElements(not op.set_instead_of_inc)(x, y, _as_int64(index))
-    else:
+    elif isinstance(op, CumOp):
         if op.mode != "add" or op.axis not in (None, 0):
             return None
         result = CumulativeSum()(x)
+    else:
+        return None
     return [tt.patternbroadcast(result, out.broadcastable)]
 
 
@@ -103,6 +109,14 @@ def _single_place(node):
         return None
     index = node.inputs[2]
     return tt.constant([int(index.data)], dtype="int64") if isinstance(index, Constant) else None
+
+
+@local_optimizer([mrg_uniform])
+def local_streams_side_by_side(fgraph, node):
+    """The numbers of random streams, several at a time."""
+    if type(node.op) is not mrg_uniform or node.op.output_type.dtype not in _FLOATS:
+        return None
+    return UniformStreams(node.op.output_type, node.op.inplace)(*node.inputs, return_list=True)
 
 
 @local_optimizer([PutElements], inplace=True)

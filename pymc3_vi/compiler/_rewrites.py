@@ -4,7 +4,12 @@ from theano.graph.opt import in2out, local_optimizer
 from theano.tensor.basic import AllocDiag, ExtractDiag, Eye
 from theano.tensor.slinalg import Cholesky, Solve
 
-from ._element_rewrites import PutElementsInplace, local_elements_by_flat_index, local_elements_in_c
+from ._element_rewrites import (
+    PutElementsInplace,
+    local_elements_by_flat_index,
+    local_elements_in_c,
+    local_streams_side_by_side,
+)
 from ._linear_algebra import converted
 from ._loop_fusion import FuseLoops, FuseLoopsInplace, local_sum_of_alloc
 from ._loop_products import FuseProducts, local_gemv_apart
@@ -32,6 +37,7 @@ EXACT_REWRITES = PYTHON_REWRITES + [
     (in2out(local_linear_algebra_in_c, name="linear_algebra_in_c"), 2.1),
     (in2out(local_elements_by_flat_index, name="elements_by_flat_index"), 2.15),
     (in2out(local_elements_in_c, name="elements_in_c"), 48.6),
+    (in2out(local_streams_side_by_side, name="streams_side_by_side"), 48.6),
     (PutElementsInplace(), 60.5),
 ]
 

@@ -11,6 +11,7 @@ from ._product_loop import ForwardProduct, ProductLoop, TransposedProduct
 from ._rows import PutRows, SumRows, TakeRows
 from ._triangular import CholeskyFactor, CholeskyGrad, Triangle, TriangularSolve
 from ._tril import TrilMatVec, TrilOuter, tril_matvec, tril_outer
+from ._uniform import UniformStreams
 from ._unpack import Pack, Unpack, pack, unpack
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "TrilOuter",
     "tril_matvec",
     "tril_outer",
+    "UniformStreams",
     "Pack",
     "Unpack",
     "pack",

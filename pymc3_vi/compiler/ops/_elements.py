@@ -1,4 +1,4 @@
-"""Elements of a vector by integer indices, and sums up to every element, without the overhead of NumPy's functions.
+"""Elements of vectors and rows of arrays by integer indices, and sums up to every element, without NumPy's overhead.
 
 These Ops come into a graph after its gradient has been taken, so they have none.
 """
@@ -43,25 +43,29 @@ class _VectorOp(COp):
 
 
 class TakeElements(_VectorOp):
-    """z_j = x_{i_j} of a vector x (n,) and indices i (k,)."""
+    """z_j = x_{i_j}, elements of a vector x (n,) or rows of an array x (n, ...), at indices i (k,)."""
 
     __props__ = ("version",)  # Theano does not cache modules of Ops with empty props
-    version = 1
+    version = 2
+    #: Types of what can be taken.
+    dtypes = tuple(tt.integer_dtypes) + tuple(CTYPES)
 
     def make_node(self, x, index):
-        (x,), index = self._vectors(x), self._index(index)
-        return Apply(self, [x, index], [tt.TensorType(x.dtype, index.broadcastable)()])
+        x, index = tt.as_tensor_variable(x), self._index(index)
+        if x.ndim < 1 or x.dtype not in self.dtypes:
+            raise TypeError(f"Rows are taken of arrays of integers and floats. Got {x.type} instead.")
+        return Apply(self, [x, index], [tt.TensorType(x.dtype, index.broadcastable + x.broadcastable[1:])()])
 
     def infer_shape(self, fgraph, node, shapes):
-        return [shapes[1]]
+        return [tuple(shapes[1]) + tuple(shapes[0][1:])]
 
     def perform(self, node, inputs, output_storage):
         x, index = inputs
         output_storage[0][0] = x[index]
 
     def c_code(self, node, name, inputs, outputs, sub):
-        (x, index), (z,), fail = inputs, outputs, sub["fail"]
-        return c_source("take_elements.c", T=CTYPES[node.outputs[0].type.dtype], x=x, index=index, z=z, fail=fail)
+        (x, index), (z,), (out,) = inputs, outputs, node.outputs
+        return c_source("take_elements.c", T=f"npy_{out.dtype}", ndim=out.ndim, x=x, index=index, z=z, fail=sub["fail"])
 
 
 class PutElements(_VectorOp):

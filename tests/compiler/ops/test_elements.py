@@ -1,4 +1,4 @@
-"""Elements of vectors: taken, put, added to, summed up, in C and in Python against NumPy."""
+"""Elements of vectors and rows of arrays: taken, put, added to, summed up, in C and in Python against NumPy."""
 
 from pymc3_vi.compiler import compile_function
 from pymc3_vi.compiler.ops import CumulativeSum, PutElements, TakeElements
@@ -27,6 +27,28 @@ def test_taken(dtype, rng):
     (found,) = evaluate([x, i], [TakeElements()(x, i)], [value, np.arange(6)[::-2]])
     np.testing.assert_array_equal(found, value[::-2])
     check_shapes([x, i], [TakeElements()(x, i)], [value, INDEX])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "uint8"])
+@pytest.mark.parametrize("shape", [(6, 1), (6, 5), (6, 20), (6, 300), (6, 0), (6, 3, 4)])
+def test_rows_taken_in_every_layout(dtype, shape, rng):
+    x, i = tt.TensorType(dtype, [False] * len(shape))(), tt.lvector()
+    value = (100 * rng.uniform(size=shape)).astype(dtype)
+    function = compile_function([x, i], TakeElements()(x, i))
+    padded = np.zeros((8,) + tuple(n + 3 for n in shape[1:]), dtype)
+    inside = padded[(slice(1, 7),) + tuple(slice(2, -1) for _ in shape[1:])]
+    inside[...] = value
+    index = rng.integers(-6, 6, 50)
+    for layout in (value, value.copy("F"), value[::-1].copy()[::-1], inside, np.repeat(value, 2, axis=-1)[..., ::2]):
+        for places in (index, index[::3], index[:0]):
+            found = function(layout, places)
+            assert found.dtype == dtype and found.flags.c_contiguous
+            np.testing.assert_array_equal(found, layout[places])
+    evaluate([x, i], [TakeElements()(x, i)], [value, INDEX], rtol=0)
+    check_shapes([x, i], [TakeElements()(x, i)], [value, INDEX])
+    for layout in (value, value.copy("F")):
+        with pytest.raises(IndexError, match="out of bounds"):
+            function(layout, np.array([0] * 20 + [6]))
 
 
 @pytest.mark.parametrize("add", [False, True])
@@ -84,9 +106,10 @@ def test_places_that_do_not_exist_raise(mode):
 
 def test_only_vectors_of_floats_and_long_indices():
     x, i = vector(), tt.lvector()
-    for bad in (tt.dmatrix(), tt.lvector()):
-        with pytest.raises(TypeError):
+    for bad in (tt.dscalar(), tt.zvector()):
+        with pytest.raises(TypeError, match="integers and floats"):
             TakeElements()(bad, i)
+    for bad in (tt.dmatrix(), tt.lvector()):
         with pytest.raises(TypeError):
             PutElements(False)(bad, x, i)
     with pytest.raises(TypeError):
