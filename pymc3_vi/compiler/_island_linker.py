@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import re
 
 import theano
 from theano.compile.mode import Mode
@@ -233,6 +234,16 @@ def _ask(objects, method, **kwargs):
     return [answer for answer in _unique(answers) if answer]
 
 
+#: Names of the standard library that Theano's Ops use, and the headers that they ask for then.
+_HEADERS = {"isinf": "<cmath>", "isnan": "<cmath>", "vector": "<vector>", "pair": "<vector>", "sort": "<algorithm>"}
+
+
+def _needs_streams(body, headers):
+    """Whether code may rest on <iostream>, which Theano includes always: a third of the time of most compilations."""
+    needed = {_HEADERS.get(name) for name in re.findall(r"std\s*::\s*(\w+)", body)}
+    return not needed <= set(headers) or re.search(r"\b(cout|cerr)\b", body) is not None
+
+
 def module_source(islands):
     """Source of the module that holds `islands`, and what its compilation needs.
 
@@ -248,7 +259,7 @@ def module_source(islands):
     init = _ask(objects, "c_init_code") + [c.init for i in islands for c in i.codes if c.init]
     support, blas_init = replace_blas(support)
     body = "\n".join(_unique(support) + [island.source() for island in islands])
-    if "std::" in body or "cout" in body or "cerr" in body:
+    if _needs_streams(body, headers):
         headers.insert(0, "<iostream>")
     includes = "\n".join(f"#include {h}" if h[0] in '<"' else f'#include "{h}"' for h in headers)
     methods = "\n".join(island.method_entry() for island in islands)

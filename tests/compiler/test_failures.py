@@ -13,7 +13,7 @@ import warnings
 from pymc3_vi.compiler import compile_count, compile_function, run_steps
 from pymc3_vi.compiler._fallbacks import STRICT
 from pymc3_vi.compiler._function import calls_done
-from pymc3_vi.compiler._island_linker import IslandLinker, IslandsUnavailable, IslandVM
+from pymc3_vi.compiler._island_linker import IslandLinker, IslandsUnavailable, IslandVM, _needs_streams
 from pymc3_vi.errors import EngineError, EngineWarning
 
 import numpy as np
@@ -336,3 +336,19 @@ def test_a_cache_that_cannot_be_written_is_replaced_by_a_temporary_directory(tmp
     assert "cannot be written" in result
     directory = result.split("Compiled code goes to ")[1].split(",")[0]
     assert not os.path.exists(directory)  # it lived as long as the process
+
+
+# ---------------------------------------------------------------- headers
+@pytest.mark.parametrize(
+    "body, needed",
+    [
+        ("if (std::isinf(x)) x = 0;", False),
+        ("std::vector<int> v; std :: sort(v.begin(), v.end());", True),  # <vector> was not asked for
+        ("std::string s;", True),
+        ('cout << "x";', True),
+        ("double cerrata;", False),
+    ],
+)
+def test_streams_are_included_where_code_may_need_them(body, needed):
+    """Theano includes them always, and Ops may rest on that."""
+    assert _needs_streams(body, ["<cmath>", "<algorithm>"]) == needed
