@@ -18,6 +18,8 @@ import theano.tensor as tt
 from theano.compile.mode import Mode
 from theano.scalar import Composite
 
+from tests.processes import forked
+
 # Ids of all that modules of other packages hold, and of all that their classes hold.
 SNAPSHOT = """
     import inspect, sys
@@ -44,7 +46,12 @@ SNAPSHOT = """
 """
 
 
-def run(script, check=True, **environment):
+def run(script, **environment):
+    """In a process that has imported this package already."""
+    return forked(textwrap.dedent(SNAPSHOT) + textwrap.dedent(script), **environment)
+
+
+def run_anew(script, check=True, **environment):
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", textwrap.dedent(SNAPSHOT) + textwrap.dedent(script)],
         env={**os.environ, **environment},
@@ -74,7 +81,7 @@ def test_uninstall_takes_back_all_that_install_did():
 
 @pytest.mark.skipif(sys.version_info >= (3, 11), reason="PyMC3 cannot be imported first")
 def test_importing_changes_what_the_list_says_and_nothing_else():
-    run(
+    run_anew(
         """
         import pymc3, theano.ifelse, theano.scan, theano.sandbox.rng_mrg, theano.sparse, theano.tensor.nnet.bn
         import arviz
@@ -130,14 +137,13 @@ def test_one_patch_can_be_switched_off():
 
 
 def test_an_unknown_name_to_switch_off_is_an_error():
-    done = run("import pymc3_vi", check=False, **{VARIABLE: "test_value"})
+    done = run_anew("import pymc3_vi", check=False, **{VARIABLE: "test_value"})
     assert done.returncode == 1 and "names 'test_value', which is no patch" in done.stderr
     assert "Did you mean 'test_values'?" in done.stderr
 
 
 def test_the_table_names_every_patch():
-    done = subprocess.run([sys.executable, "-m", "pymc3_vi.compat"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    done = run("import runpy; runpy.run_module('pymc3_vi.compat', run_name='__main__')")
     assert all(f"\n{patch.name} (" in "\n" + done.stdout for patch in PATCHES)
 
 

@@ -2,8 +2,6 @@
 
 import os
 import stat
-import subprocess
-import sys
 import time
 
 from pymc3_vi.compiler import _cxx_modules, _module_files, compile_count, compile_function
@@ -14,6 +12,8 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as tt
+
+from tests.processes import forked
 
 needs_compiler = pytest.mark.skipif(not theano.config.cxx, reason="there is no C++ compiler")
 needs_owners = pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owners")
@@ -75,10 +75,10 @@ _cxx_modules.OPTIMIZATION = {_cxx_modules.OPTIMIZATION!r}
 x = tt.dvector("x")
 print(compile_function([x], tt.exp(x) * 1.75)(np.zeros(1))[0], compile_count())
 """
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], capture_output=True, text=True)
+    done = forked(script, check=False)
     assert done.stdout.split() == ["1.75", "1"], (done.returncode, done.stderr)
-    (found,) = cached_files(str(empty_cache))  # the other process has no header parsed beforehand
-    assert os.path.getsize(found) == pytest.approx(whole, rel=0.05)
+    (found,) = cached_files(str(empty_cache))  # the other process has no header parsed beforehand, and another linker
+    assert os.path.getsize(found) == pytest.approx(whole, rel=0.25)
 
 
 @needs_owners

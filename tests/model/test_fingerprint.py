@@ -1,8 +1,6 @@
 """The fingerprint tells models apart and tells equal ones equal."""
 
 import json
-import subprocess
-import sys
 
 from pymc3_vi.model import ModelView, model_differences, model_fingerprint
 
@@ -11,6 +9,8 @@ import pymc3 as pm
 import pytest
 import theano
 import theano.tensor as tt
+
+from tests.processes import forked
 
 Y = np.array([1.0, 2.0, 0.5, -1.0])
 
@@ -123,5 +123,4 @@ def test_another_process_computes_the_same(saved):
         "import pymc3_vi, json; from tests.model.test_fingerprint import fingerprint; "
         "print(json.dumps(fingerprint(), sort_keys=True))"
     )
-    out = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout.decode()
-    assert json.loads(out.strip().splitlines()[-1]) == saved
+    assert json.loads(forked(code).stdout.strip().splitlines()[-1]) == saved

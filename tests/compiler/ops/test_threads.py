@@ -1,8 +1,6 @@
 """Long loops on several threads: the same results, in every process."""
 
 import os
-import subprocess
-import sys
 
 from pymc3_vi.compiler import compile_function, show_config
 from pymc3_vi.compiler.ops import FusedLoop, Instruction, LogSumExp, LoopOutput, ProductLoop, _threads
@@ -13,6 +11,8 @@ import pytest
 import theano
 import theano.tensor as tt
 from scipy import special
+
+from tests.processes import forked
 
 N = 400_001  # more than one part of every loop below, and the last one shorter
 
@@ -118,8 +118,10 @@ _PROCESS = """
 import os
 import numpy as np
 from pymc3_vi.compiler import compile_function
+from pymc3_vi.compiler.ops._threads import set_thread_count
 import theano.tensor as tt
 
+set_thread_count()
 x = tt.dvector()
 function = compile_function([x], tt.sum(tt.exp(x)))
 value = np.linspace(-1, 1, 400_001)
@@ -147,8 +149,7 @@ print(function(value) == first, sum(blocked()) - sum(quiet))
 
 @pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="threads are counted by Linux")
 def test_threads_leave_signals_alone_and_are_made_anew_after_a_fork():
-    environment = dict(os.environ, OMP_NUM_THREADS="3")
-    done = subprocess.run([sys.executable, "-c", _PROCESS], env=environment, capture_output=True, text=True)
+    done = forked(_PROCESS, check=False, OMP_NUM_THREADS="3")
     lines = done.stdout.splitlines()
     assert len(lines) == 3, done.stderr
     assert lines[0].endswith(" 2")  # two more threads than before, which block SIGINT
