@@ -90,22 +90,13 @@ def _native_flags():
     return ["-march=native"] if platform.machine().lower() in ("x86_64", "amd64", "i686", "aarch64") else []
 
 
-def _command(cxx, arguments, include_dirs, lib_dirs, libs, exact):
-    """Compiler command without source and output.
-
-    Which of two products is contracted to a fused multiply-add depends on the level of optimization, so `exact` takes
-    Theano's.  There functions may set errno, or else those that one node declares to have vector forms would be called
-    in these forms by the loops of others, with other last digits.
-    """
+def _command(cxx, arguments, include_dirs, lib_dirs, libs):
+    """Compiler command without source and output."""
     with flags(cxx=cxx):
-        general = cmodule.GCC_compiler.compile_args(march_flags=exact)
+        general = cmodule.GCC_compiler.compile_args(march_flags=False)
     given = [flag for flag in arguments if not flag.startswith("-O")]
-    if exact:
-        options = ["-O3", "-w", "-fvisibility=hidden", *general]
-        given = [flag for flag in given if flag != "-fno-math-errno"]
-    else:
-        options = [*OPTIMIZATION, "-g0", "-DNDEBUG", "-w", "-fno-math-errno", "-fvisibility=hidden"]
-        options += [*_native_flags(), *(flag for flag in general if not flag.startswith("-O"))]
+    options = [*OPTIMIZATION, "-g0", "-DNDEBUG", "-w", "-fno-math-errno", "-fvisibility=hidden"]
+    options += [*_native_flags(), *(flag for flag in general if not flag.startswith("-O"))]
     options += [flag for flag in given if flag not in options]
     include_dirs = [d for d in [*include_dirs, *cmodule.std_include_dirs()] if d]
     lib_dirs = [d for d in [*lib_dirs, *cmodule.std_lib_dirs()] if d]
@@ -136,7 +127,7 @@ def _load(name, path):
     return module
 
 
-def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs=(), exact=False):
+def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs=()):
     """Extension module made from C++ `source`, compiled at most once.
 
     Parameters
@@ -147,8 +138,6 @@ def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs
         The compiler.
     arguments, include_dirs, lib_dirs, libs : sequences of str
         What the Ops and types ask for.
-    exact : bool
-        Compile as Theano does, so that the same code gives the same last bits; otherwise for speed.
 
     Raises
     ------
@@ -157,7 +146,7 @@ def compile_module(source, cxx, arguments=(), include_dirs=(), lib_dirs=(), libs
     """
     if not cxx:
         raise CompileError("There is no C++ compiler (Theano's flag cxx is empty).")
-    head, tail = _command(cxx, arguments, include_dirs, lib_dirs, libs, exact)
+    head, tail = _command(cxx, arguments, include_dirs, lib_dirs, libs)
     parts = [source, *head, *tail, compiler_version(cxx), sys.version, np.__version__, _cpu_identity()]
     key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
     with _lock:

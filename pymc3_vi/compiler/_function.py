@@ -82,22 +82,14 @@ def _flags_want_stock():
 
 def _island_function(inputs, outputs, **kwargs):
     """Islands with fused loops."""
-    return _with_islands(inputs, outputs, [FAST_REWRITES, EXACT_REWRITES], False, kwargs)
-
-
-def _exact_function(inputs, outputs, **kwargs):
-    """Every node with the code of Theano's linker, in one module: its results, to the last bit."""
-    return _with_islands(inputs, outputs, [EXACT_REWRITES], True, kwargs)
+    return _with_islands(inputs, outputs, [FAST_REWRITES, EXACT_REWRITES], kwargs)
 
 
 _MEND = " Install a C++ compiler that works, or name it in Theano's flag cxx; pymc3_vi.show_config() tells which it is."
 
 
-def _with_islands(inputs, outputs, choices, exact, kwargs):
-    """Function of islands, with the first of `choices` of rewrites that compiles; otherwise a stock function.
-
-    With `exact`, every node has the code that Theano's linker generates for it.
-    """
+def _with_islands(inputs, outputs, choices, kwargs):
+    """Function of islands, with the first of `choices` of rewrites that compiles; otherwise a stock function."""
     if _flags_want_stock():
         return _stock_function(inputs, outputs, **kwargs)
     cxx = active_cxx()
@@ -108,7 +100,7 @@ def _with_islands(inputs, outputs, choices, exact, kwargs):
         try:
             # Rewriting sees no compiler, so that folding constants compiles nothing; NumPy computes them.
             with building(cxx=""), capsule_flags():
-                mode = Mode(IslandLinker(cxx, exact=exact), default_mode_query()).register(*rewrites)
+                mode = Mode(IslandLinker(cxx), default_mode_query()).register(*rewrites)
                 function = theano.function(inputs, outputs, mode=mode, **kwargs)
         except IslandsUnavailable as error:
             reasons.append(str(error))
@@ -135,7 +127,6 @@ def _python_function(inputs, outputs, **kwargs):
 
 
 ENGINES.register("island", _island_function, aliases=("default",))
-ENGINES.register("exact", _exact_function)
 ENGINES.register("theano", _stock_function, aliases=("stock",))
 
 
@@ -160,10 +151,8 @@ def compile_function(
         As for `theano.function`.
     engine : str
         Name in `ENGINES`.  ``"island"`` makes one C++ module of the whole graph, with elementwise expressions and sums
-        over the same range fused into one loop, and falls back to Theano's stock linker where it cannot.  ``"exact"``
-        makes one module of the code that Theano's linker generates for each node: its results are those of that linker
-        to the last bit, where fused loops and the contraction of other products differ by rounding.  ``"theano"`` is
-        the stock linker.
+        over the same range fused into one loop, and falls back to Theano's stock linker where it cannot.  ``"theano"``
+        is the stock linker; fused loops and the contraction of other products differ from it by rounding.
     mode : str or Mode, optional
         A Theano mode; if it or ``profile`` is given, `theano.function` is called as it is.
     stable : bool

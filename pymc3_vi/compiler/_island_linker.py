@@ -18,7 +18,6 @@ from ._csrc import c_source
 from ._cxx_modules import MODULE_NAME, CompileError, compile_module
 from ._flags import flags
 from ._island_code import Island, Naming, generate_node
-from ._node_islands import NodeIsland
 from ._schedule import partition
 
 __all__ = ["IslandLinker", "IslandVM", "IslandsUnavailable"]
@@ -91,16 +90,14 @@ class IslandLinker(VMLinker):
         Compiler to use, whatever Theano's flag says while the graph is rewritten.
     allow_gc : bool, optional
         Free temporaries at the end of a call, as for Theano's linkers.
-    exact : bool
-        Make an island of every node, with the code that Theano's own linker generates for it.
     """
 
-    def __init__(self, cxx, allow_gc=None, schedule=None, exact=False, **kwargs):
+    def __init__(self, cxx, allow_gc=None, schedule=None, **kwargs):
         super().__init__(allow_gc=allow_gc, use_cloop=False, schedule=schedule, c_thunks=False)
-        self.cxx, self.exact = cxx, exact
+        self.cxx = cxx
 
     def clone(self, allow_gc=None):
-        return type(self)(self.cxx, self.allow_gc if allow_gc is None else allow_gc, self._scheduler, self.exact)
+        return type(self)(self.cxx, self.allow_gc if allow_gc is None else allow_gc, self._scheduler)
 
     def accept(self, fgraph, no_recycling=None, profile=None):
         if self.fgraph is not None and self.fgraph is not fgraph:
@@ -123,9 +120,8 @@ class IslandLinker(VMLinker):
             islands, program = [], []
             for run in runs:
                 if run.in_c:
-                    for nodes in [[node] for node in run.nodes] if self.exact else [run.nodes]:
-                        islands.append(self._make_island(len(islands), nodes, codes, naming))
-                        program.append(islands[-1])
+                    islands.append(self._make_island(len(islands), run.nodes, codes, naming))
+                    program.append(islands[-1])
                 else:
                     program.append(run.nodes[0])
             thunks = {
@@ -175,8 +171,7 @@ class IslandLinker(VMLinker):
             for v in node.outputs
             if v in results or any(client not in inside for client, _ in self.fgraph.clients[v])
         ]
-        kind = NodeIsland if self.exact else Island
-        return kind(index, [codes[node] for node in nodes], inputs, outputs, _aliased(nodes, outputs), naming)
+        return Island(index, [codes[node] for node in nodes], inputs, outputs, _aliased(nodes, outputs), naming)
 
     def _python_thunk(self, node, storage_map, compute_map):
         op, impl = node.op, "py" if isinstance(node.op, COp) else None
@@ -198,7 +193,7 @@ class IslandLinker(VMLinker):
     def _compile(self, islands):
         source, arguments, include_dirs, lib_dirs, libs = module_source(islands)
         try:
-            return compile_module(source, self.cxx, arguments, include_dirs, lib_dirs, libs, self.exact)
+            return compile_module(source, self.cxx, arguments, include_dirs, lib_dirs, libs)
         except CompileError as error:
             raise IslandsUnavailable(str(error)) from error
 

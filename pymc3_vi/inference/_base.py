@@ -171,8 +171,8 @@ class Inference:
         total_grad_norm_constraint : float, optional
             Largest allowed norm of the gradient of all parameters together.
         fn_kwargs : dict, optional
-            Passed to the Theano function.  ``{"engine": "exact"}`` makes the steps equal to those of Theano's linker to
-            the last bit, ``{"engine": "theano"}`` uses that linker; the default differs from it by rounding.
+            Passed to the Theano function.  ``{"engine": "theano"}`` uses Theano's own linker, from which the
+            default differs by rounding.
         resume : bool
             Take the `n` steps as the rest of the fit before, whose schedule goes on, instead of as a new fit; see
             ``resume``.

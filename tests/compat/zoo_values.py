@@ -14,6 +14,7 @@ import theano
 import theano.tensor as tt
 from theano.compile.mode import Mode
 
+from tests.compiler import exact_engine  # noqa: F401  (registers it)
 from tests.zoo import ZOO, dimension, split, start_vector
 
 FILE = Path(__file__).resolve().parents[1] / "references" / "zoo_values.json"

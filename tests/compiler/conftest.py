@@ -12,6 +12,8 @@ import theano
 from theano.compile.mode import Mode
 from theano.link.vm import VMLinker
 
+from tests.compiler import exact_engine  # noqa: F401  (registers it)
+
 
 @pytest.fixture
 def empty_cache(tmp_path, monkeypatch):

@@ -38,7 +38,7 @@ def history(name, engine, steps=100):
 
 
 def _islands_without_loops(inputs, outputs, **kwargs):
-    return _with_islands(inputs, outputs, [EXACT_REWRITES], False, kwargs)
+    return _with_islands(inputs, outputs, [EXACT_REWRITES], kwargs)
 
 
 def plainly(name, engine):
