@@ -41,22 +41,43 @@ LINKERS = {"as built": _unoptimized, "python": _python, "c": _compiled}
 
 
 def evaluate(name, linker):
-    """Log p at a point beside the model's test point, norm of the gradient there, and elements of it."""
+    """Log p of a model and its gradient at its point, computed in one of these ways."""
     model = ZOO[name]()
     z = tt.dvector()
     with theano.config.change_flags(compute_test_value="off"):
         logp = theano.clone(model.logpt, replace=split(model, z))
         function = LINKERS[linker]([z], [logp, theano.grad(logp, z)])
-    point = start_vector(model) + 0.1 * np.cos(1.0 + np.arange(dimension(model)))
-    value, gradient = function(point)
+    return function(_point(model))
+
+
+def at_its_point(model, function):
+    """Log p and its gradient where they are stored, by a function of a point that gives two terms and the gradient."""
+    first, second, gradient = function(_point(model))
+    return first + second, gradient
+
+
+def _point(model):
+    return start_vector(model) + 0.1 * np.cos(1.0 + np.arange(dimension(model)))
+
+
+def summary(value, gradient):
+    """Log p at a point beside the model's test point, norm of the gradient there, and elements of it."""
     every = -(-gradient.size // LONGEST)
     return {"logp": float(value), "norm": float(np.linalg.norm(gradient)), "gradient": gradient[::every].tolist()}
+
+
+def check(name, value, gradient):
+    """Compare with what is stored of the model."""
+    stored, found = json.loads(FILE.read_text())[name], summary(value, gradient)
+    np.testing.assert_allclose(found["logp"], stored["logp"], rtol=1e-12)
+    np.testing.assert_allclose(found["norm"], stored["norm"], rtol=1e-11)
+    np.testing.assert_allclose(found["gradient"], stored["gradient"], rtol=1e-9, atol=1e-11 * stored["norm"])
 
 
 def main():
     if sys.version_info[:2] != (3, 10):
         sys.exit("The values are those of Python 3.10, before anything of Theano was changed.")
-    lines = [f" {json.dumps(name)}: {json.dumps(evaluate(name, 'as built'))}" for name in sorted(ZOO)]
+    lines = [f" {json.dumps(name)}: {json.dumps(summary(*evaluate(name, 'as built')))}" for name in sorted(ZOO)]
     FILE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
     print(f"{len(lines)} models, {FILE.stat().st_size} bytes")
 
