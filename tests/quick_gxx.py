@@ -1,7 +1,7 @@
-"""How the fast tier calls g++: without optimization, with headers parsed once, and once for all workers.
+"""How tests call g++: with headers parsed once, and once for all workers; the fast tier without optimization.
 
-The slow tier compiles as users do.  Without optimization results differ by rounding, and no test of the fast tier may
-depend on which products are contracted to fused multiply-adds.
+The slow tier runs the code that users get.  Without optimization results differ by rounding, and no test of the fast
+tier may depend on which products are contracted to fused multiply-adds.
 """
 
 import hashlib
@@ -60,8 +60,8 @@ def _key(*parts):
 
 def _parsed(base, options, headers):
     """Header file for ``-include`` that g++ has parsed for these options (or just a file of includes if it cannot)."""
-    options = [option for option in options if not option.startswith(("-I", "-L", "-O", "-W"))]
-    options += [LEVEL, *(f"-I{folder}" for folder in cmodule.std_include_dirs())]
+    options = [option for option in options if not option.startswith(("-I", "-L", "-W"))]
+    options += [f"-I{folder}" for folder in cmodule.std_include_dirs()]
     header = base / "headers" / _key(headers, *options) / "all.h"
     if not header.exists():
         header.parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def engines_compiler(base, run_compiler):
 
     def run(command, source, target):
         options = command[: command.index("-x")] if "-x" in command else []
-        if command[0] != theano.config.cxx or LEVEL not in options:
+        if command[0] != theano.config.cxx or not options:
             return run_compiler(command, source, target)
         header = _parsed(base, options, _ENGINES_HEADERS)
         return run_compiler([*options, *_LINKER, "-include", str(header), *command[len(options) :]], source, target)
@@ -94,7 +94,7 @@ def theanos_compiler(base, run_command):
     """
 
     def run(command, **kwargs):
-        if command[:2] != [theano.config.cxx, cmodule.get_gcc_shared_library_arg()] or LEVEL not in command:
+        if command[:2] != [theano.config.cxx, cmodule.get_gcc_shared_library_arg()]:
             return run_command(command, **kwargs)
         end = command.index("-o")
         target, source = command[end + 1 : end + 3]

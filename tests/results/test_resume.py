@@ -27,22 +27,23 @@ def minibatches():
 CASES = {
     "default": (pymc3_vi.ADVI, hierarchy, {}),
     "stochastic gradients": (pymc3_vi.ADVI, minibatches, dict(algorithm="stochastic")),
-    "adam": (pymc3_vi.ADVI, hierarchy, dict(obj_optimizer=pymc3_vi.adam(learning_rate=0.01))),
     "full rank, several draws, clipped": (
         pymc3_vi.FullRankADVI,
         hierarchy,
         dict(obj_n_mc=3, obj_optimizer=updates.adagrad, total_grad_norm_constraint=5.0),
     ),
-    "averaged": (pymc3_vi.ADVI, hierarchy, dict(obj_optimizer=pymc3_vi.adam(learning_rate=0.01), average=0.5)),
-    "cosine": (pymc3_vi.ADVI, hierarchy, dict(obj_optimizer=pymc3_vi.adam(learning_rate=updates.cosine(0.1, N)))),
+    "averaged, cosine": (
+        pymc3_vi.ADVI,
+        hierarchy,
+        dict(obj_optimizer=pymc3_vi.adam(learning_rate=updates.cosine(0.1, N)), average=0.5),
+    ),
     "plateau": (
         pymc3_vi.ADVI,
         hierarchy,
         dict(obj_optimizer=pymc3_vi.sgd(learning_rate=updates.reduce_on_plateau(0.01, patience=1, every=20))),
     ),
     "window": (pymc3_vi.ADVI, hierarchy, dict(obj_optimizer=pymc3_vi.adagrad_window)),
-    "minibatch": (pymc3_vi.ADVI, minibatches, dict(obj_optimizer=pymc3_vi.adam(learning_rate=0.01))),
-    "flow": (pymc3_vi.NFVI, hierarchy, dict(obj_optimizer=pymc3_vi.adam(learning_rate=0.01))),
+    "flow, minibatches": (pymc3_vi.NFVI, minibatches, dict(obj_optimizer=pymc3_vi.adam(learning_rate=0.01))),
     "without losses": (pymc3_vi.ADVI, hierarchy, dict(score=False, obj_optimizer=pymc3_vi.sgd(learning_rate=1e-3))),
     "particles": (pymc3_vi.SVGD, hierarchy, dict(obj_optimizer=pymc3_vi.adagrad(learning_rate=0.1))),
     "amortised generator": (pymc3_vi.ASVGD, hierarchy, dict(obj_n_mc=20, obj_optimizer=updates.adam)),
