@@ -7,7 +7,7 @@ PYTEST := $(PY) -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected verdicts calibration effective-draws ingredients development-set docs gallery gallery-references look clean
+.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected verdicts calibration effective-draws ingredients ablation development-set docs gallery gallery-references look clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -59,6 +59,9 @@ accuracy: venv  ## default fits against the optimum of their family over the dev
 
 corrected: venv  ## correct='hmc' and fit(method='auto') against known posteriors, into docs/corrected.md; an hour, goes on where it stopped
 	$(PY) -m benchmarks.corrected $(ARGS)
+
+ablation: venv  ## what each part of the compiler earns, into docs/ablation.md; hours, goes on where it stopped
+	$(PY) -m benchmarks.ablation $(ARGS)
 
 ingredients: venv  ## what each part of the default rule is worth, into docs/ingredients.md; an hour, goes on where it stopped
 	$(PY) -m benchmarks.ingredients $(ARGS)
