@@ -26,22 +26,52 @@ PLACES = [
         "prior_part - 3 * self.datalogp_norm",
         "operators contracts",
     ),
-    ("approximations/_full_rank.py", "- tt.sum(log_diagonal)", "+ tt.sum(log_diagonal)", "contracts"),
-    ("approximations/_full_rank.py", "return -solved if", "return solved if", "contracts"),
-    ("test_functions/_rbf.py", "tt.exp(-H / (2 * h)), h", "tt.exp(-H / h), h", "test_functions"),
-    ("test_functions/_imq.py", "* (-beta / h)", "* (beta / h)", "test_functions"),
-    ("test_functions/_distances.py", "(2 * tt.log(n + 1))", "(2 * tt.log(n))", "test_functions"),
-    ("flows/_planar.py", "square + (1.0 - square) * stretch", "square + (1.0 + square) * stretch", "flows"),
-    ("flows/_radial.py", "(soft - alpha) * h", "(soft + alpha) * h", "flows"),
-    ("flows/_householder.py", "2.0 * inner(x, v)", "1.9 * inner(x, v)", "flows"),
-    ("updates/_adam.py", "tt.sqrt(1 - beta2**t) / (1 - beta1**t)", "tt.sqrt(1 - beta2**t)", "updates"),
-    ("updates/_rmsprop.py", "tt.sqrt(accu_new + epsilon)", "tt.sqrt(accu + epsilon)", "updates"),
-    ("updates/_adadelta.py", "tt.sqrt(delta_accu + epsilon)", "tt.sqrt(accu + epsilon)", "updates"),
+    (
+        "approximations/_full_rank.py",
+        "- tt.sum(log_diagonal)",
+        "+ tt.sum(log_diagonal)",
+        "contracts/test_families.py contracts",
+    ),
+    ("approximations/_full_rank.py", "return -solved if", "return solved if", "contracts/test_families.py contracts"),
+    (
+        "test_functions/_rbf.py",
+        "tt.exp(-H / (2 * h)), h",
+        "tt.exp(-H / h), h",
+        "test_functions/test_kernels.py test_functions",
+    ),
+    ("test_functions/_imq.py", "* (-beta / h)", "* (beta / h)", "test_functions/test_kernels.py test_functions"),
+    (
+        "test_functions/_distances.py",
+        "(2 * tt.log(n + 1))",
+        "(2 * tt.log(n))",
+        "test_functions/test_kernels.py test_functions",
+    ),
+    (
+        "flows/_planar.py",
+        "square + (1.0 - square) * stretch",
+        "square + (1.0 + square) * stretch",
+        "flows/test_contract.py flows",
+    ),
+    ("flows/_radial.py", "(soft - alpha) * h", "(soft + alpha) * h", "flows/test_contract.py flows"),
+    ("flows/_householder.py", "2.0 * inner(x, v)", "1.9 * inner(x, v)", "flows/test_contract.py flows"),
+    (
+        "updates/_adam.py",
+        "tt.sqrt(1 - beta2**t) / (1 - beta1**t)",
+        "tt.sqrt(1 - beta2**t)",
+        "updates/test_rules.py updates",
+    ),
+    ("updates/_rmsprop.py", "tt.sqrt(accu_new + epsilon)", "tt.sqrt(accu + epsilon)", "updates/test_rules.py updates"),
+    (
+        "updates/_adadelta.py",
+        "tt.sqrt(delta_accu + epsilon)",
+        "tt.sqrt(accu + epsilon)",
+        "updates/test_rules.py updates",
+    ),
     (
         "updates/_constraints.py",
         "tt.minimum(norm, max_norm) / (norm + epsilon)",
         "tt.minimum(norm, max_norm) / (norm + 0.1)",
-        "updates",
+        "updates/test_constraints.py updates",
     ),
     (
         "diagnostics/_importance.py",
@@ -93,13 +123,16 @@ PLACES = [
 
 
 def _files(name, tests, work):
-    """Test files in the order in which they run: those named after the broken module first, as its folder has them."""
+    """Test files in the order in which they run: those named after the broken module first, then as they are listed."""
     stem = Path(name).stem.strip("_")
     files = []
     for test in tests.split():
         path = work / "tests" / test
         files += [path] if path.suffix else sorted(path.rglob("test_*.py"))
-    return sorted(files, key=lambda path: (stem not in path.stem, not set(stem.split("_")) & set(path.stem.split("_"))))
+    return sorted(
+        dict.fromkeys(files),
+        key=lambda path: (stem not in path.stem, not set(stem.split("_")) & set(path.stem.split("_"))),
+    )
 
 
 def caught(place, work):
