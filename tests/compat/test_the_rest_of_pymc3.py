@@ -55,7 +55,7 @@ def test_nuts_in_a_process_that_was_not_forked(python):
 @pytest.mark.parametrize("step", [pm.Metropolis, pm.Slice, pm.DEMetropolisZ, pm.HamiltonianMC])
 def test_other_samplers(python, step):
     with normal_model():
-        trace = pm.sample(1000, tune=500, step=step(), chains=1, cores=1, **SAMPLER)
+        trace = pm.sample(400, tune=200, step=step(), chains=1, cores=1, **SAMPLER)
     check(trace["mu"])
 
 
@@ -64,7 +64,7 @@ def test_samplers_of_discrete_variables(python):
         coin, die = pm.Bernoulli("coin", 0.3), pm.Categorical("die", [0.2, 0.3, 0.5])
         count = pm.Poisson("count", 4.0)
         steps = [pm.BinaryMetropolis([coin]), pm.CategoricalGibbsMetropolis([die]), pm.Metropolis([count])]
-        trace = pm.sample(1500, tune=300, step=steps, chains=1, cores=1, **SAMPLER)
+        trace = pm.sample(700, tune=200, step=steps, chains=1, cores=1, **SAMPLER)
     assert abs(trace["coin"].mean() - 0.3) < 0.15
     assert abs(np.mean(trace["die"] == 2) - 0.5) < 0.1
     assert abs(trace["count"].mean() - 4.0) < 0.8
@@ -72,7 +72,7 @@ def test_samplers_of_discrete_variables(python):
 
 def test_sequential_monte_carlo(python):
     with normal_model():
-        trace = pm.sample_smc(500, random_seed=5, cores=1, chains=1)
+        trace = pm.sample_smc(300, random_seed=5, cores=1, chains=1)
     check(trace["mu"])
 
 
