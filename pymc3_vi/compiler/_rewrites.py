@@ -13,6 +13,7 @@ from ._element_rewrites import (
 from ._linear_algebra import converted
 from ._loop_fusion import FuseLoops, FuseLoopsInplace, local_sum_of_alloc
 from ._loop_products import FuseProducts, local_gemv_apart
+from ._pack_rewrites import CoarsePacks
 from .vectorize import Blockwise, MergeSlicedGraphs
 
 __all__ = ["EXACT_REWRITES", "FAST_REWRITES", "PYTHON_REWRITES"]
@@ -28,6 +29,8 @@ def local_linear_algebra_in_c(fgraph, node):
 # Pairs of a graph rewrite and its position among Theano's: specialization is at 2, fusion at 49, in-place from 50 on.
 #: Rewrites for functions that run in Python.
 PYTHON_REWRITES = [
+    # after equal nodes were merged, before anything else
+    (CoarsePacks(), 0.5),
     # after the weights of gradients have been simplified, before elementwise nodes are fused
     (MergeSlicedGraphs(), 48.2),
 ]

@@ -269,7 +269,7 @@ class Approximation(Sampling, Recommendation, JointPlaceholders, Memoised):
     @node_property
     def _model_logp(self):
         """Prior and data terms in the model's own variables."""
-        return [self.view.varlogp(), self.view.datalogp()]
+        return self.view.logp()
 
     def _logp_with(self, replacements=None):
         """The same with replacements, and with batches of new rows where such stand for the model's."""

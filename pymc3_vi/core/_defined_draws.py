@@ -1,6 +1,7 @@
 """Draws at which the model has a density, for fits that left out others."""
 
 import numpy as np
+import theano.tensor as tt
 
 from ..compiler import UNDEFINED, compile_function, without_test_values
 from ..graph import substitute
@@ -72,5 +73,5 @@ def _log_density(approx):
     view = approx.view
     eps = [group.symbolic_initial.type("eps") for group in approx.groups]
     z = [group.transform(e) for group, e in zip(approx.groups, eps)]
-    logp = substitute(view.varlogp() + view.datalogp(), full_data(view))
+    logp = substitute(tt.add(*view.logp()), full_data(view))
     return compile_function(eps, approx.evaluate([logp], z, batched=True), name="log density of draws")

@@ -79,7 +79,7 @@ class PointDensity:
 
     def _terms(self):
         view = self.approx.view
-        return substitute([view.varlogp(), view.datalogp()], self._data)
+        return substitute(view.logp(), self._data)
 
     def _logp(self, points):
         return tt.add(*self.approx.evaluate(self._terms(), points, batched=True))

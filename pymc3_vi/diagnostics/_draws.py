@@ -204,4 +204,4 @@ def _compile(approx, replacements):
 def draws_in_memory(approx, draws):
     """How many of `draws` draws one compiled call that reads the whole data should make, for want of memory."""
     view = approx.view
-    return draws_at_once(approx, substitute([view.varlogp(), view.datalogp()], full_data(view)), draws)
+    return draws_at_once(approx, substitute(view.logp(), full_data(view)), draws)

@@ -1,5 +1,6 @@
 """Theano graph work that knows nothing of inference: layout, parameters, noise, substitution."""
 
+from ._alike_terms import AlikeTerms
 from ._layout import FlatBijection, FlatLayout, VarMap
 from ._memo import Memoised, append_name, cache_of, graph_property, made_once, node_property
 from ._noise import NoiseBlock, SeedStream, StepNoise, balance
@@ -7,6 +8,7 @@ from ._params import ParamSpec, check_param_names, collect_shared, create_param,
 from ._substitute import floatx, match_pattern, shared_inputs, substitute
 
 __all__ = [
+    "AlikeTerms",
     "FlatBijection",
     "FlatLayout",
     "VarMap",

@@ -41,11 +41,11 @@ def check_gradients(view, order=1):
         Where the log density depends on a variable only through steps, so that its gradient is zero; names both.
     """
     terms = view.logp_terms()
+    flow = _Flow([t.node for t in terms])
     for variable in view.free:
-        others = [t.node for t in terms if not (t.kind == "prior" and t.name == variable.name)]
-        _warn_of_steps(variable, others)
+        _warn_of_steps(variable, {t.node for t in terms if t.kind == "prior" and t.name == variable.name}, flow)
     total = tt.add(*[t.node for t in terms]) if len(terms) > 1 else terms[0].node
-    slopes = _gradients(total, view.free, total)
+    slopes = _gradients(tt.add(*view.logp()), view.free, total)
     if order == 2:
         vectors = [v.type() for v in slopes]
         along = tt.add(*[tt.sum(g * v) for g, v in zip(slopes, vectors)])
@@ -89,11 +89,9 @@ def _without_gradient(node, variables):
     return None, []
 
 
-def _warn_of_steps(variable, nodes):
-    """Warn if every path from `variable` to `nodes` ends at an Op that is constant almost everywhere."""
-    behind = {}
-    reached, blocking = _reach(variable, nodes, behind)
-    touched = [node for node in nodes if behind.get(node)]
+def _warn_of_steps(variable, own, flow):
+    """Warn if every path from `variable` to terms but its `own` ends at an Op that is constant almost everywhere."""
+    touched, reached, blocking = flow.reach(variable, own)
     if not touched or any(node in reached for node in touched) or not blocking:
         return
     ops = ", ".join(sorted({_op_name(op) for op in blocking}))
@@ -106,27 +104,51 @@ def _warn_of_steps(variable, nodes):
     )
 
 
-def _reach(variable, nodes, behind):
-    """Nodes that a gradient flows to from `variable`, and Ops that stop it; `behind` gets what depends on it at all."""
-    reached, blocking = {variable}, []
-    behind[variable] = True
-    for apply in io_toposort([], nodes):
-        if not any(behind.get(i) for i in apply.inputs):
-            continue
-        flows = False
-        for k, value in enumerate(apply.inputs):
-            if value in reached:
-                if _stops(apply, k):
+class _Flow:
+    """Which nodes of some terms depend on a variable, and how; takes time for those nodes alone."""
+
+    def __init__(self, terms):
+        self._terms, self._clients, self._position = set(terms), {}, {}
+        for position, apply in enumerate(io_toposort([], terms)):
+            self._position[apply] = position
+            for value in set(apply.inputs):
+                self._clients.setdefault(value, []).append(apply)
+
+    def reach(self, variable, own):
+        """Terms but `own` that depend on `variable`, nodes that a gradient flows to from it, and Ops that stop it."""
+        behind = self._behind(variable)
+        touched = [v for apply in behind for v in apply.outputs if v in self._terms and v not in own]
+        needed, pending = set(), [v.owner for v in touched]
+        while pending:
+            apply = pending.pop()
+            if apply in behind and apply not in needed:
+                needed.add(apply)
+                pending.extend(v.owner for v in apply.inputs)
+        reached, blocking = {variable}, []
+        for apply in sorted(needed, key=self._position.__getitem__):
+            flows = False
+            for k, value in enumerate(apply.inputs):
+                if value in reached:
+                    if _stops(apply, k):
+                        blocking.append(apply.op)
+                    else:
+                        flows = True
+            for output in apply.outputs:
+                if flows and not _is_discrete(output):
+                    reached.add(output)
+                elif flows:
                     blocking.append(apply.op)
-                else:
-                    flows = True
-        for output in apply.outputs:
-            behind[output] = True
-            if flows and not _is_discrete(output):
-                reached.add(output)
-            elif flows:
-                blocking.append(apply.op)
-    return reached, blocking
+        return touched, reached, blocking
+
+    def _behind(self, variable):
+        """Nodes that depend on `variable`."""
+        found, pending = set(), [variable]
+        while pending:
+            for apply in self._clients.get(pending.pop(), ()):
+                if apply not in found:
+                    found.add(apply)
+                    pending.extend(apply.outputs)
+        return found
 
 
 def _is_discrete(variable):

@@ -51,7 +51,7 @@ class FlatDensity:
         self.layout = view.layout()
         z = tt.matrix("z")
         values = {v: piece for v, piece in zip(view.free, self.layout.slices(z).values())}
-        logp = vectorize_graph(substitute(view.varlogp() + view.datalogp(), full_data(view)), values)
+        logp = vectorize_graph(substitute(tt.add(*view.logp()), full_data(view)), values)
         outputs = [logp, tt.grad(tt.sum(logp), z)]
         if mode is None:
             self._function = compile_function([z], outputs, name="log density")

@@ -40,7 +40,7 @@ def check_finite_start(view, point):
 
 def _values(view, point):
     """(name, kind, value) of every summand."""
-    test_point = view.model.test_point
+    test_point = view.start()
     if not view.replaced and all(np.array_equal(point[name], test_point[name]) for name in view.names):
         known = _test_values(view)
         if known is not None:

@@ -6,13 +6,12 @@ from typing import Mapping
 
 import numpy as np
 import pymc3 as pm
-import theano
 import theano.tensor as tt
 from pymc3.util import get_default_varnames, get_transformed, get_untransformed_name, is_transformed_name
 
 from ..compiler import without_test_values
 from ..errors import GroupError, ParameterTypeError, ParametrizationError, StartError
-from ..graph import FlatLayout
+from ..graph import AlikeTerms, FlatLayout
 from ..validation import did_you_mean
 from ._consistency import check_data, check_names, check_same_model, resolve_nodes, variables_of
 from ._imputed import check_imputed
@@ -179,7 +178,8 @@ class ModelView:
         StartError
             For an unknown name (with the close match), a wrong shape or a non-finite value.
         """
-        point = OrderedDict((v.name, np.asarray(self.model.test_point[v.name])) for v in self.free)
+        # PyMC3's `test_point` compares every name with all others, each time that it is asked for.
+        point = OrderedDict((v.name, np.array(v.tag.test_value)) for v in self.free)
         user = dict(user or {})
         known = self.model.named_vars
         observed = [v.name for v in self.observed]
@@ -221,14 +221,19 @@ class ModelView:
         return terms
 
     @without_test_values
+    def logp(self):
+        """Scalar graphs ``[varlogp, datalogp]``; terms that a loop makes are one term over a vector in them."""
+        terms = self.logp_terms()
+        parts = [[t.node for t in terms if (t.kind == "prior") is prior] for prior in (True, False)]
+        return AlikeTerms(self.free, [tuple(int(n) for n in v.dshape) for v in self.free]).sums(parts)
+
     def varlogp(self):
         """Scalar graph: sum of the prior terms (with the log Jacobians of the transforms)."""
-        return _add([t.node for t in self.logp_terms() if t.kind == "prior"])
+        return self.logp()[0]
 
-    @without_test_values
     def datalogp(self):
         """Scalar graph: sum of the likelihood and potential terms."""
-        return _add([t.node for t in self.logp_terms() if t.kind != "prior"])
+        return self.logp()[1]
 
     @without_test_values
     def scalings(self):
@@ -246,9 +251,3 @@ class ModelView:
     def untransformed_name(self, name):
         """Name that the user gave to the variable called `name`."""
         return get_untransformed_name(name) if is_transformed_name(name) else name
-
-
-def _add(nodes):
-    if not nodes:
-        return tt.constant(np.asarray(0, dtype=theano.config.floatX))
-    return nodes[0] if len(nodes) == 1 else tt.add(*nodes)

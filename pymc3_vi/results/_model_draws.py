@@ -220,7 +220,7 @@ def _compile(approx, names, with_data, with_densities, of_noise, in_rows):
         if approx.has_logq:
             densities.append(terms.sized_logq)
     else:
-        logp = substitute([approx.view.varlogp(), approx.view.datalogp()], replacements)
+        logp = substitute(approx.view.logp(), replacements)
         z, densities = eps, [tt.add(*approx.evaluate(logp, eps, batched=True))]
     nodes = list(named)
     if in_rows:

@@ -80,7 +80,7 @@ class DrawTarget:
             rows.append(tt.patternbroadcast(block[self.counter], (False,) * (1 + len(lead))))
         # Gradients are taken with respect to placeholders of the draws; log q is a function of the noise.
         draws = [row.clone() for row in rows]
-        logp = substitute([approx.view.varlogp(), approx.view.datalogp()], whole_data)
+        logp = substitute(approx.view.logp(), whole_data)
         values = approx.evaluate(logp, draws, self.n_mc > 1, n=self.n_mc)
         logq = tt.add(*[g.log_density(e) for g, e in zip(approx.groups, rows)])
         terms = Terms(draws, values[0], values[1], logq, None, self.n_mc > 1)
