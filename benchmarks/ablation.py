@@ -31,9 +31,9 @@ ALL_ON = "all on"
 
 #: Draws per step; the graphs of many are batched ones.
 DRAWS = (1, 16)
-FORK, LONGEST = multiprocessing.get_context("fork"), 300
-#: Seconds of a slice, and their number.
-SLICE, SLICES = 0.05, 15
+#: Seconds of a slice, their number, and seconds that an answer may take.
+SLICE, SLICES, LONGEST = 0.05, 15, 300
+FORK = multiprocessing.get_context("fork")
 PACKAGE = PACKAGES["pymc3_vi"]()
 
 
@@ -95,7 +95,6 @@ SWITCHES = {
     "fused loops: conditions without casts": with_value(lambda self, a: a, f"{BUILDER}._without_cast"),
     "fused loops: integers as floats": with_value(lambda variable: variable, "_loop_fusion._as_float_constant"),
     "fused loops: plain numbers in the source": with_value(lambda number: False, "_loop_fusion._is_plain"),
-    "fused loops: alone for vector forms": with_value(lambda op: False, "_loop_groups.has_vector_form"),
     "linear algebra: after gradients, too": without_rewrite("linear_algebra_in_c"),
     "linear algebra: Cholesky factors": without_counterpart("Cholesky"),
     "linear algebra: triangular systems": without_counterpart("Solve"),
@@ -213,6 +212,8 @@ def tables(done):
     lines = []
     for draws, (quantity, title) in itertools.product(DRAWS, [("ratio", "A step"), ("compile", "Compiling a step")]):
         models = [model for model in DATA if done[model, draws, ALL_ON]]
+        if not models:
+            continue
         lines += ["", f"## {title} of {draws} draw{'s' * (draws > 1)}: time without the part, by that with all on", ""]
         lines += ["| switched off | " + " | ".join(models) + " |", "| --- |" + " ---: |" * len(models)]
         name, unit, factor = ("run", "µs", 1e6) if quantity == "ratio" else ("compile", "s", 1)
