@@ -85,7 +85,12 @@ PLACES = [
         "min(1.0 - 1.0 / np.log10(draws), 0.9)",
         "diagnostics/test_importance.py diagnostics/test_diagnose.py",
     ),
-    ("diagnostics/_linear_response.py", "(REPLICATES * (REPLICATES - 1))", "(REPLICATES - 1)", "diagnostics inference"),
+    (
+        "diagnostics/_linear_response.py",
+        "(REPLICATES * (REPLICATES - 1))",
+        "(REPLICATES - 1)",
+        "inference/dadvi diagnostics inference",
+    ),
     ("correct/_convergence.py", "np.sqrt(1.0 + between /", "np.sqrt(1.0 + 0.1 * between /", "correct"),
     ("correct/_convergence.py", "/ (2 * sd)", "/ sd", "correct"),
     ("correct/_evidence.py", "0.5 * z.shape[1] * np.log(2 * np.pi)", "z.shape[1] * np.log(2 * np.pi)", "correct"),
