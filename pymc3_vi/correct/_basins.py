@@ -121,6 +121,11 @@ class Basins:
         names = ("drift", "drift_score", "tails")
         return Errors(mean, sd, mean_error, sd_error, *(np.max([getattr(p, n) for p in parts], axis=0) for n in names))
 
+    @property
+    def agree(self):
+        """As :attr:`Run.agree`, in every basin."""
+        return all(basin.run.agree for basin in self.basins)
+
     def flaws(self):
         """As :meth:`Run.flaws`: what is wrong in any basin, with the errors of the whole."""
         found = {}
@@ -156,7 +161,7 @@ def find_basins(approx, run, slopes, generator, *options):
     share of the mass that Laplace's approximation thinks is not negligible, get chains of their own, with the `options`
     of :func:`run_chains` from the tolerance on.
     """
-    if run.draws.shape[-1] > LARGEST or run.ended != "converged":
+    if run.draws.shape[-1] > LARGEST or run.ended not in ("converged", "decided"):
         return run, []
     target, candidates = _other_maxima(approx, run, generator)
     if not candidates:

@@ -9,6 +9,7 @@ from ..parameters import checked
 from ..progress import Progress
 from ..validation import warn_user
 from ._basins import Basins, find_basins
+from ._convergence import chain_errors
 from ._evidence import log_evidence
 from ._hmc import MOST_STEPS, SUPERCHAINS, TOLERANCE, run_chains
 from ._starts import start_from
@@ -53,12 +54,21 @@ class ChainDraws(CorrectedPoints):
         if isinstance(self.run, Basins):
             return self.run.evidence
         density = point_density(approx)
-        return log_evidence(self.run, lambda z: density.slopes(z, in_cache=True), generator)
+        return log_evidence(self.run, density.slopes, generator)
 
     @property
     def reliable(self):
         """Whether nothing is wrong with the chains."""
         return not self.complaints()
+
+    @property
+    def agree(self):
+        """Whether nothing is wrong with the chains but that more draws are needed."""
+        return self.run.agree and not self._more
+
+    def errors_of(self, function):
+        """Moments of ``function(z)`` over all draws (..., d) of the chains, with their Monte Carlo errors."""
+        return chain_errors(function(self.run.draws))
 
     def complaints(self):
         """What is wrong, in sentences with the names of variables."""
@@ -144,7 +154,7 @@ class HMC:
     def __init__(self, tolerance=TOLERANCE, budget=None, progressbar=None, modes=True):
         self.tolerance, self.budget = tolerance, budget
         self.progressbar, self.modes = progressbar, modes
-        self.most_steps = None
+        self.most_steps = self.enough = None
 
     def __call__(self, approx, draws, generator):
         """:class:`ChainDraws` that begin at `approx`."""
@@ -157,12 +167,10 @@ class HMC:
         def show(sampler):
             progress.update(min(sampler.steps, most - 1), f"chains: {sampler.sweeps} sweeps")
 
-        def slopes(z):
-            return density.slopes(z, in_cache=True)
-
-        options = self.tolerance, self.budget, show, self.most_steps
+        slopes, options = density.slopes, (self.tolerance, self.budget, show, self.most_steps)
         try:
-            run = run_chains(start_from(approx, slopes, SUPERCHAINS, generator), slopes, draws, generator, *options)
+            start = start_from(approx, slopes, SUPERCHAINS, generator)
+            run = run_chains(start, slopes, draws, generator, *options, self.enough)
             if self.modes:
                 run, complaints = find_basins(approx, run, slopes, generator, *options)
         finally:

@@ -17,8 +17,8 @@ __all__ = ["Run", "run_chains", "CHAINS", "SUPERCHAINS", "MOST_STEPS", "TOLERANC
 CHAINS, SUPERCHAINS = 256, 16
 #: Monte Carlo errors at which the chains stop: of means in sds, and of sds relative.
 TOLERANCE = 0.04
-#: Nested R-hat up to which chains have forgotten where they began.
-LARGEST_RHAT = 1.01
+#: Nested R-hat up to which chains have forgotten where they began, and up to which they tell where they go.
+LARGEST_RHAT, LARGEST_RHAT_OF_AGREEMENT = 1.01, 1.05
 #: Change of a mean between the halves of the sweeps that counts as drift: in standard errors, and in sds.
 DRIFT_SCORE, DRIFT = 4.0, 0.05
 #: Shape of the tails of squared distances from the mean from which the sum of squares of any number of draws hangs on a
@@ -47,6 +47,8 @@ DRIFTS = "means still drift"
 DIVERGES = "trajectories diverge, so places that the chains cannot enter may be missing"
 LARGE_ERRORS = "Monte Carlo errors are too large"
 HEAVY_TAILS = "tails are so heavy that standard deviations hang on a few draws"
+#: What more draws may mend.
+NOISE = {LARGE_ERRORS, HEAVY_TAILS}
 
 
 class Run:
@@ -66,7 +68,7 @@ class Run:
         Mean acceptance probability, and share of divergent trajectories, while sampling.
     sweeps, steps, evaluations : int
         Of everything, warm-up included.
-    ended : {'converged', 'steps', 'budget', 'interrupted'}
+    ended : {'converged', 'decided', 'steps', 'budget', 'interrupted'}
     seconds : float
     tolerance : float
     target : Target
@@ -106,6 +108,14 @@ class Run:
         if self._misses_places():
             found[DIVERGES] = self._away >= 0.5 * self._away.max()
         return {why: np.flatnonzero(bad) for why, bad in found.items() if bad.any()}
+
+    @property
+    def agree(self):
+        """Whether nothing is wrong but that more draws are needed, however many."""
+        found = set(self.flaws())
+        if self.nested_rhat.max() <= LARGEST_RHAT_OF_AGREEMENT:
+            found.discard(REMEMBERS)
+        return found <= NOISE
 
     def finished(self):
         """Whether more sweeps would not help."""
@@ -182,6 +192,7 @@ def run_chains(
     seconds=None,
     tell=lambda sampler: None,
     most_steps=None,
+    enough=None,
 ):
     """Chains from `start` until they have converged, or may go on no longer.
 
@@ -202,6 +213,8 @@ def run_chains(
         Called with the sampler after every sweep.
     most_steps : int, optional
         Leapfrog steps after which to stop in any case.
+    enough : callable, optional
+        Whether a :class:`Run` whose chains agree tells what is asked, however large its errors.
 
     Returns
     -------
@@ -214,12 +227,16 @@ def run_chains(
         )
     sampler = _Sampler(Target(slopes, start.location, start.scale), start.z, generator, seconds, tell, most_steps)
     kept = []
+
+    def decided(run):
+        return enough is not None and run.agree and enough(run)
+
     try:
         for number, stuck in enumerate(ROUNDS):
-            run = _round(sampler, kept, WARM_UP * 2**number, stuck, draws, tolerance)
-            if run.finished() or sampler.spent():
+            run = _round(sampler, kept, WARM_UP * 2**number, stuck, draws, tolerance, decided)
+            if run.finished() or decided(run) or sampler.spent():
                 break
-        run.ended = "converged" if run.finished() else sampler.spent() or "steps"
+        run.ended = "converged" if run.finished() else "decided" if decided(run) else sampler.spent() or "steps"
     except KeyboardInterrupt:
         if not kept:
             raise
@@ -229,7 +246,7 @@ def run_chains(
     return run
 
 
-def _round(sampler, kept, warm_up, stuck, draws, tolerance):
+def _round(sampler, kept, warm_up, stuck, draws, tolerance, decided):
     """Tune, then sample until nothing is wrong or it is better to tune again; the sweeps kept begin anew."""
     if not kept or not sampler.spent():
         sampler.warm_up(warm_up, stuck)
@@ -239,13 +256,13 @@ def _round(sampler, kept, warm_up, stuck, draws, tolerance):
         while len(kept) < wanted and not (kept and sampler.spent()):
             kept.append(sampler.sweep())
         run = Run(sampler, kept, tolerance)
-        if run.finished() and len(kept) * CHAINS >= draws:
+        if len(kept) * CHAINS >= draws and (run.finished() or decided(run)):
             return run
         flaws = set() if run.finished() else set(run.flaws())
         if flaws and sampler.spent():
             break
-        enough = warm_up * SAMPLING / (1 if flaws <= {LARGE_ERRORS, HEAVY_TAILS} else 4)
-        if flaws and len(kept) >= enough and sampler.can_begin_anew():
+        worth = warm_up * SAMPLING / (1 if flaws <= NOISE else 4)
+        if flaws and len(kept) >= worth and sampler.can_begin_anew():
             return run
         if sampler.spent():
             break

@@ -1,13 +1,15 @@
 """log p at given points: values, gradients and Hessian products of many points in one compiled call."""
 
+import functools
+
 import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..compiler import compile_function, with_linear_algebra_in_c, without_test_values
-from ..compiler.vectorize import CACHE_BUDGET_BYTES, FEWEST_ROWS, bytes_per_row, is_faster_one_by_one
+from ..compiler import compile_function, process_value, with_linear_algebra_in_c, without_test_values
+from ..compiler.vectorize import CACHE_BUDGET_BYTES, FEWEST_ROWS, bytes_per_row, has_shared_products
 from ..errors import ParametrizationError
-from ..graph import made_once, substitute
+from ..graph import floatx, made_once, substitute
 from ..model import full_data, is_streamed
 from ._point_loop import PointLoop
 from ._undefined import where_defined
@@ -35,6 +37,10 @@ class PointDensity:
         For the compiled functions, e.g. ``{"profile": True}``.
     data : dict, optional
         What stands in for minibatches; default is the whole data.
+    beta : float
+        Weight of the prior.
+    replacements : dict, optional
+        What else is replaced in the model's graphs.
 
     Attributes
     ----------
@@ -47,7 +53,7 @@ class PointDensity:
         For amortised or rowwise groups, and for data that come from a generator.
     """
 
-    def __init__(self, approx, mode=None, fn_kwargs=None, data=None):
+    def __init__(self, approx, mode=None, fn_kwargs=None, data=None, beta=1.0, replacements=None):
         batched = [g for g in approx.groups if g.batched]
         if batched:
             raise ParametrizationError(
@@ -61,12 +67,12 @@ class PointDensity:
             )
         self.approx, self.mode, self.fn_kwargs = approx, mode, dict(fn_kwargs or {})
         self._data = full_data(approx.view) if data is None else data
+        self._beta, self._replacements = beta, replacements
         self.evaluations = self.products = 0
         ends = np.cumsum([g.ddim for g in approx.groups])
         self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(approx.groups, ends)]
         self.d = int(ends[-1])
         self._functions = {}
-        self._bytes = None
 
     # ---------------------------------------------------------------- compiled parts
     @without_test_values
@@ -78,8 +84,9 @@ class PointDensity:
         return logp, tt.grad(tt.sum(logp), points, disconnected_inputs="ignore")
 
     def _terms(self):
-        view = self.approx.view
-        return substitute(view.logp(), self._data)
+        prior, data = self.approx.view.logp()
+        prior = prior if self._beta == 1 else floatx(self._beta) * prior
+        return substitute(substitute([prior, data], self._data), self._replacements)
 
     def _logp(self, points):
         return tt.add(*self.approx.evaluate(self._terms(), points, batched=True))
@@ -92,9 +99,8 @@ class PointDensity:
             points = self._placeholders("z")
             logp, slopes = self._values_and_slopes(points)
             if what == "slopes":
-                compiled = compile_function(
-                    points, [logp] + slopes, **{"name": "log density", "mode": self.mode, **self.fn_kwargs}
-                )
+                options = {"name": "log density", "mode": self.mode, "stable": True, **self.fn_kwargs}
+                compiled = compile_function(points, [logp] + slopes, **options)
             else:
                 directions = self._placeholders("v")
                 along = tt.add(*[tt.sum(g * v) for g, v in zip(slopes, directions)])
@@ -119,31 +125,37 @@ class PointDensity:
         self._function("slopes")
         self._function("products")
 
-    def _chunks(self, count, in_cache=False):
-        """Slices of points that fit into memory, or into the cache."""
-        rows = int(np.clip(CALL_BUDGET // self.bytes_per_point, 1, 2**20))
-        if in_cache:
-            rows = min(rows, max(FEWEST_ROWS, CACHE_BUDGET_BYTES // self.bytes_per_point))
-        return [slice(begin, min(begin + rows, count)) for begin in range(0, count, rows)]
-
-    @property
-    def bytes_per_point(self):
-        """Of the temporaries of log p, known before anything is compiled; a point takes some 0.02 to 0.7 ns a byte."""
-        if self._bytes is None:
-            self._bytes = max(self._bytes_per_row(), 1)
-        return self._bytes
-
-    @without_test_values
-    def _bytes_per_row(self):
-        view = self.approx.view
-        start = view.start()
-        return bytes_per_row(self._terms(), {v: start[v.name] for v in view.free})
-
-    @property
+    @functools.cached_property
     def one_by_one(self):
         """Whether values and gradients are those of single points, as is faster where few fit into the cache."""
+        if not self._is_compiled or self.bytes_per_point * FEWEST_ROWS <= CACHE_BUDGET_BYTES:
+            return False
+        return not has_shared_products(self._terms(), self.approx.view.free)
+
+    @functools.cached_property
+    def _is_compiled(self):
+        return self.mode is None and bool(process_value("cxx"))
+
+    @functools.cached_property
+    def _most_points(self):
+        """Of one call: what fits into memory."""
+        return int(np.clip(CALL_BUDGET // self.bytes_per_point, 1, 2**20))
+
+    @functools.cached_property
+    def points_at_once(self):
+        """How many points take the time of a few: those that fit into the cache, where calls cost little."""
+        if not self._is_compiled:
+            return self._most_points
+        fit = CACHE_BUDGET_BYTES // self.bytes_per_point
+        return min(max(fit, 1 if self.one_by_one else FEWEST_ROWS), self._most_points)
+
+    @functools.cached_property
+    @without_test_values
+    def bytes_per_point(self):
+        """Of the temporaries of log p, known before anything is compiled; a point takes some 0.02 to 0.7 ns a byte."""
         view = self.approx.view
-        return self.mode is None and is_faster_one_by_one(self._terms(), view.free, self.bytes_per_point)
+        start = view.start()
+        return max(bytes_per_row(self._terms(), {v: start[v.name] for v in view.free}), 1)
 
     def split(self, array):
         """Rows (s, d) as a list of arrays, one per group."""
@@ -155,15 +167,12 @@ class PointDensity:
         return np.concatenate([np.asarray(p, dtype="float64") for p in parts], axis=1)
 
     # ---------------------------------------------------------------- what it gives
-    def slopes(self, z, in_cache=False):
-        """log p (s,) and its gradients (s, d) at the points `z` (s, d), float64; NaN where an Op has no value.
-
-        With `in_cache`, calls are small enough for the processor's cache.
-        """
+    def slopes(self, z):
+        """log p (s,) and its gradients (s, d) at the points `z` (s, d), float64; NaN where an Op has no value."""
         function = self._function("slopes")
         logp, grad = np.empty(len(z)), np.empty((len(z), self.d))
         with np.errstate(all="ignore"):
-            for rows in self._chunks(len(z), in_cache):
+            for rows in _slices(len(z), self._most_points if self.one_by_one else self.points_at_once):
                 logp[rows], grad[rows] = self._at(function, z[rows])
         self.evaluations += len(z)
         return logp, grad
@@ -180,10 +189,14 @@ class PointDensity:
         function = self._function("products")
         out = np.empty((len(z), self.d))
         with np.errstate(all="ignore"):
-            for rows in self._chunks(len(z)):
+            for rows in _slices(len(z), self._most_points):
                 out[rows] = self.join(function(*self.split(z[rows]), *self.split(v[rows])))
         self.products += len(z)
         return out
+
+
+def _slices(count, length):
+    return [slice(begin, min(begin + length, count)) for begin in range(0, count, length)]
 
 
 def point_density(approx):

@@ -10,9 +10,10 @@ from ..approximations.gaussian import GaussianBlocks
 from ..core import find_correction
 from ..errors import ExplicitInferenceError, VariationalInferenceError
 from ..html_tables import html_table
+from ..model import Constrained
 from ..parameters import checked
 from ..validation import require
-from ._against_chains import ChainCheck, judge_by_chains
+from ._against_chains import ChainCheck, differ, judge_by_chains, moments
 from ._convergence import loss_trend
 from ._cost import affordable_steps, chains_take_seconds
 from ._judged_draws import first_draws, without_doubt
@@ -194,8 +195,8 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
         With 'hmc' (or :class:`pymc3_vi.HMC`), chains that begin at q are the truth that q is compared with, and the log
         evidence comes from bridge sampling; where they have not converged, the verdict is that by the weights, and
         never better than 'correct'.  'auto', the default, does the same where it takes seconds (log p of some 10,000
-        rows, or a Gaussian process of 60), for at most 2,000 leapfrog steps, and judges by weights elsewhere, as None
-        does everywhere.
+        rows, or a Gaussian process of 60), for at most 1,000 leapfrog steps or until q is shown to be wrong, and judges
+        by weights elsewhere, as None does everywhere.
     client : dask.distributed.Client or concurrent.futures.Executor, optional
         Whose workers read the rows of a ``DataLoader`` or ``pm.Minibatch``, as in ``fit(client=...)``.
 
@@ -245,8 +246,9 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
     with rows_on_workers(approx, client):
         found = first_draws(approx, generator, draws)
     if correct:
-        report.chains = _look_at_chains(approx, report, found.source, correct, random_seed)
-    by_chains = report.chains is not None and report.chains.reliable
+        z = np.concatenate([np.asarray(part, dtype="float64") for _, part in found.source.chunks()])
+        report.chains = _look_at_chains(approx, report, z, correct, random_seed)
+    by_chains = report.chains is not None and report.chains.decides
     if not by_chains:
         with rows_on_workers(approx, client):
             found = without_doubt(found, generator, draws)
@@ -282,15 +284,19 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
     return report
 
 
-def _bounded(approx):
-    """Corrected draws by chains that end after some seconds, after the same steps on every machine."""
+def _bounded(approx, z):
+    """Corrected draws by chains that end after some seconds, after the same steps on every machine.
+
+    And sooner where they show that the draws `z` (s, d) of q are not theirs.
+    """
     correction = copy.copy(find_correction("hmc", "diagnose"))
     correction.most_steps = affordable_steps(approx)
+    correction.enough = lambda run: differ(moments(z), run.errors)
     return correction
 
 
-def _look_at_chains(approx, report, source, correct, random_seed):
-    """:class:`ChainCheck` of draws against chains; None where there are none, with a note on why."""
+def _look_at_chains(approx, report, z, correct, random_seed):
+    """:class:`ChainCheck` of the draws `z` (s, d) against chains; None where there are none, with a note on why."""
     if correct == "auto":
         if not chains_take_seconds(approx):
             report.notes.append(
@@ -298,14 +304,15 @@ def _look_at_chains(approx, report, source, correct, random_seed):
             )
             return None
         try:
-            return _look_at_chains(approx, report, source, _bounded(approx), random_seed)
+            return _look_at_chains(approx, report, z, _bounded(approx, z), random_seed)
         except VariationalInferenceError as error:
             report.notes.append(f"the verdict is by importance weights, for there are no corrected draws: {error}")
             return None
     generator = approx.generator(random_seed)
     points = find_correction(correct, "diagnose")(approx, CHAIN_DRAWS, generator)
     require(hasattr(points, "run"), ValueError, "correct", "diagnose", "None, 'auto', 'hmc' or an HMC", correct)
-    z = np.concatenate([np.asarray(part, dtype="float64") for _, part in source.chunks()])
-    check = ChainCheck(points, z, points.evidence(approx, generator))
-    report.notes += points.words() + [f"the chains have not converged: {complaint}" for complaint in check.complaints]
+    check = ChainCheck(points, z, points.evidence(approx, generator), Constrained(approx.model, approx.ordering))
+    report.notes += points.words()
+    if not check.decides:
+        report.notes += [f"the chains have not converged: {complaint}" for complaint in check.complaints]
     return check

@@ -171,7 +171,7 @@ def _density_function(approx, replacements):
 def _values(approx):
     """log p at points by the function that chains use: where they are cheap, compiling another would cost more."""
     density = point_density(approx)
-    return lambda z: density.slopes(z, in_cache=True)[0]
+    return lambda z: density.slopes(z)[0]
 
 
 def _function_of_points(approx, values, mode=None):

@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 
 from ..algorithms import pilot_budget
-from ..algorithms.newton import BatchTarget, NoFiniteStart, WarmStart
+from ..algorithms.newton import DrawTarget, NoFiniteStart, WarmStart
 from ..approximations import MeanField
 from ..approximations.gaussian import GaussianBlocks
 from ..core import named_start
@@ -75,7 +75,7 @@ def better_than_prior(view, seeds, n):
 def _pilots(view, points, generator, limit):
     q = MeanField(model=view.model, random_seed=0)
     blocks = GaussianBlocks(q.groups)
-    target, seed = BatchTarget(PointDensity(q), blocks), int(generator.integers(2**31))
+    target, seed = DrawTarget(PointDensity(q), blocks), int(generator.integers(2**31))
     _, scale = blocks.read()
     found = []
     for where, point in points:

@@ -1,6 +1,7 @@
 """The only part of the package that reads a ``pymc3.Model``."""
 
 from . import _vectorize_rules  # noqa: F401  (it registers them)
+from ._constrained import Constrained
 from ._continued import ContinuedView, matched_rows
 from ._data import (
     batch_data,
@@ -36,6 +37,7 @@ from ._trace import draws_from_trace, trace_from_arrays
 from ._view import LogpTerm, ModelView, model_context, scaling_of, simplex_variables, transformed
 
 __all__ = [
+    "Constrained",
     "ContinuedView",
     "DataRead",
     "GaussianPrior",

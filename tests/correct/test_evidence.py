@@ -59,7 +59,9 @@ def test_verdicts(rate):
     narrow = rate.gaussian(shift=0.0, scale=0.5).diagnose(correct="hmc", random_seed=1)
     assert narrow.verdict == "correct" and narrow.chains.sd_ratio.value == pytest.approx(0.5, abs=0.05)
     shifted = rate.gaussian(shift=1.0, scale=1.0).diagnose(correct="hmc", random_seed=1)
-    assert shifted.chains.mean_shift.value == pytest.approx(1.0, abs=0.1)
+    lognormal = np.exp(rate.log_mean + rate.log_sd + 0.5 * rate.log_sd**2)  # on the log scale the shift is 1 sd
+    assert shifted.chains.mean_shift.name == "rate"
+    assert shifted.chains.mean_shift.value == pytest.approx((lognormal - rate.mean) / rate.sd, abs=0.1)
     good = rate.gaussian(shift=0.0, scale=1.0).diagnose(correct="hmc", random_seed=1)
     assert good.verdict == "use" and good.usable
     plain = rate.gaussian().diagnose(random_seed=1, correct=None)

@@ -1,12 +1,16 @@
 """Verdicts by default: what q misses altogether, and where there are no chains to go by."""
 
+from types import SimpleNamespace
+
 import pymc3_vi
 from pymc3_vi.diagnostics import _cost, _diagnose
+from pymc3_vi.diagnostics._against_chains import differ, moments
 from pymc3_vi.errors import StartError
 
 import numpy as np
 import pymc3 as pm
 import pytest
+from scipy import special
 
 
 def _at(model, mean, sd):
@@ -89,3 +93,35 @@ def test_without_chains_the_verdict_says_why(conjugate, monkeypatch):
     assert report.chains is None and any("nowhere to begin" in note for note in report.notes)
     with pytest.raises(StartError, match="nowhere to begin"):
         conjugate.gaussian().diagnose(200, random_seed=1, correct="hmc")
+
+
+def test_moments_are_compared_on_the_scale_of_users_too(model_fast):
+    """q has the exact mean and sd of log x; of x its mean and sd are 2.11 and 2.00, the posterior's 2 and 1.41."""
+    with model_fast(), pm.Model() as model:
+        pm.Gamma("x", 2.0, 1.0)
+    report = _at(model, [special.digamma(2.0)], [special.polygamma(1, 2) ** 0.5]).diagnose(random_seed=1)
+    assert report.verdict == "correct" and report.chains.sd_ratio.name == "x"
+    assert report.chains.sd_ratio.value == pytest.approx(2.00 / 2**0.5, abs=4 * report.chains.sd_ratio.error)
+
+
+def test_chains_end_when_q_is_shown_to_be_wrong(conjugate):
+    def steps(**kwargs):
+        approx = conjugate.gaussian(**kwargs)
+        correction = _diagnose._bounded(approx, approx.sample_arrays(4000, random_seed=2)["mu"])
+        correction.tolerance = 1e-6  # never reached
+        return correction(approx, 1000, np.random.default_rng(1)).run
+
+    wrong, right = steps(scale=0.7), steps()
+    assert wrong.ended == "decided" and right.ended == "steps" and wrong.sweeps < right.sweeps
+    report = conjugate.gaussian(scale=0.7).diagnose(random_seed=1)
+    assert report.verdict == "correct" and report.chains.sd_ratio.value == pytest.approx(0.7, abs=0.05)
+
+
+def test_heavy_tails_say_nothing_about_an_sd_that_seems_too_large():
+    errors = SimpleNamespace(
+        mean=np.zeros(1), sd=np.ones(1), mean_error=np.full(1, 0.01), sd_error=np.full(1, 0.01), tails=np.full(1, 0.6)
+    )
+    z = np.random.default_rng(1).standard_normal((4000, 1))
+    assert [differ(moments(scale * z), errors) for scale in (0.5, 1.0, 1.5)] == [True, False, False]
+    errors.tails = np.zeros(1)
+    assert differ(moments(1.5 * z), errors)

@@ -82,6 +82,13 @@ def test_a_second_diagnosis_compiles_nothing_and_sees_new_parameters(conjugate, 
     assert approx.diagnose(200, random_seed=1, correct=None).verdict == "reject"
 
 
+def test_after_a_default_fit_a_diagnosis_compiles_no_log_density(conjugate, monkeypatch):
+    approx = pymc3_vi.fit(500, model=conjugate.model, random_seed=1, progressbar=False)
+    monkeypatch.setattr(density_module, "compile_function", None)
+    assert approx.diagnose(random_seed=1).verdict == "use"
+    assert len(approx.sample(100, correct="hmc", random_seed=1)) == 100
+
+
 @pytest.mark.parametrize("cheap", [True, False])
 def test_chunks_change_nothing(conjugate, monkeypatch, cheap):
     monkeypatch.setattr(draws_module, "chains_take_seconds", lambda _: cheap)

@@ -1,8 +1,8 @@
 """Single points one after the other: the same values and gradients as in a batch, wherever they are."""
 
 import pymc3_vi
-from pymc3_vi.compiler.vectorize import _budget
 from pymc3_vi.diagnostics import PointDensity
+from pymc3_vi.diagnostics import _density as _density_module
 
 import numpy as np
 import pymc3 as pm
@@ -29,7 +29,7 @@ def _density(make, monkeypatch, one_by_one):
     with pymc3_vi.fast_build(), pm.Model() as model:
         make()
     density = PointDensity(pymc3_vi.MeanField(model=model, random_seed=1))
-    monkeypatch.setattr(_budget, "CACHE_BUDGET_BYTES", 1 if one_by_one else 2**40)
+    monkeypatch.setattr(_density_module, "CACHE_BUDGET_BYTES", 1 if one_by_one else 2**40)
     assert density.one_by_one == one_by_one
     density.compile_slopes()
     return density
@@ -79,5 +79,5 @@ def test_where_points_share_a_matrix_of_data_they_are_batched(monkeypatch):
 
     with pymc3_vi.fast_build(), pm.Model() as model:
         regression()
-    monkeypatch.setattr(_budget, "CACHE_BUDGET_BYTES", 1)
+    monkeypatch.setattr(_density_module, "CACHE_BUDGET_BYTES", 1)
     assert not PointDensity(pymc3_vi.MeanField(model=model)).one_by_one

@@ -107,8 +107,8 @@ def test_an_interrupt_between_two_batches_of_draws(model, monkeypatch):
     step = parts.state.step
     load, loads = step.target.load, []
 
-    def interrupted(eps):
-        load(eps)
+    def interrupted(mu, scale, eps):
+        load(mu, scale, eps)
         loads.append(len(eps))
         if step.steps_done == 64 and step.position == step.rows:
             monkeypatch.undo()

@@ -13,7 +13,7 @@ from ...parameters import checked
 from ...validation import reject_unknown_keywords, require, warn_user
 from .._algorithm import Algorithm
 from .._non_finite import culprits
-from ..newton import BatchTarget, NoFiniteStart, WarmStart, gaussian_obstacle
+from ..newton import DrawTarget, NoFiniteStart, WarmStart, gaussian_obstacle
 from ._minimisers import OPTIMIZERS
 from ._mode import find_map
 from ._solver import Solver
@@ -165,7 +165,7 @@ class FixedDraws(Algorithm):
         else:
             logger.debug("The posterior has no mode near the start point; the search begins at the start point.")
         seed = int(approx.groups[0].seeds.generator("start").integers(2**31))
-        warm = WarmStart(BatchTarget(self.density, self.blocks), seed, START_LIMIT)
+        warm = WarmStart(DrawTarget(self.density, self.blocks), seed, START_LIMIT)
         try:
             warm.run()
         except NoFiniteStart:

@@ -1,7 +1,6 @@
 """The default for Gaussian families: a Newton path to the optimum, then averaged Newton steps."""
 
 from ._averaged_newton import Newton
-from ._batch_target import BatchTarget
 from ._coverage import gaussian_obstacle, starts_at_test_point
 from ._lbfgs import InverseHessian, minimise
 from ._newton import variational_newton
@@ -9,7 +8,6 @@ from ._target import DrawTarget, Evaluation
 from ._warm_start import NoFiniteStart, WarmStart
 
 __all__ = [
-    "BatchTarget",
     "DrawTarget",
     "Evaluation",
     "InverseHessian",

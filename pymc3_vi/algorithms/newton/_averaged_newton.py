@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...approximations.gaussian import Draws, matched_pairs
+from ...diagnostics import PointDensity, point_density
 from ...steps import StepDiverged
 from .._algorithm import Algorithm
 from ._coverage import affordable_blocks, obstacle, starts_at_test_point
@@ -78,14 +79,8 @@ class Newton(Algorithm):
         approx, options = task.approx, task.options
         task.objective.check_start()
         self.blocks = affordable_blocks(approx)
-        self.target = DrawTarget(
-            task.objective,
-            self.blocks,
-            options.get("obj_n_mc") or 1,
-            options.get("more_replacements"),
-            task.fn_kwargs,
-            self.whole_data,
-        )
+        beta = task.objective.op.beta
+        self.target = DrawTarget(self._density(task, beta), self.blocks, options.get("obj_n_mc") or 1, beta)
         self.seed = int(approx.groups[0].seeds.generator("draws of the default rule").integers(2**31))
         #: Whether the warm start may try other start points.
         self.jitter = starts_at_test_point(approx, self.blocks)
@@ -118,12 +113,21 @@ class Newton(Algorithm):
         self.known = Known()
         self.first = self.planned = 0
 
+    def _density(self, task, beta):
+        """The one that diagnosis and chains use, too, unless the fit is of another log density or is to be profiled."""
+        replaced = task.options.get("more_replacements")
+        if task.fn_kwargs or replaced or beta != 1 or self.whole_data is not None:
+            return PointDensity(
+                task.approx, fn_kwargs=task.fn_kwargs, data=self.whole_data, beta=beta, replacements=replaced
+            )
+        return point_density(task.approx)
+
     def describe(self):
         correlated = "independent values" if self.blocks.is_diagonal else f"{self.blocks.d:,} values"
         return f"Newton steps for Gaussian families, {correlated}, average of the iterates{self.known.words}"
 
     def failing_noise(self):
-        return [shared.get_value(borrow=True)[self.position] for shared in self.target.noise_blocks]
+        return self.target.noise_at(self.position)
 
     @property
     def has_begun(self):
@@ -147,7 +151,7 @@ class Newton(Algorithm):
     @property
     def profile(self):
         """Theano's profile, when compiled with ``profile=True``."""
-        return self.target.profile
+        return self.target.density.profile
 
     # ---------------------------------------------------------------- a fit's frame
     def aim_at(self, tolerance):
@@ -202,6 +206,8 @@ class Newton(Algorithm):
     def density_changed(self, names, i):
         # The optimum is looked for again, from where q is.
         self._stale = True
+        if self._loaded:
+            self.target.forget_what_is_ahead()
 
     def _settle_anew(self):
         """The optimum of the present log density, by steps that do not count."""
@@ -241,9 +247,6 @@ class Newton(Algorithm):
         self.written = [p.get_value() for p in self.params]
 
     # ---------------------------------------------------------------- running
-    def release(self):
-        self.target.release()
-
     def run(self, k):
         self._begin, self._recent = self.steps_done, []
         try:
@@ -359,7 +362,7 @@ class Newton(Algorithm):
     def _next_batch(self):
         eps = self._draw(self.batch)
         self._loaded = False  # from here on the target's row is not one of the batch before
-        self.target.load(eps)
+        self.target.load(*self.arrival.chart.place(self.x), eps)
         vars(self).update(_eps=eps, _loaded=True, updated=False, rows=self.batch, position=0, taken=self.draws.taken)
 
     def _draw(self, rows, back=0):
@@ -373,8 +376,7 @@ class Newton(Algorithm):
         if self._loaded:
             return
         self._eps = self._draw(self.rows, self.rows * self.target.n_mc // 2)
-        self.target.load(self._eps)
-        self.write(self.x)
+        self.target.load(*self.arrival.chart.place(self.x), self._eps)
         self.target.advance(self.position)
         self._loaded = True
 

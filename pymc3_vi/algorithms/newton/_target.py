@@ -1,22 +1,13 @@
-"""The compiled part: losses and gradients of log p at the draws of q, many rows a call."""
-
-from collections import OrderedDict
+"""Losses and gradients of log p at the draws of q, many rows a call."""
 
 import numpy as np
 import theano
-import theano.tensor as tt
 
-from ...compiler import compile_function, release_memory, without_test_values
-from ...core import Terms
-from ...graph import floatx, shared_inputs, substitute
-from ...steps import run_rows
+from ...graph import shared_inputs
 
 __all__ = ["DrawTarget", "Evaluation"]
 
 LOG_2PI = float(np.log(2 * np.pi))
-
-#: Largest number of base noise values that one call holds.
-LARGEST_BLOCK = 2**21
 #: Gradients beyond this are as good as infinite: products of two of them would overflow.
 LARGEST_GRADIENT = 1e100
 
@@ -42,133 +33,95 @@ class Evaluation:
 
 
 class DrawTarget:
-    r"""Evaluates :math:`\log p` and its gradient at :math:`z = \mu + S \epsilon` for given rows of noise.
+    r"""Evaluates :math:`\log p` and its gradient at draws :math:`z = \mu + S \epsilon` for given noise.
 
-    A row is one step: it has `n_mc` draws and one loss.  Parameters of q are read from the approximation's shared
-    variables and stay as they are; losses and gradients of all rows come back in arrays, so that whoever uses them
-    can do in NumPy what would be a new graph otherwise.
+    A row is one step: it has `n_mc` draws and one loss.  Rows of a batch are asked for a few at a time, and are
+    evaluated ahead as long as that takes no time to speak of, so that callbacks between them cost nothing.
 
     Parameters
     ----------
-    objective : ObjectiveFunction
-        Of the operator KL.
+    density : PointDensity or RowDensity
+        Of the prior to the power of `beta`, and the data.
     blocks : GaussianBlocks
     n_mc : int
-    more_replacements : dict, optional
-    fn_kwargs : dict, optional
-    whole_data : dict, optional
-        Minibatch variables and all their rows.
+    beta : float
+        Weight of the prior and of the entropy.
 
     Attributes
     ----------
     evaluations : int
         Draws evaluated so far.
+    position : int
+        Row that runs next.
     """
 
-    @without_test_values
-    def __init__(self, objective, blocks, n_mc=1, more_replacements=None, fn_kwargs=None, whole_data=None):
-        approx, op = objective.approx, objective.op
-        self.blocks, self.n_mc = blocks, int(n_mc)
-        self.evaluations = 0
-        lead = () if self.n_mc == 1 else (self.n_mc,)
-        dtype = theano.config.floatX
-        self.counter = theano.shared(np.int64(0), "row")
-        self._noise, rows = [], []
-        for group in approx.groups:
-            block = theano.shared(np.zeros((1,) + lead + (group.ddim,), dtype=dtype), "noise_rows")
-            self._noise.append(block)
-            rows.append(tt.patternbroadcast(block[self.counter], (False,) * (1 + len(lead))))
-        # Gradients are taken with respect to placeholders of the draws; log q is a function of the noise.
-        draws = [row.clone() for row in rows]
-        logp = substitute(approx.view.logp(), whole_data)
-        values = approx.evaluate(logp, draws, self.n_mc > 1, n=self.n_mc)
-        logq = tt.add(*[g.log_density(e) for g, e in zip(approx.groups, rows)])
-        terms = Terms(draws, values[0], values[1], logq, None, self.n_mc > 1)
-        loss, slopes = objective.loss_and_gradients(terms, terms, draws, None)
-        nodes = substitute([loss] + slopes, {d: g.transform(e) for g, d, e in zip(approx.groups, draws, rows)})
-        loss, *slopes = substitute(nodes, more_replacements)
-        self._losses = theano.shared(np.zeros(1), "losses")
-        self._slopes = [theano.shared(np.zeros((1,) + lead + (g.ddim,), dtype=dtype), "slopes") for g in approx.groups]
-        updates = OrderedDict()
-        updates[self._losses] = tt.set_subtensor(self._losses[self.counter], tt.cast(loss, "float64"))
-        for shared, slope in zip(self._slopes, slopes):
-            updates[shared] = tt.set_subtensor(shared[self.counter], floatx(slope))
-        updates[self.counter] = self.counter + 1
-        self.function = compile_function([], None, updates=updates, name="draws", stable=True, **dict(fn_kwargs or {}))
-        #: Weight of the entropy in the objective; the log density below is divided by it.
-        self.weight = float(op.beta)
-
-    @property
-    def profile(self):
-        """Theano's profile, when compiled with ``profile=True``."""
-        return self.function.profile
-
-    @property
-    def noise_blocks(self):
-        """Shared arrays of base noise, one per group."""
-        return self._noise
+    def __init__(self, density, blocks, n_mc=1, beta=1.0):
+        self.density, self.blocks = density, blocks
+        self.n_mc, self.beta = int(n_mc), float(beta)
+        self.evaluations = self.position = 0
 
     # ---------------------------------------------------------------- rows as they stand
-    def load(self, eps):
-        """Use `eps` (rows * n_mc, d) as noise; the next row to run is the first."""
-        count = len(eps) // self.n_mc
-        lead = (count,) if self.n_mc == 1 else (count, self.n_mc)
-        for shared, slopes, part in zip(self._noise, self._slopes, self.blocks.slices):
-            value = np.ascontiguousarray(eps[:, part].reshape(lead + (-1,)), dtype=shared.dtype)
-            shared.set_value(value, borrow=True)
-            if len(slopes.get_value(borrow=True)) != count:
-                slopes.set_value(np.zeros_like(value), borrow=True)
-        if len(self._losses.get_value(borrow=True)) != count:
-            self._losses.set_value(np.zeros(count), borrow=True)
-        self.counter.set_value(np.int64(0))
+    def load(self, mu, scale, eps):
+        """Use draws with the noise `eps` (rows * n_mc, d); the next row to run is the first."""
+        self._eps, self._scale = eps, scale
+        self._points = self._draws(mu, scale, eps)
+        self._logp, self._grad = np.full(len(eps), np.nan), np.zeros(eps.shape)
+        self.position = self._known = 0
 
-    @property
-    def position(self):
-        """Row that runs next."""
-        return int(self.counter.get_value())
+    def _draws(self, mu, scale, eps):
+        with np.errstate(over="ignore", invalid="ignore"):
+            return mu + self.blocks.stretch(eps, scale)
 
     def advance(self, count):
         """Run `count` rows; one at which an Op has no value gets NaN for its loss and gradients."""
+        end = self.position + count
+        if end > self._known:
+            # Whole pieces, whenever they are asked for: rounding depends on which rows are evaluated together.
+            piece = max(self.density.points_at_once // self.n_mc, 1)
+            known = min(-(-end // piece) * piece, len(self._eps) // self.n_mc)
+            for begin in range(self._known, known, piece):
+                rows = slice(begin * self.n_mc, min(begin + piece, known) * self.n_mc)
+                self._logp[rows], self._grad[rows] = self.density.slopes(self._points[rows])
+            self._known = known
         self.evaluations += count * self.n_mc
-        run_rows(self.function, self.counter, [self._losses] + self._slopes, count)
+        self.position = end
 
-    def release(self):
-        """Free the memory that runs keep for each other."""
-        release_memory(self.function)
+    def forget_what_is_ahead(self):
+        """The log density has changed: evaluate the rows that have not run again."""
+        self._known = self.position
+
+    def noise_at(self, row):
+        """Base noise of a row, one array per group."""
+        eps = self._eps[row] if self.n_mc == 1 else self._eps[row * self.n_mc : (row + 1) * self.n_mc]
+        return [eps[..., part] for part in self.blocks.slices]
 
     def losses(self, begin, end):
         """Losses of rows that have run."""
-        return np.array(self._losses.get_value(borrow=True)[begin:end])
+        rows = slice(begin * self.n_mc, end * self.n_mc)
+        return self._losses(self._logp[rows], self._scale, self._eps[rows])
+
+    def _losses(self, logp, scale, eps):
+        with np.errstate(invalid="ignore", over="ignore"):
+            logq = -0.5 * (np.einsum("md,md->m", eps, eps) + self.blocks.d * LOG_2PI) - self.blocks.log_det(scale)
+            return (self.beta * logq - logp).reshape(-1, self.n_mc).mean(axis=1)
 
     def gradients(self):
         """(rows * n_mc, d) gradients of log p over the entropy's weight, of all rows."""
-        out = [
-            np.asarray(s.get_value(borrow=True), dtype="float64").reshape(-1, part.stop - part.start)
-            for s, part in zip(self._slopes, self.blocks.slices)
-        ]
-        joined = out[0] if len(out) == 1 else np.concatenate(out, axis=1)
-        return joined * (-self.n_mc / self.weight)
+        return self._grad / self.beta
 
     # ---------------------------------------------------------------- any place, any noise
     def evaluate(self, mu, scale, eps):
         """:class:`Evaluation` of q = N(mu, S S^T) at the noise `eps` (m, d); m is rounded up to whole rows."""
         extra = -len(eps) % self.n_mc
         padded = np.resize(eps, (len(eps) + extra, self.blocks.d)) if extra else eps  # repeats from the beginning
-        self.blocks.write(mu, scale)
-        losses, grads = [], []
-        rows = max(LARGEST_BLOCK // max(self.blocks.d * self.n_mc, 1), 1) * self.n_mc
-        for begin in range(0, len(padded), rows):
-            part = padded[begin : begin + rows]
-            self.load(part)
-            self.advance(len(part) // self.n_mc)
-            losses.append(self.losses(0, len(part) // self.n_mc))
-            grads.append(self.gradients())
-        losses, grad = np.concatenate(losses), np.concatenate(grads)[: len(eps)]
-        # loss = -log p + weight * log q with log q = -|eps|^2 / 2 - log det - d / 2 log 2 pi
-        squares = float(np.mean(np.sum(padded**2, axis=1)))
+        self._eps = padded
+        logp, grad = self.density.slopes(self._draws(mu, scale, padded))
+        self.evaluations += len(padded)
+        losses = self._losses(logp, scale, padded)
         with np.errstate(invalid="ignore", over="ignore"):
-            elbo = -float(np.mean(losses)) / self.weight + 0.5 * (self.blocks.d - squares)
-        return Evaluation(elbo, grad, losses)
+            entropy = self.blocks.log_det(scale) + 0.5 * self.blocks.d * (1 + LOG_2PI)
+            elbo = float(np.mean(logp)) / self.beta + entropy
+        return Evaluation(elbo, grad[: len(eps)] / self.beta, losses)
 
 
 def changes_between_calls(nodes):

@@ -97,7 +97,7 @@ class WarmStart:
 
     Parameters
     ----------
-    target : DrawTarget or BatchTarget
+    target : DrawTarget
         With ``blocks``, ``n_mc``, ``evaluations`` and ``evaluate(mu, scale, eps)``.
     seed : int
     budget : int

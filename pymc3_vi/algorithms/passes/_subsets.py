@@ -5,7 +5,7 @@ from collections import namedtuple
 import numpy as np
 
 from ...approximations.gaussian import Chart, matched_pairs
-from ..newton import BatchTarget, WarmStart, variational_newton
+from ..newton import DrawTarget, WarmStart, variational_newton
 from ._measured import MeasuredCurvature
 from ._search import PassSearch
 
@@ -81,7 +81,7 @@ def climb(density, blocks, seed, budget, draws, jitter, keep):
     total = density.model.rows
     sizes = _sizes(total, blocks, _row_bytes(density.model), budget)
     part = part_of(density, sizes[0], seed)
-    warm = WarmStart(BatchTarget(part, blocks), seed, draws[0], jitter, draws[1])
+    warm = WarmStart(DrawTarget(part, blocks), seed, draws[0], jitter, draws[1])
     try:
         arrival = warm.run()
     finally:
@@ -159,7 +159,7 @@ def _best_scale(blocks, curvature, scale):
 def _improve(part, blocks, mu, scale, curvature, eps):
     """(mu, scale) near the optimum of one part, and the gradients at its draws where they are known."""
     if blocks.is_small:
-        place = variational_newton(BatchTarget(part, blocks), mu, scale, eps, TOLERANCE, ITERATIONS)
+        place = variational_newton(DrawTarget(part, blocks), mu, scale, eps, TOLERANCE, ITERATIONS)
         return place.mu, place.scale, place.evaluation.grad
     search = PassSearch(Chart(blocks, mu, scale, curvature, curvature.tamed(scale).root()), eps)
     for _ in range(2 * ITERATIONS):

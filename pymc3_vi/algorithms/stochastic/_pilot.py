@@ -13,7 +13,7 @@ from ...errors import ScalingWarning, VariationalInferenceError
 from ...graph import substitute
 from ...model import batch_data
 from ...validation import warn_user
-from ..newton import BatchTarget, NoFiniteStart, WarmStart
+from ..newton import DrawTarget, NoFiniteStart, WarmStart
 
 __all__ = ["begin_at_pilot", "pilot", "pilot_budget"]
 
@@ -61,7 +61,7 @@ def pilot(approx, n):
         seed = int(approx.groups[0].seeds.generator("pilot").integers(2**31))
         blocks = GaussianBlocks(q.groups)
         budget = BESIDE_ENCODER if approx.has_local and q.ddim > MANY else pilot_budget(q.ddim, n)
-        warm = WarmStart(BatchTarget(density, blocks), seed, budget, jitter=False, tolerance=TOLERANCE)
+        warm = WarmStart(DrawTarget(density, blocks), seed, budget, jitter=False, tolerance=TOLERANCE)
         arrival = warm.run()
     except (VariationalInferenceError, NoFiniteStart, ValueError) as error:  # ValueError: shapes fixed to one batch
         logger.debug("No pilot: %s", error)

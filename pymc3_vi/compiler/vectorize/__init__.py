@@ -14,7 +14,7 @@ from ._budget import (
     CACHE_BUDGET_BYTES,
     FEWEST_ROWS,
     bytes_per_row,
-    is_faster_one_by_one,
+    has_shared_products,
     rows_per_slice,
 )
 from ._graph import record_fallbacks, vectorize_graph
@@ -36,7 +36,7 @@ __all__ = [
     "Unbatched",
     "blockwise",
     "bytes_per_row",
-    "is_faster_one_by_one",
+    "has_shared_products",
     "record_fallbacks",
     "rows_per_slice",
     "rule",

@@ -11,7 +11,6 @@ from theano.tensor.elemwise import Elemwise
 
 from ...validation import check_positive_int, require
 from .._building import building, without_test_values
-from .._flags import process_value
 from ._rules import is_tensor
 
 __all__ = [
@@ -19,7 +18,7 @@ __all__ = [
     "CACHE_BUDGET_BYTES",
     "FEWEST_ROWS",
     "bytes_per_row",
-    "is_faster_one_by_one",
+    "has_shared_products",
     "rows_per_slice",
 ]
 
@@ -137,11 +136,11 @@ def rows_per_slice(n_rows, row_bytes, budget_bytes=None):
     return rows
 
 
-def is_faster_one_by_one(outputs, variables, row_bytes):
-    """Whether elements evaluated in a compiled loop take less time than in a batch.
+def has_shared_products(outputs, variables):
+    """Whether a graph multiplies matrices that are the same for all elements of a batch by what depends on the element.
 
-    So it is where few fit into the cache: a Gaussian process of 100 takes a fifth, a mixture of 1,000 values a quarter.
-    Where data are multiplied by what depends on the element, a batch reads them once for all, and is faster.
+    A batch reads such a matrix once for all elements.  Without one a compiled loop over the elements takes less time
+    where few fit into the cache: a Gaussian process of 100 a fifth, a mixture of 1,000 values a quarter.
 
     Parameters
     ----------
@@ -149,16 +148,12 @@ def is_faster_one_by_one(outputs, variables, row_bytes):
         A graph for a single element.
     variables : list of Variable
         Its inputs that are going to be batched.
-    row_bytes : int
-        See :func:`bytes_per_row`.
     """
-    if not process_value("cxx") or row_bytes * FEWEST_ROWS <= CACHE_BUDGET_BYTES:
-        return False
     depends = set(variables)
     for node in io_toposort(graph_inputs(outputs), outputs):
         moving = [v in depends for v in node.inputs]
         if isinstance(node.op, tt.Dot) and any(moving) and not all(moving):
-            return False
+            return True
         if any(moving):
             depends.update(node.outputs)
-    return True
+    return False

@@ -1,7 +1,7 @@
 """Starts at which values have no gradient, for symmetry alone: fits leave them where a direction leads away."""
 
 import pymc3_vi
-from pymc3_vi.algorithms.newton import BatchTarget, WarmStart
+from pymc3_vi.algorithms.newton import DrawTarget, WarmStart
 from pymc3_vi.algorithms.newton._saddle import STEP, is_saddle
 from pymc3_vi.approximations.gaussian import GaussianBlocks
 from pymc3_vi.diagnostics import PointDensity
@@ -64,7 +64,7 @@ def _begun(build, family=pymc3_vi.MeanField):
     """Warm start of a fit, and where it begins."""
     q = family(model=_model(build), random_seed=1)
     blocks = GaussianBlocks(q.groups)
-    warm = WarmStart(BatchTarget(PointDensity(q, MODE), blocks), 1, 1000)
+    warm = WarmStart(DrawTarget(PointDensity(q, MODE), blocks), 1, 1000)
     random, limits = str(warm.random.bit_generator.state), (warm.limit, warm.last)
     mu = warm._off_saddle(*blocks.read())
     assert str(warm.random.bit_generator.state) == random  # what follows is as if nothing had been looked at

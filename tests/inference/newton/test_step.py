@@ -8,6 +8,7 @@ from pymc3_vi.errors import NonFiniteDrawsWarning, NonFiniteError
 import numpy as np
 import pymc3 as pm
 import pytest
+import theano
 import theano.tensor as tt
 from scipy import stats
 
@@ -249,6 +250,19 @@ def test_other_data_are_a_new_target():
     centre.set_value(300.0)
     inference.refine(1000, progressbar=False)
     assert inference.approx.mean.get_value()[0] == pytest.approx(first + 300, abs=0.02)
+
+
+def test_data_that_change_amid_a_batch_count_from_the_next_step():
+    y = theano.shared(np.linspace(-1.0, 1.0, 10))
+    with theano.config.change_flags(cxx=""), pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu", 0.0, 1.0), 1.0, observed=y)
+
+    def move(approx, losses, i):
+        if i == 5:
+            y.set_value(y.get_value() + 100.0)
+
+    hist = pymc3_vi.fit(40, model=model, random_seed=1, progressbar=False, callbacks=[move]).hist
+    assert hist[:5].max() < 50 and hist[5:].min() > 1000
 
 
 def test_minibatches_go_to_the_annealed_rule_on_demand():
