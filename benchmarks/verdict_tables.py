@@ -30,8 +30,8 @@ right nor as wrong. q's own moments are exact for Gaussian families; those of fl
 - *caught*: of the wrong fits, those that it does not say so of (the verdict is `'correct'` or `'reject'`).
 - *rejected*: of the right fits, those that it calls not usable (`'reject'`), false alarms.
 - *corrected*: of the right fits, those for which it advises corrected draws. Its own limits are narrower than the ones
-  that make a fit wrong here (0.1 sd and 10 %, beyond two standard errors): between the two a fit is right for many
-  purposes, and corrected draws are better.
+  that make a fit wrong here (0.1 sd and 10 %, beyond two standard errors, of the values users see as well as of the
+  unconstrained ones): between the two a fit is right for many purposes, and corrected draws are better.
 
 Fits of four lengths: *default* arguments; *short*, 60 steps of the default rule; *adam_150* and *adam_1000*, as many
 steps of Adam with a rate of 0.01, which end far from the optimum for most models.
@@ -115,8 +115,9 @@ def _chains(rows):
         verdicts = {v: sum(r["default"]["verdict"] == v for r in stuck) for v in ("use", "correct", "reject")}
         bad = sum(state(r) == "wrong" for r in stuck)
         lines += [
-            f"In the other {len(stuck)} they had not, and no verdict may rest on them: 'use' {verdicts['use']} times, "
-            f"'correct' {verdicts['correct']}, 'reject' {verdicts['reject']}; {bad} of these fits were wrong.",
+            f"In the other {len(stuck)} they had not, or had ended as soon as they agreed with each other and showed q "
+            f"to be wrong. Verdicts were 'use' {verdicts['use']} times, 'correct' {verdicts['correct']} and 'reject' "
+            f"{verdicts['reject']}; {bad} of these fits were wrong.",
             "",
         ]
     return lines
