@@ -69,32 +69,73 @@ class FuseLoopsInplace(GlobalOptimizer):
     @staticmethod
     def _apply_to(fgraph, node, protected):
         op, pairs = node.op, ()
-        # Results must stay, also where what could be overwritten is a view of one.
-        origin, _, _ = fgraph.destroy_handler.refresh_droot_impact()
-        kept = {origin.get(v, v) for v in protected}
-        for k, output in enumerate(op.outputs):
-            if output.reduced:
-                continue
-            fitting = [
-                i
-                for i, (x, axes) in enumerate(zip(node.inputs, op.inputs))
-                if axes == output.axes
-                and x.dtype == output.dtype
-                and not isinstance(x, Constant)
-                and origin.get(x, x) not in kept
-                and not fgraph.has_destroyers([x])
-                and i not in [taken for _, taken in pairs]
-            ]
-            # Shared variables that are updated come first: their old value dies with the step.
-            for position in sorted(fitting, key=lambda i: node.inputs[i].owner is not None):
-                new = FusedLoop(op.ndim, op.inputs, op.instructions, op.outputs, pairs + ((k, position),))
-                replacements = list(zip(node.outputs, new(*node.inputs, return_list=True)))
-                try:
-                    fgraph.replace_all_validate(replacements, reason="fuse_loops_inplace")
-                except InconsistencyError:
+        choices = _overwritable(fgraph, node, protected)
+        waiting = [_first_choices(choices)] if choices else []
+        # All at once: every try replaces all results of the loop, of which unrolled recursions have thousands.
+        while waiting:
+            wanted = waiting.pop(0)
+            new = FusedLoop(op.ndim, op.inputs, op.instructions, op.outputs, pairs + wanted)
+            replacements = list(zip(node.outputs, new(*node.inputs, return_list=True)))
+            try:
+                fgraph.replace_all_validate(replacements, reason="fuse_loops_inplace")
+            except InconsistencyError:
+                half = len(wanted) // 2
+                if half:
+                    waiting[:0] = [wanted[:half], wanted[half:]]
                     continue
+                ((k, position),) = wanted
+                taken = [i for _, i in pairs + sum(waiting, ())]
+                choices[k] = [i for i in choices[k] if i != position and i not in taken]
+                waiting[:0] = [((k, choices[k][0]),)] if choices[k] else []
+            else:
                 pairs, node = new.inplace, replacements[0][1].owner
-                break
+
+
+def _overwritable(fgraph, node, protected):
+    """Results of a loop, and inputs that each could be written over, most welcome first: dict of numbers to lists."""
+    # Results must stay, also where what could be overwritten is a view of one.
+    origin, views, _ = fgraph.destroy_handler.refresh_droot_impact()
+    kept = {origin.get(v, v) for v in protected}
+    after = _nodes_after(fgraph, node)
+
+    def is_free(x):
+        root = origin.get(x, x)
+        if isinstance(x, Constant) or root in kept or fgraph.has_destroyers([x]):
+            return False
+        readers = {client for v in (root, *views.get(root, ())) for client, _ in fgraph.clients[v]}
+        return not readers & after  # what reads it must run before the loop
+
+    free = [i for i, x in enumerate(node.inputs) if is_free(x)]
+    # Shared variables that are updated come first: their old value dies with the step.
+    free.sort(key=lambda i: node.inputs[i].owner is not None)
+    found = {}
+    for k, output in enumerate(node.op.outputs):
+        fitting = [i for i in free if node.op.inputs[i] == output.axes and node.inputs[i].dtype == output.dtype]
+        if fitting and not output.reduced:
+            found[k] = fitting
+    return found
+
+
+def _first_choices(choices):
+    """Pairs of a result and an input, each taken once."""
+    pairs, taken = [], set()
+    for k, fitting in choices.items():
+        position = next((i for i in fitting if i not in taken), None)
+        if position is not None:
+            pairs.append((k, position))
+            taken.add(position)
+    return tuple(pairs)
+
+
+def _nodes_after(fgraph, node):
+    """Nodes that need a result of `node`."""
+    found, pending = set(), list(node.outputs)
+    while pending:
+        for client, _ in fgraph.clients[pending.pop()]:
+            if client != "output" and client not in found:
+                found.add(client)
+                pending.extend(client.outputs)
+    return found
 
 
 class _LoopBuilder:

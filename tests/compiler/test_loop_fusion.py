@@ -332,3 +332,27 @@ def test_transposes_beside_matrices_and_in_results(rng):
     both = compile_function([m, n], [tt.sum(tt.exp(m.T) * n, axis=0), tt.exp(m.T) + 1])
     for found, wanted in zip(both(a, b), [(np.exp(a.T) * b).sum(axis=0), np.exp(a.T) + 1]):
         np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+def test_an_unrolled_recursion_does_not_make_its_loops_again_and_again(rng, monkeypatch):
+    """Every result that can be written over an input was tried alone, with all others of its loop."""
+    made = []
+    make_node = FusedLoop.make_node
+    monkeypatch.setattr(FusedLoop, "make_node", lambda op, *inputs: made.append(op) or make_node(op, *inputs))
+    a, b = tt.dmatrix("a"), tt.dmatrix("b")
+    x, y, path = a[:, 0], a[:, 1], []
+    for _ in range(8):
+        x, y = x + 0.1 * (b[:, 0] * x - b[:, 1] * x * y), y + 0.1 * (b[:, 1] * x * y - y)
+        path.append(tt.stack([x, y], axis=1))
+    loss = tt.sum(tt.sqr(tt.stack(path) - 1.0))
+    values = [rng.uniform(0.5, 1.5, (6, 2)) for _ in range(2)]
+    function = compare([a, b], [loss, *tt.grad(loss, [a, b])], values, rtol=1e-9)
+    assert len(made) < 15 * len(loops(function))
+
+
+def test_what_is_read_after_a_loop_is_not_written_over(rng):
+    """The sum is read by what comes after the loop, and with it by a second one."""
+    x = tt.dvector("x")
+    total = tt.cumsum(x)
+    bent = tt.cumsum(tt.tanh(total) + 1.0)
+    compare([x], [tt.cumsum(bent * total), bent], [rng.standard_normal(7)])
