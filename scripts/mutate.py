@@ -121,7 +121,7 @@ PLACES = [
         "slice(self.size, self.size + max(length - 1, 1))",
         "core model",
     ),
-    ("model/_view.py", 't.kind != "prior"', 't.kind == "data"', "model"),
+    ("model/_view.py", '(t.kind == "prior") is prior', 't.kind == ("prior" if prior else "data")', "model"),
     ("steps/_left_out.py", "self.count += count", "self.count = count", "steps"),
     ("data/_order.py", "(i + 1) * self.batch_size)", "(i + 1) * self.batch_size - 1)", "data"),
 ]

@@ -283,7 +283,7 @@ def test_minibatches_change_from_step_to_step(model_fast):
 def test_profiling(conjugate):
     profile = pymc3_vi.ADVI(model=conjugate).run_profiling(10, obj_optimizer=SGD)
     assert 10 <= profile.fct_callcount <= 10 + 20  # and the draws that are looked at before the first step
-    assert pymc3_vi.ADVI(model=conjugate).run_profiling(10).fct_callcount > 100  # the path of the default
+    assert pymc3_vi.ADVI(model=conjugate).run_profiling(10).fct_callcount > 10  # the default's path, many draws a call
 
 
 # ---------------------------------------------------------------- errors

@@ -181,6 +181,8 @@ class Newton(Algorithm):
 
     def reopen(self):
         self._last = {}
+        if self._loaded:
+            self.target.forget_what_is_ahead()
         if self.arrival is not None:
             self.write(self.x)
         elif self._start is not None:

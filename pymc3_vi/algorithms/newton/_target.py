@@ -79,15 +79,17 @@ class DrawTarget:
             # Whole pieces, whenever they are asked for: rounding depends on which rows are evaluated together.
             piece = max(self.density.points_at_once // self.n_mc, 1)
             known = min(-(-end // piece) * piece, len(self._eps) // self.n_mc)
-            for begin in range(self._known, known, piece):
-                rows = slice(begin * self.n_mc, min(begin + piece, known) * self.n_mc)
-                self._logp[rows], self._grad[rows] = self.density.slopes(self._points[rows])
+            for begin in range(self._known // piece * piece, known, piece):
+                old = max(self._known - begin, 0) * self.n_mc
+                rows = slice(begin * self.n_mc + old, min(begin + piece, known) * self.n_mc)
+                logp, grad = self.density.slopes(self._points[begin * self.n_mc : rows.stop])
+                self._logp[rows], self._grad[rows] = logp[old:], grad[old:]
             self._known = known
         self.evaluations += count * self.n_mc
         self.position = end
 
     def forget_what_is_ahead(self):
-        """The log density has changed: evaluate the rows that have not run again."""
+        """The log density may have changed: evaluate the rows that have not run again."""
         self._known = self.position
 
     def noise_at(self, row):

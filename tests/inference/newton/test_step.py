@@ -3,6 +3,7 @@
 import pymc3_vi
 from pymc3_vi.algorithms import Newton
 from pymc3_vi.compiler import compile_count
+from pymc3_vi.diagnostics import PointDensity
 from pymc3_vi.errors import NonFiniteDrawsWarning, NonFiniteError
 
 import numpy as np
@@ -263,6 +264,23 @@ def test_data_that_change_amid_a_batch_count_from_the_next_step():
 
     hist = pymc3_vi.fit(40, model=model, random_seed=1, progressbar=False, callbacks=[move]).hist
     assert hist[:5].max() < 50 and hist[5:].min() > 1000
+
+
+def test_rows_that_are_evaluated_again_change_no_bit(skewed, monkeypatch):
+    """Rows are evaluated ahead in pieces; what has run is kept where a fit stops within one."""
+    monkeypatch.setattr(PointDensity, "points_at_once", 8)
+    whole = _fit(skewed, 500, tol=None)
+    parts = pymc3_vi.ADVI(model=skewed, random_seed=1)
+
+    def stop(approx, losses, i):
+        if i % 13 == 0:
+            raise StopIteration
+
+    parts.fit(500, progressbar=False, tol=None, callbacks=[stop])
+    while parts.state.i < 500:
+        parts.resume(progressbar=False)
+    np.testing.assert_array_equal(parts.hist, whole.hist)
+    np.testing.assert_array_equal(parts.approx.mean.get_value(), whole.mean.get_value())
 
 
 def test_minibatches_go_to_the_annealed_rule_on_demand():
