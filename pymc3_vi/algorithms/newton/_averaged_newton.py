@@ -80,7 +80,9 @@ class Newton(Algorithm):
         task.objective.check_start()
         self.blocks = affordable_blocks(approx)
         beta = task.objective.op.beta
-        self.target = DrawTarget(self._density(task, beta), self.blocks, options.get("obj_n_mc") or 1, beta)
+        density = self._density(task, beta)
+        density.compile_slopes()
+        self.target = DrawTarget(density, self.blocks, options.get("obj_n_mc") or 1, beta)
         self.seed = int(approx.groups[0].seeds.generator("draws of the default rule").integers(2**31))
         #: Whether the warm start may try other start points.
         self.jitter = starts_at_test_point(approx, self.blocks)

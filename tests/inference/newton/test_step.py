@@ -266,6 +266,23 @@ def test_data_that_change_amid_a_batch_count_from_the_next_step():
     assert hist[:5].max() < 50 and hist[5:].min() > 1000
 
 
+@pytest.mark.parametrize("n_mc", [1, 4])
+def test_data_that_change_while_a_fit_is_stopped_count_from_the_next_step(n_mc):
+    y = theano.shared(np.linspace(-1.0, 1.0, 10))
+    with theano.config.change_flags(cxx=""), pm.Model() as model:
+        pm.Normal("y", pm.Normal("mu", 0.0, 1.0), 1.0, observed=y)
+
+    def stop(approx, losses, i):
+        if i == 7:
+            raise StopIteration
+
+    inference = pymc3_vi.ADVI(model=model, random_seed=1)
+    inference.fit(40, progressbar=False, callbacks=[stop], obj_n_mc=n_mc)
+    y.set_value(y.get_value() + 100.0)
+    inference.resume(progressbar=False, callbacks=[])
+    assert inference.hist[:7].max() < 50 and inference.hist[7:].min() > 1000
+
+
 def test_rows_that_are_evaluated_again_change_no_bit(skewed, monkeypatch):
     """Rows are evaluated ahead in pieces; what has run is kept where a fit stops within one."""
     monkeypatch.setattr(PointDensity, "points_at_once", 8)
