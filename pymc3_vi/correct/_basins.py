@@ -10,7 +10,7 @@ from ..model import prior_points
 from ._climb import climb, curvature_root
 from ._convergence import Errors
 from ._evidence import log_evidence
-from ._hmc import LARGE_ERRORS, run_chains
+from ._hmc import LARGE_ERRORS, run_chains, superchains
 from ._starts import Start
 
 __all__ = ["Basin", "Basins", "find_basins"]
@@ -172,7 +172,8 @@ def find_basins(approx, run, slopes, generator, *options):
         if negligible or any(b.reach.holds(target.points(x[None]))[0] for b in basins):
             continue
         local = target.stretched(x, root)
-        start = Start(local.points(generator.standard_normal((16, len(x)))), local.location, local.scale)
+        places = generator.standard_normal((superchains(run.draws.shape[1]), len(x)))
+        start = Start(local.points(places), local.location, local.scale)
         try:
             found = run_chains(start, slopes, 1, generator, *options)
         except VariationalInferenceError:

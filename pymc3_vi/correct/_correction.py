@@ -11,7 +11,7 @@ from ..validation import warn_user
 from ._basins import Basins, find_basins
 from ._convergence import chain_errors
 from ._evidence import log_evidence
-from ._hmc import MOST_STEPS, SUPERCHAINS, TOLERANCE, run_chains
+from ._hmc import CHAINS, MOST_STEPS, TOLERANCE, run_chains, superchains
 from ._starts import start_from
 
 __all__ = ["HMC", "ChainDraws"]
@@ -154,7 +154,7 @@ class HMC:
     def __init__(self, tolerance=TOLERANCE, budget=None, progressbar=None, modes=True):
         self.tolerance, self.budget = tolerance, budget
         self.progressbar, self.modes = progressbar, modes
-        self.most_steps = self.enough = None
+        self.chains, self.most_steps, self.enough = CHAINS, None, None
 
     def __call__(self, approx, draws, generator):
         """:class:`ChainDraws` that begin at `approx`."""
@@ -167,9 +167,9 @@ class HMC:
         def show(sampler):
             progress.update(min(sampler.steps, most - 1), f"chains: {sampler.sweeps} sweeps")
 
-        slopes, options = density.slopes, (self.tolerance, self.budget, show, self.most_steps)
+        slopes, options = density.slopes, (self.tolerance, self.budget, show, self.most_steps, self.chains)
         try:
-            start = start_from(approx, slopes, SUPERCHAINS, generator)
+            start = start_from(approx, slopes, superchains(self.chains), generator)
             run = run_chains(start, slopes, draws, generator, *options, self.enough)
             if self.modes:
                 run, complaints = find_basins(approx, run, slopes, generator, *options)

