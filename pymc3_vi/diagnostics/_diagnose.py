@@ -247,8 +247,7 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
     with rows_on_workers(approx, client):
         found = first_draws(approx, generator, draws)
     if correct:
-        z = np.concatenate([np.asarray(part, dtype="float64") for _, part in found.source.chunks()])
-        report.chains = _look_at_chains(approx, report, z, correct, random_seed)
+        report.chains = _look_at_chains(approx, report, found.source, correct, random_seed)
     by_chains = report.chains is not None and report.chains.decides
     if not by_chains:
         with rows_on_workers(approx, client):
@@ -296,19 +295,26 @@ def _bounded(approx, z):
     return correction
 
 
-def _look_at_chains(approx, report, z, correct, random_seed):
-    """:class:`ChainCheck` of the draws `z` (s, d) against chains; None where there are none, with a note on why."""
-    if correct == "auto":
-        if not chains_take_seconds(approx):
-            report.notes.append(
-                "correcting the draws would take long, so the verdict is by importance weights; correct='hmc' does it"
-            )
-            return None
-        try:
-            return _look_at_chains(approx, report, z, _bounded(approx, z), random_seed)
-        except VariationalInferenceError as error:
-            report.notes.append(f"the verdict is by importance weights, for there are no corrected draws: {error}")
-            return None
+def _look_at_chains(approx, report, source, correct, random_seed):
+    """:class:`ChainCheck` of the draws against chains; None where there are none, with a note on why."""
+    unasked = correct == "auto"
+    if unasked and not chains_take_seconds(approx):
+        report.notes.append(
+            "correcting the draws would take long, so the verdict is by importance weights; correct='hmc' does it"
+        )
+        return None
+    z = np.concatenate([np.asarray(part, dtype="float64") for _, part in source.chunks()])
+    try:
+        return _check(approx, report, z, _bounded(approx, z) if unasked else correct, random_seed)
+    except VariationalInferenceError as error:
+        if not unasked:
+            raise
+        report.notes.append(f"the verdict is by importance weights, for there are no corrected draws: {error}")
+        return None
+
+
+def _check(approx, report, z, correct, random_seed):
+    """:class:`ChainCheck` of the draws `z` (s, d), by chains that `correct` makes."""
     generator = approx.generator(random_seed)
     points = find_correction(correct, "diagnose")(approx, CHAIN_DRAWS, generator)
     require(hasattr(points, "run"), ValueError, "correct", "diagnose", "None, 'auto', 'hmc' or an HMC", correct)

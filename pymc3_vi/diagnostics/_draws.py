@@ -111,7 +111,8 @@ class DensityDraws:
 
     @staticmethod
     def _flat(z):
-        return np.concatenate([part.reshape(len(part), -1) for part in z], axis=1)
+        parts = [part.reshape(len(part), -1) for part in z]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def _pairs(self):
         """(eps, z) of every chunk; what was not kept is made again from the same random numbers."""
@@ -180,7 +181,7 @@ def _function_of_points(approx, values, mode=None):
 
     def function(*eps):
         logq, *z = compiled(*eps)
-        return [values(np.concatenate(z, axis=1).astype("float64")), logq] + z
+        return [values(DensityDraws._flat(z).astype("float64", copy=False)), logq] + z
 
     return function
 

@@ -9,6 +9,8 @@ __all__ = ["CLOSE_MEAN", "CLOSE_SD", "Extreme", "MomentChanges", "moment_changes
 #: Largest distance between moments of q and of the weighted draws that counts as agreement: means in posterior
 #: standard deviations, standard deviations relative.
 CLOSE_MEAN, CLOSE_SD = 0.1, 0.1
+#: Of standardised draws; its inverse squared is still a number.
+SMALLEST_VARIANCE = 1e-60
 
 
 class Extreme(namedtuple("Extreme", "name, value, error")):
@@ -63,26 +65,25 @@ def moment_changes(source, weights, labels):
 
     Notes
     -----
-    'Largest' is after taking off two standard errors, which come from the empirical influence functions.
+    'Largest' is after taking off two standard errors, which come from the empirical influence functions: a draw's are
+    polynomials in z, so all sums are weighted power sums, and draws too large to be kept are made only once more.
     """
     equal = np.full(source.draws, 1.0 / source.draws)
-    mean, weighted_mean = _average(source, equal, weights, lambda z: z)
-    variance = _average(source, equal, weights, lambda z: (z - mean) ** 2)[0]
-    weighted_variance = _average(source, equal, weights, lambda z: (z - weighted_mean) ** 2)[1]
-    tiny = np.finfo("float64").tiny
-    variance, weighted_variance = np.maximum(variance, tiny), np.maximum(weighted_variance, tiny)
+    sums = _PowerSums(source, np.stack([equal, weights]))
+    centers, squares = sums.moments()
+    variances = np.maximum(squares - centers**2, SMALLEST_VARIANCE)
+    mean, weighted_mean = centers
+    variance, weighted_variance = variances
     sd = np.sqrt(weighted_variance)
     shift, ratio = (weighted_mean - mean) / sd, np.sqrt(variance) / sd
-    shift_error = ratio_error = 0.0
-    for rows, z in source.chunks():
-        a, b = equal[rows, None], weights[rows, None]
-        in_sd = _sd_influence(a, z - mean, variance)
-        in_weighted_sd = _sd_influence(b, z - weighted_mean, weighted_variance)
-        in_shift = (b * (z - weighted_mean) - a * (z - mean)) / sd - shift * in_weighted_sd
-        shift_error = shift_error + np.sum(in_shift**2, axis=0)
-        ratio_error = ratio_error + np.sum((ratio * (in_sd - in_weighted_sd)) ** 2, axis=0)
-    shift, shift_error, ratio_error = np.abs(shift), np.sqrt(shift_error), np.sqrt(ratio_error)
-    change = np.abs(ratio - 1)
+    # What each draw changes, by its weights, as coefficients of 1, z and z^2: means in sds, and logs of the sds.
+    in_mean, in_weighted_mean = (np.stack([-center / sd, 1 / sd, 0 * sd]) for center in centers)
+    in_sd, in_weighted_sd = (
+        np.stack([center**2 / v - 1, -2 * center / v, 1 / v]) / 2 for center, v in zip(centers, variances)
+    )
+    shift_error = np.sqrt(sums.of_squares(in_mean, in_weighted_mean - shift * in_weighted_sd))
+    ratio_error = ratio * np.sqrt(sums.of_squares(in_sd, in_weighted_sd))
+    shift, change = np.abs(shift), np.abs(ratio - 1)
     return MomentChanges(
         _largest(labels, shift, shift_error, shift - 2 * shift_error),
         _largest(labels, ratio, ratio_error, change - 2 * ratio_error),
@@ -90,18 +91,41 @@ def moment_changes(source, weights, labels):
     )
 
 
-def _sd_influence(weights, centered, variance):
-    """Relative change of a standard deviation that each draw is responsible for."""
-    return weights * (centered**2 / variance - 1) / 2
+class _PowerSums:
+    r"""Sums of :math:`w_s z_s^k` for k up to 4 and for w the two weights of each draw, their squares and their product.
 
+    z is standardised by the first draws, which changes no ratio and keeps powers small.
+    """
 
-def _average(source, first, second, function):
-    """Averages of ``function(z)`` under two sets of weights."""
-    totals = [0.0, 0.0]
-    for rows, z in source.chunks():
-        values = function(np.asarray(z, dtype="float64"))
-        totals = [totals[0] + first[rows] @ values, totals[1] + second[rows] @ values]
-    return totals
+    def __init__(self, source, weights):
+        first, second = weights
+        self._weights = np.stack([first, second, first**2, first * second, second**2])
+        location = scale = None
+        self._sums = 0.0
+        for rows, z in source.chunks():
+            if location is None:
+                location, scale = z.mean(axis=0, dtype="float64"), z.std(axis=0, dtype="float64")
+                scale = np.where(scale > 0, scale, 1.0)
+            z = (z - location) / scale
+            square = z * z
+            powers = (np.ones_like(z[:, :1]), z, square, square * z, square * square)
+            parts = [self._weights[:, rows] @ power for power in powers]
+            self._sums = self._sums + np.stack(np.broadcast_arrays(*parts), axis=1)  # (weights, powers, d)
+
+    def moments(self):
+        """First and second moments under both weights, each (2, d)."""
+        return self._sums[:2, 1], self._sums[:2, 2]
+
+    def of_squares(self, first, second):
+        """Sum over draws of :math:`(w_1 p(z) - w_2 q(z))^2` for polynomials with coefficients (3, d)."""
+        pairs = ((2, first, first, 1), (3, first, second, -2), (4, second, second, 1))
+        total = sum(
+            sign * p[i] * q[j] * self._sums[which, i + j]
+            for which, p, q, sign in pairs
+            for i in range(3)
+            for j in range(3)
+        )
+        return np.maximum(total, 0.0)
 
 
 def _largest(labels, values, errors, score):
