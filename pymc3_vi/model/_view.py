@@ -11,7 +11,7 @@ from pymc3.util import get_default_varnames, get_transformed, get_untransformed_
 
 from ..compiler import without_test_values
 from ..errors import GroupError, ParameterTypeError, ParametrizationError, StartError
-from ..graph import AlikeTerms, FlatLayout
+from ..graph import AlikeTerms, FlatLayout, Memoised, made_once
 from ..validation import did_you_mean
 from ._consistency import check_data, check_names, check_same_model, resolve_nodes, variables_of
 from ._imputed import check_imputed
@@ -56,7 +56,7 @@ def scaling_of(var):
     return tt.as_tensor_variable(pm.floatX(getattr(var, "scaling", 1.0)))
 
 
-class ModelView:
+class ModelView(Memoised):
     """Read-only view of a model: free variables in model order, start points, log-density terms.
 
     Parameters
@@ -220,9 +220,13 @@ class ModelView:
         terms += [LogpTerm(p.name, "potential", tt.sum(p)) for p in self.model.potentials]
         return terms
 
-    @without_test_values
     def logp(self):
         """Scalar graphs ``[varlogp, datalogp]``; terms that a loop makes are one term over a vector in them."""
+        scalings = tuple(getattr(v, "scaling", None) for v in self.free + self.observed)
+        return list(made_once(self, "logp", self._logp, scalings))  # a second for a thousand variables
+
+    @without_test_values
+    def _logp(self):
         terms = self.logp_terms()
         parts = [[t.node for t in terms if (t.kind == "prior") is prior] for prior in (True, False)]
         return AlikeTerms(self.free, [tuple(int(n) for n in v.dshape) for v in self.free]).sums(parts)

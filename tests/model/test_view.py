@@ -128,3 +128,15 @@ def test_the_two_parts_of_the_log_density_are_those_of_the_model(model):
         rows = -0.5 * np.sum((residuals / sigma) ** 2) - 3 * np.log(sigma) - 1.5 * np.log(2 * np.pi)
         assert data == pytest.approx(10 * rows - 0.7**2, rel=1e-12)
         assert prior + data == pytest.approx(float(model.logpt.eval(inputs)), rel=1e-12)
+
+
+def test_the_log_density_is_built_once_and_again_when_a_scaling_changes(model):
+    view = ModelView(model)
+    before = view.datalogp()
+    assert view.datalogp() is before
+    values = dict(zip(view.free, view.start().values()))
+    with theano.config.change_flags(cxx="", compute_test_value="off"):
+        potential = float(tt.sum(model.potentials[0]).eval({view.free[0]: values[view.free[0]]}))
+        was = float(before.eval(values)) - potential
+        model.observed_RVs[0].scaling = 2 * model.observed_RVs[0].scaling
+        assert float(view.datalogp().eval(values)) - potential == pytest.approx(2 * was, rel=1e-12)
