@@ -101,7 +101,7 @@ class _PowerSums:
         first, second = weights
         self._weights = np.stack([first, second, first**2, first * second, second**2])
         location = scale = None
-        self._sums = 0.0
+        sums = []
         for rows, z in source.chunks():
             if location is None:
                 location, scale = z.mean(axis=0, dtype="float64"), z.std(axis=0, dtype="float64")
@@ -110,7 +110,8 @@ class _PowerSums:
             square = z * z
             powers = (np.ones_like(z[:, :1]), z, square, square * z, square * square)
             parts = [self._weights[:, rows] @ power for power in powers]
-            self._sums = self._sums + np.stack(np.broadcast_arrays(*parts), axis=1)  # (weights, powers, d)
+            sums.append(np.stack(np.broadcast_arrays(*parts), axis=1))
+        self._sums = sum(sums)  # (weights, powers, d)
 
     def moments(self):
         """First and second moments under both weights, each (2, d)."""
