@@ -40,11 +40,12 @@ def choose_method(view, local_rv):
 
 
 def _seems_off(chains):
-    """Whether q is farther from the chains than is close, be it within the errors of both.
+    """Whether q is farther from the chains than is close, or may well be: within one standard error.
 
     The verdict on q needs proof that it is off; draws of chains need none, and cost seconds.
     """
-    return chains.mean_shift.value > CLOSE_MEAN or abs(chains.sd_ratio.value - 1) > CLOSE_SD
+    shift, ratio = chains.mean_shift, chains.sd_ratio
+    return shift.value + shift.error > CLOSE_MEAN or abs(ratio.value - 1) + ratio.error > CLOSE_SD
 
 
 def judge(approx, method, reason, progressbar):
@@ -75,7 +76,7 @@ def judge(approx, method, reason, progressbar):
         approx.recommend("psis")
     draws = {"hmc": "of chains", "psis": "weighted", None: "of q"}[approx.recommended]
     if approx.recommended and diagnosis.verdict == USE:
-        draws += f" (q seems off by more than {CLOSE_MEAN:g} sd or {100 * CLOSE_SD:.0f} %)"
+        draws += f" (q may be off by more than {CLOSE_MEAN:g} sd or {100 * CLOSE_SD:.0f} %)"
     report.noted(
         verdict=diagnosis.sentence, draws=f"{draws}, by default", judged_in=f"{time.perf_counter() - begin:.2f} s"
     )

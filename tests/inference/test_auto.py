@@ -62,9 +62,17 @@ def test_a_gaussian_posterior_is_used_as_it_is(gaussian, capsys):
 
 @pytest.mark.parametrize(
     "measured, value, recommended",
-    [("sd_ratio", 1.12, "hmc"), ("sd_ratio", 0.88, "hmc"), ("mean_shift", 0.12, "hmc"), ("sd_ratio", 1.08, None)],
+    [
+        ("sd_ratio", 1.12, "hmc"),
+        ("sd_ratio", 0.88, "hmc"),
+        ("sd_ratio", 0.92, "hmc"),  # less a standard error: a mixture's sd was 13 % short where 9 % was measured
+        ("mean_shift", 0.12, "hmc"),
+        ("mean_shift", 0.08, "hmc"),
+        ("mean_shift", 0.06, None),
+        ("sd_ratio", 1.06, None),
+    ],
 )
-def test_draws_are_of_chains_where_q_seems_off_but_is_not_shown_to_be(
+def test_draws_are_of_chains_where_q_may_be_off_but_is_not_shown_to_be(
     gaussian, monkeypatch, measured, value, recommended
 ):
     def measure(approx, correct):
@@ -75,7 +83,7 @@ def test_draws_are_of_chains_where_q_seems_off_but_is_not_shown_to_be(
     monkeypatch.setattr("pymc3_vi.inference._auto.diagnose", measure)
     approx = pymc3_vi.fit(2000, model=gaussian[0], **OPTIONS)
     assert approx.report.options["verdict"] == "Use it as it is." and approx.recommended == recommended
-    assert ("q seems off" in approx.report.options["draws"]) == (recommended is not None)
+    assert ("q may be off" in approx.report.options["draws"]) == (recommended is not None)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
