@@ -154,7 +154,7 @@ class HMC:
     def __init__(self, tolerance=TOLERANCE, budget=None, progressbar=None, modes=True):
         self.tolerance, self.budget = tolerance, budget
         self.progressbar, self.modes = progressbar, modes
-        self.chains, self.most_steps, self.enough = CHAINS, None, None
+        self.chains, self.most_steps, self.question = CHAINS, None, None
 
     def __call__(self, approx, draws, generator):
         """:class:`ChainDraws` that begin at `approx`."""
@@ -170,7 +170,7 @@ class HMC:
         slopes, options = density.slopes, (self.tolerance, self.budget, show, self.most_steps, self.chains)
         try:
             start = start_from(approx, slopes, superchains(self.chains), generator)
-            run = run_chains(start, slopes, draws, generator, *options, self.enough)
+            run = run_chains(start, slopes, draws, generator, *options, self.question)
             if self.modes:
                 run, complaints = find_basins(approx, run, slopes, generator, *options)
         finally:

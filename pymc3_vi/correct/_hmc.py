@@ -124,6 +124,11 @@ class Run:
             found.discard(REMEMBERS)
         return found <= NOISE
 
+    @property
+    def largest_error(self):
+        """Of a mean or an sd, in sds."""
+        return float(np.max(np.maximum(self.errors.mean_error, self.errors.sd_error) / self.errors.sd))
+
     def finished(self):
         """Whether more sweeps would not help."""
         found = set(self.flaws())
@@ -200,7 +205,7 @@ def run_chains(
     tell=lambda sampler: None,
     most_steps=None,
     chains=CHAINS,
-    enough=None,
+    question=None,
 ):
     """Chains from `start` until they have converged, or may go on no longer.
 
@@ -223,8 +228,10 @@ def run_chains(
         Leapfrog steps after which to stop in any case.
     chains : int
         A multiple of the number of points of `start`.
-    enough : callable, optional
-        Whether a :class:`Run` whose chains agree tells what is asked, however large its errors.
+    question : Question, optional
+        What is asked of the chains: ``question.is_off(run)`` says whether a :class:`Run` whose chains agree tells
+        enough, however large its errors; ``question.is_open(run)`` whether one that has converged does not yet, so that
+        it goes on to half its tolerance.
 
     Returns
     -------
@@ -240,11 +247,18 @@ def run_chains(
     kept = []
 
     def decided(run):
-        return enough is not None and run.agree and enough(run)
+        return question is not None and run.agree and question.is_off(run)
+
+    def finished(run):
+        if not run.finished():
+            return False
+        return question is None or run.largest_error <= tolerance / 2 or not question.is_open(run)
 
     try:
         for number, stuck in enumerate(ROUNDS):
-            run = _round(sampler, kept, WARM_UP * 2**number, stuck, draws, tolerance, decided)
+            run = _round(
+                sampler, kept, WARM_UP * 2**number, stuck, draws, tolerance, lambda run: finished(run) or decided(run)
+            )
             if run.finished() or decided(run) or sampler.spent():
                 break
         run.ended = "converged" if run.finished() else "decided" if decided(run) else sampler.spent() or "steps"
@@ -257,7 +271,7 @@ def run_chains(
     return run
 
 
-def _round(sampler, kept, warm_up, stuck, draws, tolerance, decided):
+def _round(sampler, kept, warm_up, stuck, draws, tolerance, done):
     """Tune, then sample until nothing is wrong or it is better to tune again; the sweeps kept begin anew."""
     if not kept or not sampler.spent():
         sampler.warm_up(warm_up, stuck)
@@ -267,7 +281,7 @@ def _round(sampler, kept, warm_up, stuck, draws, tolerance, decided):
         while len(kept) < wanted and not (kept and sampler.spent()):
             kept.append(sampler.sweep())
         run = Run(sampler, kept, tolerance)
-        if run.logp.size >= draws and (run.finished() or decided(run)):
+        if run.logp.size >= draws and done(run):
             return run
         flaws = set() if run.finished() else set(run.flaws())
         if flaws and sampler.spent():

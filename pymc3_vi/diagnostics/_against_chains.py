@@ -7,7 +7,7 @@ import numpy as np
 from ._moments import CLOSE_MEAN, CLOSE_SD, Extreme
 from ._verdict import CORRECT, USE, Verdict, steps_advice, without_correction
 
-__all__ = ["ChainCheck", "differ", "judge_by_chains", "moments"]
+__all__ = ["ChainCheck", "Question", "differ", "judge_by_chains", "moments"]
 
 #: Quantiles that are compared, and the density of a standard normal at them (for their errors).
 QUANTILES, DENSITY = (0.05, 0.95), 0.1031
@@ -113,6 +113,22 @@ def differ(own, errors):
     shift, shift_error, ratio, ratio_error = _differences(own, errors)
     away = shift - BEYOND_DOUBT * shift_error > CLOSE_MEAN
     return bool(np.any(away | (np.abs(ratio - 1) - BEYOND_DOUBT * ratio_error > CLOSE_SD)))
+
+
+class Question:
+    """Whether draws with moments `own` are those that chains take."""
+
+    def __init__(self, own):
+        self.own = own
+
+    def is_off(self, run):
+        """Whether they are not, beyond doubt."""
+        return differ(self.own, run.errors)
+
+    def is_open(self, run):
+        """Whether a moment is within a standard error of the limits of closeness, or beyond them."""
+        shift, shift_error, ratio, ratio_error = _differences(self.own, run.errors)
+        return bool(np.any(shift + shift_error > CLOSE_MEAN) or np.any(np.abs(ratio - 1) + ratio_error > CLOSE_SD))
 
 
 def _worst(labels, values, errors, ideal=0.0):

@@ -13,7 +13,7 @@ from ..html_tables import html_table
 from ..model import Constrained
 from ..parameters import checked
 from ..validation import require
-from ._against_chains import ChainCheck, differ, judge_by_chains, moments
+from ._against_chains import ChainCheck, Question, judge_by_chains, moments
 from ._convergence import loss_trend
 from ._cost import affordable_steps, chains_take_seconds
 from ._judged_draws import first_draws, without_doubt
@@ -291,7 +291,7 @@ def _bounded(approx, z):
     """
     correction = copy.copy(find_correction("hmc", "diagnose"))
     correction.chains, correction.most_steps = FEWER_CHAINS, affordable_steps(approx)
-    correction.enough = lambda run: differ(moments(z), run.errors)
+    correction.question = Question(moments(z))
     return correction
 
 

@@ -117,6 +117,20 @@ def test_chains_end_when_q_is_shown_to_be_wrong(conjugate):
     assert report.verdict == "correct" and report.chains.sd_ratio.value == pytest.approx(0.7, abs=0.05)
 
 
+def test_chains_go_on_while_q_may_be_right_or_wrong(conjugate):
+    def largest_error(**kwargs):
+        approx = conjugate.gaussian(**kwargs)
+        correction = _diagnose._bounded(approx, approx.sample_arrays(4000, random_seed=2)["mu"])
+        run = correction(approx, 1000, np.random.default_rng(1)).run
+        assert run.ended == "converged"
+        return run.largest_error
+
+    assert largest_error(scale=0.9) <= 0.02 < largest_error() <= 0.04
+    assert largest_error(shift=0.1) <= 0.02
+    verdicts = [conjugate.gaussian(scale=0.82).diagnose(random_seed=seed).verdict for seed in range(1, 11)]
+    assert verdicts == ["correct"] * 10
+
+
 def test_heavy_tails_say_nothing_about_an_sd_that_seems_too_large():
     errors = SimpleNamespace(
         mean=np.zeros(1), sd=np.ones(1), mean_error=np.full(1, 0.01), sd_error=np.full(1, 0.01), tails=np.full(1, 0.6)
