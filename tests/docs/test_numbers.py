@@ -10,7 +10,7 @@ from benchmarks import report
 from .pages import DOCS
 
 MEASURED = re.compile(r"\d(\.\d+)? ?(%|sd|s|x|MB|GB|CPU s|seconds)(?=[ ,.;:)|]|$)", re.M)
-COMMAND = re.compile(r"`(?:make (\w+)|python -m benchmarks\.(\w+)([^`]*))`")
+COMMAND = re.compile(r"`(?:make ([\w-]+)|python -m benchmarks\.(\w+)([^`]*))`")
 RUN_AS_TESTS = ("results.md", "usage_examples.md")  # whose numbers are printed by their own code
 
 
