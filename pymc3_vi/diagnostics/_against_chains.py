@@ -116,7 +116,7 @@ def differ(own, errors):
 
 
 class Question:
-    """Whether draws with moments `own` are those that chains take."""
+    """Whether draws with moments `own` are those that chains take, on the unconstrained scale."""
 
     def __init__(self, own):
         self.own = own

@@ -55,6 +55,8 @@ class DensityDraws:
     ----------
     logp, logq : ndarray (draws,)
         Float64.
+    heaviest : ndarray (d,)
+        The draw with the largest importance weight.
     streamed : bool
         Whether log p is only an estimate from the data that a Python generator gave last.
 
@@ -94,13 +96,18 @@ class DensityDraws:
         self._evaluate()
 
     def _evaluate(self):
-        logp, logq = [], []
+        logp, logq, largest = [], [], -np.inf
         for eps in self._fresh_noise():
             at_p, at_q, *z = self._function(*eps)
             logp.append(at_p)
             logq.append(at_q)
+            z = self._flat(z)
+            weights = np.nan_to_num(at_p - at_q, nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+            heaviest = int(np.argmax(weights))
+            if weights[heaviest] > largest or len(logp) == 1:
+                largest, self.heaviest = weights[heaviest], np.array(z[heaviest])
             if self._kept is not None:
-                self._kept.append((eps, self._flat(z)))
+                self._kept.append((eps, z))
         self._end = self._bit_generator.state
         self.logp = np.concatenate(logp).astype("float64")
         self.logq = np.concatenate(logq).astype("float64")

@@ -94,24 +94,23 @@ def moment_changes(source, weights, labels):
 class _PowerSums:
     r"""Sums of :math:`w_s z_s^k` for k up to 4 and for w the two weights of each draw, their squares and their product.
 
-    z is standardised by the first draws, which changes no ratio and keeps powers small.
+    z is counted from the draw that weighs most, so that nothing cancels where all weight is on it, and in sds of the
+    first draws, which changes no ratio.
     """
 
     def __init__(self, source, weights):
         first, second = weights
         self._weights = np.stack([first, second, first**2, first * second, second**2])
-        location = scale = None
-        sums = []
+        location = np.asarray(source.heaviest, dtype="float64")
+        self._sums, scale = np.zeros((5, 5, len(location))), None  # (weights, powers, d)
         for rows, z in source.chunks():
-            if location is None:
-                location, scale = z.mean(axis=0, dtype="float64"), z.std(axis=0, dtype="float64")
-                scale = np.where(scale > 0, scale, 1.0)
+            if scale is None:
+                spread = z.std(axis=0, dtype="float64")
+                scale = np.where(spread > 0, spread, np.where(location != 0, np.abs(location), 1.0))
             z = (z - location) / scale
             square = z * z
-            powers = (np.ones_like(z[:, :1]), z, square, square * z, square * square)
-            parts = [self._weights[:, rows] @ power for power in powers]
-            sums.append(np.stack(np.broadcast_arrays(*parts), axis=1))
-        self._sums = sum(sums)  # (weights, powers, d)
+            for k, power in enumerate((np.ones_like(z[:, :1]), z, square, square * z, square * square)):
+                self._sums[:, k] += self._weights[:, rows] @ power
 
     def moments(self):
         """First and second moments under both weights, each (2, d)."""

@@ -39,7 +39,7 @@ def choose_method(view, local_rv):
     return "advi", f"{d:,} values, whose covariance would have {entries:,} entries"
 
 
-def _seems_off(chains):
+def _may_be_off(chains):
     """Whether q is farther from the chains than is close, or may well be: within one standard error.
 
     The verdict on q needs proof that it is off; draws of chains need none, and cost seconds.
@@ -70,7 +70,7 @@ def judge(approx, method, reason, progressbar):
         return
     approx.keep_verdict(diagnosis)
     by_chains = diagnosis.chains is not None
-    if by_chains and (diagnosis.verdict in (CORRECT, REJECT) or _seems_off(diagnosis.chains)):
+    if by_chains and (diagnosis.verdict in (CORRECT, REJECT) or _may_be_off(diagnosis.chains)):
         approx.recommend("hmc")
     elif diagnosis.verdict == CORRECT:
         approx.recommend("psis")
