@@ -19,6 +19,7 @@ from ._cxx_modules import MODULE_NAME, CompileError, compile_module
 from ._flags import flags
 from ._island_code import Island, Naming, generate_node
 from ._schedule import partition
+from .ops._threads import PARALLEL
 
 __all__ = ["IslandLinker", "IslandVM", "IslandsUnavailable"]
 
@@ -270,6 +271,8 @@ def module_source(islands):
     )
     unwanted = set(_ask(objects, "c_no_compile_args", c_compiler=compiler))
     arguments = [a for a in _ask(objects, "c_compile_args", c_compiler=compiler) if a not in unwanted]
+    if PARALLEL in support:
+        arguments = _unique([*arguments, "-pthread"])
     return (
         source,
         arguments,

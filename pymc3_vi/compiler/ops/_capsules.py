@@ -5,6 +5,7 @@ from there needs no BLAS to link against and no system package, and runs on the 
 """
 
 from .._csrc import c_source
+from ._threads import PARALLEL
 
 __all__ = ["declarations", "initialisation", "ROUTINES"]
 
@@ -43,8 +44,15 @@ def declarations(routines):
     """
     pieces = [c_source("capsules.h")]
     for name, _, result, arguments in _each(routines):
-        pieces.append(f"static {result} (*pv_{name})({', '.join(arguments)}) = NULL;")
+        pieces.append(f"static {result} (*{_pointer(name)})({', '.join(arguments)}) = NULL;")
+        if name.endswith("gemm"):
+            pieces += [PARALLEL, c_source("gemm.h"), c_source("gemm.c", letter=name[0], T=arguments[5][:-1])]
     return pieces
+
+
+def _pointer(name):
+    """Name of what points to a routine: ``pv_dgemm`` is a function of ours, which runs long products in parts."""
+    return f"pv_whole_{name}" if name.endswith("gemm") else f"pv_{name}"
 
 
 def initialisation(routines):
@@ -52,5 +60,6 @@ def initialisation(routines):
     pieces = []
     for name, module, result, arguments in _each(routines):
         cast = f"({result} (*)({', '.join(arguments)}))"
-        pieces.append(f'if (!(pv_{name} = {cast}pv_fetch("scipy.linalg.cython_{module}", "{name}"))) return NULL;')
+        found = f'{_pointer(name)} = {cast}pv_fetch("scipy.linalg.cython_{module}", "{name}")'
+        pieces.append(f"if (!({found})) return NULL;")
     return pieces

@@ -52,6 +52,25 @@ def test_arrays_and_sums_over_the_whole_range(dtype, rtol, rng):
     np.testing.assert_allclose([total, squares], [np.exp(wide_a).sum(), ((wide_a - wide_b) ** 2).sum()], rtol=rtol)
 
 
+@pytest.mark.parametrize("dtype, rtol", [("float64", 1e-12), ("float32", 1e-4)])
+@pytest.mark.parametrize("m, n, k", [(5003, 31, 40), (31, 5003, 40), (40, 31, 5003), (1, 300, 20_001), (250, 250, 250)])
+@pytest.mark.parametrize("transposed", ["", "a", "b", "ab"])
+def test_products_of_matrices(m, n, k, transposed, dtype, rtol, rng):
+    """Rows, columns and sums are cut; what the result's memory held before does not matter."""
+    a, b, c = (tt.TensorType(dtype, (False, False))() for _ in range(3))
+    product = tt.dot(a.T if "a" in transposed else a, b.T if "b" in transposed else b)
+    function = compile_function([a, b, c], [product, c - 2 * product])
+    values = [rng.standard_normal(size).astype(dtype) for size in [(m, k), (k, n), (m, n)]]
+    right = values[0].astype("float64") @ values[1]
+    stored = [np.ascontiguousarray(v.T) if name in transposed else v for v, name in zip(values, "ab")] + [values[2]]
+    once, twice = on_threads(function, *stored)
+    np.testing.assert_allclose(once, right, rtol=rtol, atol=rtol * k**0.5)
+    np.testing.assert_allclose(twice, values[2] - 2 * right, rtol=rtol, atol=rtol * k**0.5)
+    for result in function(np.full_like(stored[0], np.nan), *stored[1:]):
+        assert np.isnan(result).all()
+    np.testing.assert_array_equal(function(*stored)[0], once)
+
+
 @pytest.mark.parametrize("shape", [(N, 3), (3, N), (2, 1000, 301), (1, 700, 601)])
 def test_several_dimensions_with_broadcasting(shape, rng):
     x, row = tt.TensorType("float64", (False,) * len(shape))(), tt.dvector()
