@@ -36,3 +36,20 @@ def test_filters_of_other_packages_stay():
 def test_loggers_speak_afterwards():
     done = forked("import pymc3_vi, logging; logging.getLogger('pymc3').warning('The version of PyMC you are using')")
     assert done.stderr == "The version of PyMC you are using\n"
+
+
+def test_no_blas_is_looked_for_before_one_is_needed():
+    """Theano compiles and runs programs to find one: 0.7 s of every import; steps call SciPy's."""
+    done = forked(
+        """
+        import pymc3_vi, pymc3, theano
+        from theano.link.c.cmodule import default_blas_ldflags
+        flag = theano.config._config_var_dict["blas__ldflags"]
+        with pymc3_vi.fast_build(), pymc3.Model() as model:
+            pymc3.Normal("y", pymc3.math.dot([[1.0, 2.0], [2.0, 1.0]], pymc3.Normal("x", shape=2)), observed=[1.0, 2.0])
+        pymc3_vi.fit(50, model=model, progressbar=False).diagnose()
+        print("found" if hasattr(flag, "val") else "not looked for")
+        print("as Theano has it" if theano.config.blas__ldflags == default_blas_ldflags() else "another")
+        """
+    )
+    assert done.stdout.splitlines() == ["not looked for", "as Theano has it"]

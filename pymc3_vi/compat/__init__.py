@@ -5,13 +5,14 @@ Importing this folder imports neither Theano nor PyMC3; ``_install`` does, and i
 ``PYMC3_VI_WITHOUT_PATCHES`` switches off those that it names.
 """
 
-from . import _import_hook, _numpy2, _old_pythons, _python312
+from . import _import_hook, _import_time, _numpy2, _old_pythons, _python312
 
 __all__ = ["BEFORE_THEANO"]
 
-BEFORE_THEANO = [*_old_pythons.STAND_INS, *_python312.EDITS, *_numpy2.EDITS]
+_EDITS = [*_python312.EDITS, *_numpy2.EDITS, *_import_time.EDITS]
+BEFORE_THEANO = [*_old_pythons.STAND_INS, *_EDITS]
 
 _old_pythons.forget_broken_theano()  # before the stand-ins, one of which is a module of Theano
 for _patch in _old_pythons.STAND_INS:
     _patch.apply()
-_import_hook.apply_source_edits([*_python312.EDITS, *_numpy2.EDITS])
+_import_hook.apply_source_edits(_EDITS)
