@@ -4,10 +4,11 @@ from collections import namedtuple
 
 import numpy as np
 
+from ..approximations.gaussian import GaussianBlocks
 from ._moments import CLOSE_MEAN, CLOSE_SD, Extreme
 from ._verdict import CORRECT, USE, Verdict, steps_advice, without_correction
 
-__all__ = ["ChainCheck", "Question", "differ", "judge_by_chains", "moments"]
+__all__ = ["ChainCheck", "Question", "differ", "judge_by_chains", "moments", "own_moments"]
 
 #: Quantiles that are compared, and the density of a standard normal at them (for their errors).
 QUANTILES, DENSITY = (0.05, 0.95), 0.1031
@@ -45,16 +46,17 @@ class ChainCheck:
     points : ChainDraws
     z : ndarray (s, d)
         Draws from q.
+    own : Moments
+        Of q on the unconstrained scale.
     evidence : (float, float)
     constrained : callable
         From points (..., d) to the constrained values (..., k) of transformed variables, with ``labels``: those users
         read, and an sd that is 10 % short may be 15 % short there.
     """
 
-    def __init__(self, points, z, evidence, constrained):
+    def __init__(self, points, z, own, evidence, constrained):
         run = points.run
         self.reliable, self.complaints = points.reliable, points.complaints()
-        own = moments(z)
         self.decides = self.reliable or points.agree and differ(own, run.errors)
         self.nested_rhat, self.seconds = float(np.max(points.nested_rhat)), run.seconds
         self.log_evidence, self.log_evidence_error = evidence
@@ -85,7 +87,7 @@ class ChainCheck:
 
 
 class Moments(namedtuple("Moments", "mean, sd, mean_error, sd_error")):
-    """Of independent draws, with standard errors."""
+    """Means and standard deviations, with standard errors."""
 
     __slots__ = ()
 
@@ -96,6 +98,14 @@ def moments(z):
     squares = (z - mean) ** 2
     sd = np.sqrt(np.maximum(squares.mean(axis=0), np.finfo("float64").tiny))
     return Moments(mean, sd, sd / np.sqrt(len(z)), squares.std(axis=0) / (2 * sd * np.sqrt(len(z))))
+
+
+def own_moments(approx, z):
+    """:class:`Moments` of q on the unconstrained scale: exact ones of a Gaussian, those of the draws `z` otherwise."""
+    if not all(GaussianBlocks.fits(group) for group in approx.groups):
+        return moments(z)
+    mean, scale = GaussianBlocks(approx.groups).read()
+    return Moments(mean, GaussianBlocks.std(scale), np.zeros_like(mean), np.zeros_like(mean))
 
 
 def _differences(own, errors):
@@ -109,14 +119,14 @@ def _differences(own, errors):
 
 
 def differ(own, errors):
-    """Whether draws with moments `own` are not those that chains with these `errors` take, beyond doubt."""
+    """Whether moments `own` are not those of chains with these `errors`, beyond doubt."""
     shift, shift_error, ratio, ratio_error = _differences(own, errors)
     away = shift - BEYOND_DOUBT * shift_error > CLOSE_MEAN
     return bool(np.any(away | (np.abs(ratio - 1) - BEYOND_DOUBT * ratio_error > CLOSE_SD)))
 
 
 class Question:
-    """Whether draws with moments `own` are those that chains take, on the unconstrained scale."""
+    """Whether moments `own` are those of the draws that chains make, on the unconstrained scale."""
 
     def __init__(self, own):
         self.own = own

@@ -13,7 +13,7 @@ from ..html_tables import html_table
 from ..model import Constrained
 from ..parameters import checked
 from ..validation import require
-from ._against_chains import ChainCheck, Question, judge_by_chains, moments
+from ._against_chains import ChainCheck, Question, judge_by_chains, own_moments
 from ._convergence import loss_trend
 from ._cost import affordable_steps, chains_take_seconds
 from ._judged_draws import first_draws, without_doubt
@@ -284,14 +284,14 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
     return report
 
 
-def _bounded(approx, z):
+def _bounded(approx, own):
     """Corrected draws by chains that end after some seconds, after the same steps on every machine.
 
-    And sooner where they show that the draws `z` (s, d) of q are not theirs.
+    And sooner where they show that the moments `own` of q are not theirs.
     """
     correction = copy.copy(find_correction("hmc", "diagnose"))
     correction.chains, correction.most_steps = FEWER_CHAINS, affordable_steps(approx)
-    correction.question = Question(moments(z))
+    correction.question = Question(own)
     return correction
 
 
@@ -304,8 +304,9 @@ def _look_at_chains(approx, report, source, correct, random_seed):
         )
         return None
     z = np.concatenate([np.asarray(part, dtype="float64") for _, part in source.chunks()])
+    own = own_moments(approx, z)
     try:
-        return _check(approx, report, z, _bounded(approx, z) if unasked else correct, random_seed)
+        return _check(approx, report, z, own, _bounded(approx, own) if unasked else correct, random_seed)
     except VariationalInferenceError as error:
         if not unasked:
             raise
@@ -313,12 +314,13 @@ def _look_at_chains(approx, report, source, correct, random_seed):
         return None
 
 
-def _check(approx, report, z, correct, random_seed):
-    """:class:`ChainCheck` of the draws `z` (s, d), by chains that `correct` makes."""
+def _check(approx, report, z, own, correct, random_seed):
+    """:class:`ChainCheck` of the draws `z` (s, d) and the moments `own` of q, by chains that `correct` makes."""
     generator = approx.generator(random_seed)
     points = find_correction(correct, "diagnose")(approx, CHAIN_DRAWS, generator)
     require(hasattr(points, "run"), ValueError, "correct", "diagnose", "None, 'auto', 'hmc' or an HMC", correct)
-    check = ChainCheck(points, z, points.evidence(approx, generator), Constrained(approx.model, approx.ordering))
+    evidence, constrained = points.evidence(approx, generator), Constrained(approx.model, approx.ordering)
+    check = ChainCheck(points, z, own, evidence, constrained)
     report.notes += points.words()
     if not check.decides:
         report.notes += [f"the chains have not converged: {complaint}" for complaint in check.complaints]

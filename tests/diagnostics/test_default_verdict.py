@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pymc3_vi
 from pymc3_vi.diagnostics import _cost, _diagnose
-from pymc3_vi.diagnostics._against_chains import differ, moments
+from pymc3_vi.diagnostics._against_chains import differ, moments, own_moments
 from pymc3_vi.errors import StartError
 
 import numpy as np
@@ -107,7 +107,7 @@ def test_moments_are_compared_on_the_scale_of_users_too(model_fast):
 def test_chains_end_when_q_is_shown_to_be_wrong(conjugate):
     def steps(**kwargs):
         approx = conjugate.gaussian(**kwargs)
-        correction = _diagnose._bounded(approx, approx.sample_arrays(4000, random_seed=2)["mu"])
+        correction = _diagnose._bounded(approx, own_moments(approx, None))
         correction.tolerance = 1e-6  # never reached
         return correction(approx, 1000, np.random.default_rng(1)).run
 
@@ -120,7 +120,7 @@ def test_chains_end_when_q_is_shown_to_be_wrong(conjugate):
 def test_chains_go_on_while_q_may_be_right_or_wrong(conjugate):
     def largest_error(**kwargs):
         approx = conjugate.gaussian(**kwargs)
-        correction = _diagnose._bounded(approx, approx.sample_arrays(4000, random_seed=2)["mu"])
+        correction = _diagnose._bounded(approx, own_moments(approx, None))
         run = correction(approx, 1000, np.random.default_rng(1)).run
         assert run.ended == "converged"
         return run.largest_error
@@ -129,6 +129,20 @@ def test_chains_go_on_while_q_may_be_right_or_wrong(conjugate):
     assert largest_error(shift=0.1) <= 0.02
     verdicts = [conjugate.gaussian(scale=0.82).diagnose(random_seed=seed).verdict for seed in range(1, 11)]
     assert verdicts == ["correct"] * 10
+
+
+@pytest.mark.parametrize("method", ["advi", "fullrank_advi"])
+def test_moments_of_a_gaussian_are_exact(conjugate, method):
+    """Those of its draws have errors that no chain can mend, and chains go on for them."""
+    q = pymc3_vi.fit(300, method=method, model=conjugate.model, random_seed=1, progressbar=False)
+    own = own_moments(q, None)
+    np.testing.assert_allclose(own.mean, q.mean.eval(), rtol=1e-12)
+    np.testing.assert_allclose(own.sd, q.std.eval(), rtol=1e-12)
+    assert not np.any(own.mean_error) and not np.any(own.sd_error)
+    particles = pymc3_vi.fit(2, method="svgd", model=conjugate.model, random_seed=1, progressbar=False)
+    assert own_moments(particles, np.random.default_rng(1).standard_normal((100, 1))).mean_error == pytest.approx(
+        0.1, rel=0.2
+    )
 
 
 def test_heavy_tails_say_nothing_about_an_sd_that_seems_too_large():
