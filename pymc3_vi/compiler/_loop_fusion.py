@@ -11,7 +11,7 @@ from theano.graph.opt import GlobalOptimizer, local_optimizer
 from theano.tensor.basic import Alloc
 from theano.tensor.elemwise import DimShuffle, Sum
 
-from ._loop_groups import find_groups, is_sum, scalar_constant
+from ._loop_groups import find_groups, is_plain, is_sum, scalar_constant
 from .ops import FusedLoop, Instruction, Literal, LoopOutput
 
 __all__ = ["FuseLoops", "FuseLoopsInplace", "local_sum_of_alloc"]
@@ -250,7 +250,7 @@ class _LoopBuilder:
                 variable = variable.owner.inputs[0]
                 variable, axes = _without_dimshuffle(variable, (None,) * variable.ndim)
         number = scalar_constant(variable)
-        if number is not None and _is_plain(number):
+        if number is not None and is_plain(number):
             return Literal(number.item(), variable.dtype)
         variable = self._floats.setdefault(variable, _as_float_constant(variable))
         return ("input", self._inputs.setdefault((variable, axes), len(self._inputs)))
@@ -277,11 +277,6 @@ def _without_dimshuffle(variable, axes):
             break
         variable, axes = origin, new_axes
     return variable, axes
-
-
-def _is_plain(number):
-    """Whether a number goes into the source.  Others are inputs, so that new values need no compilation."""
-    return not np.isfinite(number) or (abs(number) <= 64 and float(number * 4).is_integer())
 
 
 def _as_float_constant(variable):

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 
+import numpy as np
 from theano.graph.basic import Constant
 from theano.tensor.elemwise import Elemwise, Sum
 from theano.tensor.type import TensorType
@@ -9,7 +10,7 @@ from theano.tensor.type import TensorType
 from ._iteration_space import IterationSpaces
 from .ops._scalar_code import has_vector_form, scalar_expression, supported_dtypes
 
-__all__ = ["find_groups", "is_elementwise", "is_sum", "scalar_constant"]
+__all__ = ["find_groups", "is_elementwise", "is_plain", "is_sum", "scalar_constant"]
 
 _FLOATS = ("float32", "float64")
 
@@ -19,6 +20,11 @@ def scalar_constant(variable):
     if isinstance(variable, Constant) and variable.data.size == 1:
         return variable.data.ravel()[0]
     return None
+
+
+def is_plain(number):
+    """Whether a number goes into the source.  Others are inputs, so that new values need no compilation."""
+    return not np.isfinite(number) or (abs(number) <= 64 and float(number * 4).is_integer())
 
 
 def is_elementwise(node):

@@ -14,6 +14,7 @@ from ._linear_algebra import converted
 from ._loop_fusion import FuseLoops, FuseLoopsInplace, local_sum_of_alloc
 from ._loop_products import FuseProducts, local_gemv_apart
 from ._pack_rewrites import CoarsePacks
+from ._scan_rewrites import local_scan_in_c
 from .vectorize import Blockwise, MergeSlicedGraphs
 
 __all__ = ["EXACT_REWRITES", "FAST_REWRITES", "PYTHON_REWRITES"]
@@ -48,6 +49,7 @@ EXACT_REWRITES = PYTHON_REWRITES + [
 FAST_REWRITES = EXACT_REWRITES + [
     (in2out(local_sum_of_alloc, name="sum_of_alloc"), 2.2),
     (in2out(local_gemv_apart, name="gemv_apart"), 48.3),
+    (in2out(local_scan_in_c, name="scan_in_c"), 48.25),
     (FuseLoops(), 48.4),
     (FuseProducts(), 48.5),
     (FuseLoopsInplace(), 75.5),

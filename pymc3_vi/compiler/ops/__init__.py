@@ -9,6 +9,7 @@ from ._matvec import MatVec
 from ._pairwise import MedianDistance, SquaredDistances
 from ._product_loop import ForwardProduct, ProductLoop, TransposedProduct
 from ._rows import PutRows, SumRows, TakeRows
+from ._scan_loop import ScanLoop, State
 from ._triangular import CholeskyFactor, CholeskyGrad, Triangle, TriangularSolve
 from ._tril import TrilMatVec, TrilOuter, tril_matvec, tril_outer
 from ._uniform import UniformStreams
@@ -26,6 +27,8 @@ __all__ = [
     "MedianDistance",
     "PutElements",
     "PutRows",
+    "ScanLoop",
+    "State",
     "SquaredDistances",
     "SumRows",
     "TakeElements",

@@ -14,7 +14,7 @@ from ._loop_code import Literal, LoopKernel, is_total
 from ._scalar_code import vector_math_declarations, vector_math_libraries
 from ._threads import PARALLEL
 
-__all__ = ["FusedLoop", "Instruction", "LoopOutput", "Literal", "LOOP_SUPPORT"]
+__all__ = ["FusedLoop", "Instruction", "LoopOutput", "Literal", "LOOP_SUPPORT", "apply_scalar"]
 
 #: ``value = op(arguments)``; an argument is a Literal or the number of an input, or of an instruction after those
 Instruction = namedtuple("Instruction", "op arguments dtype")
@@ -96,7 +96,7 @@ class FusedLoop(COp):
                 np.asarray(a.value, dtype=a.dtype) if isinstance(a, Literal) else values[a]
                 for a in instruction.arguments
             ]
-            values.append(_apply_scalar(instruction.op, arguments))
+            values.append(apply_scalar(instruction.op, arguments))
         for cell, output in zip(output_storage, self.outputs):
             value = np.broadcast_to(values[output.value], shape)
             if output.reduced:
@@ -130,7 +130,7 @@ class FusedLoop(COp):
         return _call_code(self, node, name, inputs, outputs, sub["fail"])
 
 
-def _apply_scalar(op, arguments):
+def apply_scalar(op, arguments):
     """NumPy value of a scalar Op."""
     ndim = max(a.ndim for a in arguments)
     arguments = [a.reshape((1,) * (ndim - a.ndim) + a.shape) for a in arguments]

@@ -7,7 +7,7 @@ import numpy as np
 from .._csrc import c_source
 from ._scalar_code import has_vector_form, literal, scalar_expression
 
-__all__ = ["Literal", "LoopKernel", "is_total", "nanoseconds"]
+__all__ = ["Literal", "LoopKernel", "ctype", "is_total", "nanoseconds", "value_statement"]
 
 #: a number in the code
 Literal = namedtuple("Literal", "value dtype")
@@ -32,6 +32,18 @@ def nanoseconds(op, dtypes):
     moved = sum(np.dtype(dtype).itemsize for dtype in arrays)
     functions = sum(has_vector_form(instruction.op) for instruction in op.instructions)
     return 0.05 * moved + functions + 0.05 * len(op.instructions)
+
+
+def value_statement(instruction, number, dtypes):
+    """C statement that computes value `number` by an Instruction, from values of the types `dtypes`."""
+    arguments = instruction.arguments
+    types = [a.dtype if isinstance(a, Literal) else dtypes[a] for a in arguments]
+    constants = [a.value if isinstance(a, Literal) else None for a in arguments]
+    names = [literal(*a) if isinstance(a, Literal) else f"v{a}" for a in arguments]
+    text = scalar_expression(instruction.op, names, types, instruction.dtype, constants)
+    if text is None:
+        raise NotImplementedError(f"{instruction.op} has no vector code")
+    return f"const {ctype(instruction.dtype)} v{number} = {text};"
 
 
 class LoopKernel:
@@ -60,22 +72,10 @@ class LoopKernel:
             self.inside.append(any(self.inside[a] for a in instruction.arguments if not isinstance(a, Literal)))
         self.memory = {output: position for output, position in op.inplace}
 
-    def _name(self, argument):
-        return literal(*argument) if isinstance(argument, Literal) else f"v{argument}"
-
-    def _statement(self, number, instruction):
-        dtypes = [a.dtype if isinstance(a, Literal) else self.dtypes[a] for a in instruction.arguments]
-        constants = [a.value if isinstance(a, Literal) else None for a in instruction.arguments]
-        names = [self._name(a) for a in instruction.arguments]
-        text = scalar_expression(instruction.op, names, dtypes, instruction.dtype, constants)
-        if text is None:
-            raise NotImplementedError(f"{instruction.op} has no vector code")
-        return f"const {_ctype(instruction.dtype)} v{number} = {text};"
-
     def _load(self, position, index):
         dtype = self.dtypes[position]
         test = " != 0" if dtype == "bool" else ""
-        return f"const {_ctype(dtype)} v{position} = a{position}[{index}]{test};"
+        return f"const {ctype(dtype)} v{position} = a{position}[{index}]{test};"
 
     def source(self):
         op = self.op
@@ -90,7 +90,8 @@ class LoopKernel:
                 self._load(position, "j" if self.inputs_inside[position] else "0")
             )
         for number, instruction in enumerate(op.instructions, start=len(op.inputs)):
-            (inside if self.inside[number] else outer).append(self._statement(number, instruction))
+            statement = value_statement(instruction, number, self.dtypes)
+            (inside if self.inside[number] else outer).append(statement)
         for k, output in enumerate(op.outputs):
             slot = len(op.inputs) + k
             # single precision is summed in double, as Theano does
@@ -172,7 +173,8 @@ class LoopKernel:
         )
 
 
-def _ctype(dtype):
+def ctype(dtype):
+    """C type of a value while it is worked on."""
     # C's own bool: vectorised comparisons do not pass through bytes.
     return "bool" if dtype == "bool" else f"npy_{dtype}"
 

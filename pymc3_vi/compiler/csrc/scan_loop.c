@@ -1,0 +1,9 @@
+#pragma GCC push_options
+#pragma GCC optimize ("O2", "tree-vectorize", "no-trapping-math", "no-signed-zeros")
+static void @name@_scan(npy_intp n, npy_intp lanes, char* const* p, const npy_intp* step, npy_intp* at,
+                        const npy_intp* size) {
+    for (npy_intp i = 0; i < n; ++i) {
+@body@
+    }
+}
+#pragma GCC pop_options

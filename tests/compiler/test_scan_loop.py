@@ -1,0 +1,191 @@
+"""Recursions over time as loops in C: what they hold is what Theano's own loop holds, and recursions by hand."""
+
+import pymc3_vi
+from pymc3_vi.compiler import compile_function
+from pymc3_vi.compiler.ops import ScanLoop
+from pymc3_vi.compiler.vectorize import vectorize_graph
+
+import numpy as np
+import pymc3 as pm
+import pytest
+import theano
+import theano.tensor as tt
+from theano.sandbox.rng_mrg import MRG_RandomStream
+from theano.scan.op import Scan
+from theano.scan.utils import until
+
+N = 9
+
+
+def nodes(function, op):
+    return [node for node in function.maker.fgraph.toposort() if isinstance(node.op, op)]
+
+
+def agree(inputs, outputs, values, loops, rtol=1e-11):
+    """The engine's function, after comparing it with Theano's, and the Op's Python code with both."""
+    function = compile_function(inputs, outputs, on_unused_input="ignore")
+    with theano.config.change_flags(cxx=""):
+        expected = theano.function(inputs, outputs, on_unused_input="ignore")(*values)
+    assert len(nodes(function, ScanLoop)) == loops and not nodes(function, Scan)
+    for _ in range(2):  # the memory of the first call is used again
+        for found, right in zip(function(*values), expected):
+            np.testing.assert_allclose(found, right, rtol=rtol, atol=rtol)
+    for node in nodes(function, ScanLoop):
+        _python_is_c(node)
+    return function
+
+
+def _python_is_c(node):
+    given = [x.type() for x in node.inputs]
+    function = compile_function(given, node.op(*given, return_list=True))
+    rng = np.random.default_rng(1)
+    lengths = node.op._split(node.inputs)[3]
+    values = []
+    for x in node.inputs:
+        if x is node.inputs[0] or any(x is length for length in lengths):
+            values.append(np.asarray(4 if x is node.inputs[0] else 6, dtype=x.dtype))
+        else:
+            shape = (8, 3)[: x.ndim] if x is not node.inputs[-1] or x.ndim == 2 else (3,) * x.ndim
+            shape = [1 if broad else n for n, broad in zip(shape, x.broadcastable)]
+            values.append((1 + rng.random(shape)).astype(x.dtype))
+    if any(node.op._inputs_with_lanes(node)):
+        same = len(node.op._split(node.inputs)[4])
+        for k in range(len(values) - same, len(values)):
+            values[k] = np.ones([1 if b else 3 for b in node.inputs[k].broadcastable], node.inputs[k].dtype)
+    cells = [[None] for _ in node.outputs]
+    node.op.perform(node, values, cells)
+    for found, (right,) in zip(function(*values), cells):
+        np.testing.assert_allclose(found, right, rtol=1e-12)
+
+
+def two_states(x, a, b):
+    """x_t, its square root's running sum, and what comes of both."""
+
+    def step(now, before, one, two, total, a, b):
+        new = a * one + tt.tanh(b * two) + now - 0.3 * before
+        return new, total + tt.sqrt(tt.abs_(new)), new * total
+
+    (values, totals, products), _ = theano.scan(
+        step,
+        sequences=dict(input=x, taps=[0, -1]),
+        outputs_info=[dict(initial=x[:2], taps=[-1, -2]), tt.zeros(()), None],
+        non_sequences=[a, b],
+    )
+    return values, totals, products
+
+
+@pytest.fixture
+def given(rng):
+    x, a, b = tt.dvector("x"), tt.dscalar("a"), tt.dscalar("b")
+    return (x, a, b), (rng.standard_normal(N), 0.4, 0.7)
+
+
+def test_values_and_gradients(given):
+    inputs, values = given
+    outputs = list(two_states(*inputs))
+    cost = sum((weight * out**2).sum() for weight, out in zip((1.0, 0.1, 0.2), outputs))
+    agree(inputs, [*outputs, *tt.grad(cost, list(inputs))], values, 2)
+
+
+def test_the_end_alone(given):
+    """Buffers are then as short as the taps, and read in a circle."""
+    inputs, values = given
+    values_, totals, products = two_states(*inputs)
+    agree(inputs, [values_[-1], totals[-1], products[-1]], values, 1)
+    agree(inputs, [values_[-2:], products[-3:]], values, 1)
+
+
+@pytest.mark.slow
+def test_second_derivatives(given):
+    inputs, values = given
+    cost = (two_states(*inputs)[0] ** 2).sum()
+    (slope,) = tt.grad(cost, [inputs[1]])
+    agree(inputs, tt.grad(slope, [inputs[1], inputs[2]]), values, 4)
+
+
+@pytest.mark.parametrize("options", [dict(go_backwards=True), dict(truncate_gradient=3), dict(n_steps=5)])
+def test_options_of_scan(given, options):
+    (x, a, b), values = given
+    out, _ = theano.scan(lambda now, last, a: a * last + now, [x], [b], [a], **options)
+    cost = (out**2).sum()
+    agree((x, a, b), [out, *tt.grad(cost, [x, a, b])], values, 2)
+
+
+def test_a_batch_has_lanes(given, rng):
+    """As draws have: every one is what it is alone, forwards and backwards."""
+    (x, a, b), (row, _, _) = given
+    values, totals, _ = two_states(x, a, b)
+    cost = (values**2).sum() + totals[-1]
+    many_a, many_b = tt.dvector("many_a"), tt.dvector("many_b")
+    (batch,) = vectorize_graph([cost], {a: many_a, b: many_b})
+    slopes = tt.grad(batch.sum(), [many_a, many_b])
+    several = rng.uniform(-0.5, 0.5, (2, 7))
+    function = agree((x, many_a, many_b), [batch, *slopes], (row, *several), 2)
+    alone = compile_function([x, a, b], [cost, *tt.grad(cost, [a, b])])
+    found = np.array(function(row, *several))
+    for lane, (one, two) in enumerate(several.T):
+        np.testing.assert_allclose(found[:, lane], alone(row, one, two), rtol=1e-11)
+
+
+def test_single_precision_integers_and_booleans(rng):
+    x, k, flag = tt.fvector(), tt.lvector(), tt.TensorType("bool", (False,))()
+    out, _ = theano.scan(
+        lambda x, k, flag, last: tt.cast(tt.switch(flag, last + x * k, x), "float32"),
+        [x, k, flag],
+        [tt.constant(np.float32(0.5))],
+    )
+    values = rng.standard_normal(N).astype("float32"), rng.integers(0, 5, N), rng.random(N) < 0.7
+    agree([x, k, flag], [out], values, 1, rtol=1e-6)
+
+
+def test_what_is_no_recursion_of_numbers_is_left_to_theano(given):
+    (x, a, b), values = given
+    stopped, _ = theano.scan(lambda now, last: (last + now, until(last > 1e9)), [x], [a])
+    matrices, _ = theano.scan(lambda now, last: tt.dot(last, last) * now, [x], [tt.eye(2)])
+    random = MRG_RandomStream(1)
+    noisy, updates = theano.scan(lambda now: now + random.normal(()), [x])
+    for out, changes in [(stopped, None), (matrices, None), (noisy, updates)]:
+        function = compile_function([x, a, b], out, updates=changes, on_unused_input="ignore")
+        assert not nodes(function, ScanLoop) and len(nodes(function, Scan)) == 1
+        function(*values)
+
+
+def test_wrong_sizes(given):
+    (x, a, _), (row, _, _) = given
+    n, y = tt.lscalar(), tt.dvector()
+    out, _ = theano.scan(lambda one, two, last: last * one + two, [x, y], [a], n_steps=n)
+    function = compile_function([x, y, a, n], [out])
+    assert nodes(function, ScanLoop)
+    with pytest.raises(ValueError, match="A sequence of 4 is shorter than the 9 steps"):
+        function(row, row[:4], 0.5, N)
+    with pytest.raises((IndexError, NotImplementedError, ValueError)):
+        function(row, row, 0.5, 0)
+
+
+def test_garch_of_pymc3():
+    """The density of returns under volatilities that follow a recursion, by hand; and its slopes by differences."""
+    returns = np.random.default_rng(1).standard_normal(50)
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        omega = pm.HalfNormal("omega", 1.0)
+        weight = pm.Beta("weight", 1.0, 1.0)
+        pm.GARCH11(
+            "returns", omega=omega, alpha_1=0.5 * weight, beta_1=0.4, initial_vol=np.float64(1.0), observed=returns
+        )
+    free = model.free_RVs
+    logp = model.observed_RVs[0].logpt
+    function = compile_function(free, [logp, *tt.grad(logp, free)])
+    assert len(nodes(function, ScanLoop)) == 2
+
+    def by_hand(log_omega, logit_weight):
+        omega, weight = np.exp(log_omega), 1 / (1 + np.exp(-logit_weight))
+        volatility = [1.0]
+        for value in returns[:-1]:
+            volatility.append(np.sqrt(omega + 0.5 * weight * value**2 + 0.4 * volatility[-1] ** 2))
+        sd = np.array(volatility)
+        return np.sum(-0.5 * (returns / sd) ** 2 - np.log(sd) - 0.5 * np.log(2 * np.pi))
+
+    point = np.array([0.2, -0.3])
+    value, *slopes = function(*point)
+    assert value == pytest.approx(by_hand(*point), rel=1e-10)
+    for k, h in enumerate(np.eye(2) * 1e-5):
+        assert slopes[k] == pytest.approx((by_hand(*point + h) - by_hand(*point - h)) / 2e-5, rel=1e-6)
