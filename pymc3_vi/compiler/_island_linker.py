@@ -61,9 +61,13 @@ class IslandVM(VM):
         self._status = [0, 0, 0]
 
     def __call__(self, n_calls=1, output_subset=None, time_thunks=0, keep_memory=False):
+        with single_blas_thread():
+            return self.run(n_calls, keep_memory)
+
+    def run(self, n_calls=1, keep_memory=False):
+        """Calls where BLAS has one thread already."""
         try:
-            with single_blas_thread():
-                return self._run(self._program, n_calls, int(self.allow_gc and not keep_memory), self._status)
+            return self._run(self._program, n_calls, int(self.allow_gc and not keep_memory), self._status)
         except BaseException:
             _, item, code = self._status
             if item >= 0:
@@ -82,6 +86,12 @@ class IslandVM(VM):
             self(n_calls=0)
 
 
+class _InnerVM(IslandVM):
+    """Runs a step of a loop, which another program calls."""
+
+    __call__ = IslandVM.run
+
+
 class IslandLinker(VMLinker):
     """Linker of the island engine.
 
@@ -92,6 +102,8 @@ class IslandLinker(VMLinker):
     allow_gc : bool, optional
         Free temporaries at the end of a call, as for Theano's linkers.
     """
+
+    vm = IslandVM
 
     def __init__(self, cxx, allow_gc=None, schedule=None, **kwargs):
         super().__init__(allow_gc=allow_gc, use_cloop=False, schedule=schedule, c_thunks=False)
@@ -148,7 +160,7 @@ class IslandLinker(VMLinker):
             [target for _, target in updates],
             [storage_map[v] for v in stored if v not in results],
         )
-        vm = IslandVM(fgraph, order, handle, module.run, program, self.allow_gc, storage_map, compute_map)
+        vm = self.vm(fgraph, order, handle, module.run, program, self.allow_gc, storage_map, compute_map)
         return (
             vm,
             [Container(v, storage) for v, storage in zip(fgraph.inputs, input_storage)],
@@ -188,7 +200,8 @@ class IslandLinker(VMLinker):
         # A copy, because the Op belongs to the user's graph as well and keeps its inner function.
         op = copy.copy(node.op)
         op.fn = None
-        op.mode_instance = Mode(linker=self.clone(), optimizer=op.mode_instance.provided_optimizer)
+        linker = _InnerLinker(self.cxx, self.allow_gc, self._scheduler)
+        op.mode_instance = Mode(linker=linker, optimizer=op.mode_instance.provided_optimizer)
         return op.make_thunk(node, storage_map, compute_map, [])
 
     def _compile(self, islands):
@@ -197,6 +210,10 @@ class IslandLinker(VMLinker):
             return compile_module(source, self.cxx, arguments, include_dirs, lib_dirs, libs)
         except CompileError as error:
             raise IslandsUnavailable(str(error)) from error
+
+
+class _InnerLinker(IslandLinker):
+    vm = _InnerVM
 
 
 def _aliased(nodes, outputs):
