@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import theano
+from scipy import optimize
 
 from .pages import DOCS, run_page
 
@@ -72,3 +73,34 @@ def test_autoencoder():
     np.testing.assert_allclose(page["weights"].get_value()[:, 0], page["loadings"] / 7, atol=0.03)
     np.testing.assert_allclose(np.log1p(np.exp(page["rho"].get_value())), 1 / np.sqrt(7), rtol=0.05)
     assert page["codes_of_new_rows"].shape == (5, 1)
+
+
+def test_recursions():
+    """Against the mode and the curvature of the density, written by hand."""
+    page = run_page("howto/recursions.md")
+    y = page["y"]
+
+    def minus_log_posterior(point):
+        mean, phi, theta, log_sigma = point
+        error, errors = y[0] - mean - phi * mean, []
+        for before, now in zip(y[:-1], y[1:]):
+            error = now - (mean + phi * before + theta * error)
+            errors.append(error)
+        sigma = np.exp(log_sigma)
+        prior = -(mean**2) / 200 - phi**2 / 8 - theta**2 / 8 - np.log1p((sigma / 5) ** 2) + log_sigma
+        return 0.5 * np.sum(np.square(errors)) / sigma**2 + len(errors) * log_sigma - prior
+
+    mode = optimize.minimize(minus_log_posterior, [0.0, 0.9, 0.0, -2.0], method="BFGS", options={"gtol": 1e-7}).x
+    steps = np.diag([1e-4, 1e-4, 1e-3, 1e-3])
+    curvature = [
+        [
+            sum(s * t * minus_log_posterior(mode + s * a + t * b) for s in (1, -1) for t in (1, -1))
+            / (4 * np.sum(a) * np.sum(b))
+            for b in steps
+        ]
+        for a in steps
+    ]
+    sds = np.sqrt(np.diag(np.linalg.inv(curvature)))
+    draws = page["approx"].sample(4000, random_seed=2)
+    for name, centre, sd in zip(("mean", "phi", "theta"), mode, sds):
+        assert abs(draws[name].mean() - centre) < 0.3 * sd and abs(np.log(draws[name].std() / sd)) < 0.15
