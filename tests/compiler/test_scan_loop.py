@@ -158,8 +158,10 @@ def test_wrong_sizes(given):
     assert nodes(function, ScanLoop)
     with pytest.raises(ValueError, match="A sequence of 4 is shorter than the 9 steps"):
         function(row, row[:4], 0.5, N)
-    with pytest.raises((IndexError, NotImplementedError, ValueError)):
+    with pytest.raises(NotImplementedError, match="0 iteration"):  # Theano's errors
         function(row, row, 0.5, 0)
+    with pytest.raises(IndexError, match="negative number of step"):
+        function(row, row, 0.5, -1)
 
 
 def test_garch_of_pymc3():
