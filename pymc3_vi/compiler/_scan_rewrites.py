@@ -1,24 +1,34 @@
-"""Recursions by ``theano.scan`` whose steps are elementwise expressions become one loop in C."""
+"""Recursions by ``theano.scan`` whose steps are expressions of small arrays become one loop in C."""
 
 import functools
 
+import numpy as np
+import theano.tensor as tt
+from theano import scalar as ts
 from theano.compile.mode import optdb
 from theano.graph.basic import Constant
 from theano.graph.fg import FunctionGraph
 from theano.graph.opt import local_optimizer
 from theano.graph.optdb import Query
 from theano.scan.op import Scan
-from theano.tensor.basic import Alloc
-from theano.tensor.elemwise import DimShuffle, Elemwise
+from theano.tensor.basic import Alloc, Dot, Join, Reshape
+from theano.tensor.elemwise import CAReduce, DimShuffle, Elemwise
+from theano.tensor.opt import MakeVector, Shape_i
+from theano.tensor.subtensor import IncSubtensor, Subtensor, get_idx_list
 
 from ._loop_groups import is_plain, scalar_constant
-from .ops import Instruction, Literal, ScanLoop, State
+from .ops import At, Literal, Place, ScanLoop, State, Statement, View
 from .ops._scalar_code import scalar_expression, supported_dtypes
 
 __all__ = ["local_scan_in_c"]
 
 #: Rewrites that make no graph of expressions, or one that is harder to read.
 _UNWANTED = ["inplace", "fusion", "scan", "BlasOpt", "local_fill_to_alloc"]
+
+_FLOATS = ("float64", "float32")
+
+#: Loops inside of loops over more axes than this gain nothing.
+_MOST_AXES = 4
 
 
 @functools.lru_cache(maxsize=None)
@@ -28,96 +38,377 @@ def _simplification():
 
 @local_optimizer([Scan])
 def local_scan_in_c(fgraph, node):
-    """A scan whose values are numbers, or vectors along one batch, without a call of Python in each step."""
+    """A scan whose steps are expressions, sums and products of arrays, without a call of Python in each step."""
     op = node.op
     if not isinstance(op, Scan) or op.as_while or op.n_shared_outs:
         return None
-    if not all(_is_number_or_lanes(v) for v in (*op.inputs, *op.outputs)):
+    if not all(_is_array(v) for v in (*op.inputs, *op.outputs)):
         return None
-    if [x.dtype for x in _read(op, node)] != [x.dtype for x in op.inputs]:
+    if any(
+        (x.dtype, x.broadcastable[t:]) != (v.dtype, v.broadcastable) for (x, t), v in zip(_read(op, node), op.inputs)
+    ):
         return None
     graph = FunctionGraph(op.inputs, op.outputs, clone=True)
     _simplification().optimize(graph)
-    step = _Step(graph)
-    results = tuple(step.argument(v) for v in graph.outputs)
-    if step.failed:
-        return None
     states = tuple(
         State(tuple(taps), tuple(op.mit_mot_out_slices[k]) if k < op.n_mit_mot else ())
         for k, taps in enumerate(op.tap_array[: op.n_outs])
     )
-    new = tuple((x.dtype, tuple(x.broadcastable[1:])) for x in node.outputs[op.n_outs :])
-    count = len(op.inputs)
-    loop = ScanLoop(op.n_seqs, states, new, step.instructions(count), tuple(step.number(a, count) for a in results))
+    try:
+        step = _Step(graph, op.n_seqs, states)
+        new = tuple((x.dtype, tuple(x.broadcastable[1:])) for x in node.outputs[op.n_outs :])
+        loop = step.loop(op.n_seqs, states, new)
+    except _Unsupported:
+        return None
     return loop(*node.inputs, *step.constants, return_list=True)
 
 
-def _is_number_or_lanes(variable):
-    return getattr(variable, "ndim", 2) <= 1 and variable.dtype in supported_dtypes
+class _Unsupported(Exception):
+    """A step has something that is left to Theano."""
+
+
+def _is_array(variable):
+    return getattr(variable, "ndim", 9) <= _MOST_AXES and variable.dtype in supported_dtypes
 
 
 def _read(op, node):
-    """The outer variable that each input of a step is a part of."""
+    """The outer variable that each input of a step is a part of, and whether time is its first axis."""
     sequences, states = node.inputs[1 : 1 + op.n_seqs], node.inputs[1 + op.n_seqs :][: op.n_outs]
     taps = [x for x, taps in zip(states, op.tap_array) for _ in taps]
-    return [*sequences, *taps, *node.inputs[1 + op.n_seqs + op.n_outs + op.n_nit_sot :]]
+    same = node.inputs[1 + op.n_seqs + op.n_outs + op.n_nit_sot :]
+    return [(x, 1) for x in (*sequences, *taps)] + [(x, 0) for x in same]
+
+
+class _Sizes:
+    """Lengths of axes by number; axes that meet in an expression have one length, and one number in the end."""
+
+    def __init__(self):
+        self._parent, self._known = [], {}
+
+    def new(self, known=None):
+        number = len(self._parent)
+        self._parent.append(number)
+        if known is not None:
+            self._known[number] = known
+        return number
+
+    def root(self, number):
+        while self._parent[number] != number:
+            number = self._parent[number]
+        return number
+
+    def known(self, number):
+        return self._known.get(self.root(number))
+
+    def join(self, one, two):
+        one, two = self.root(one), self.root(two)
+        lengths = {n for n in (self.known(one), self.known(two)) if n is not None}
+        if len(lengths) > 1:
+            raise _Unsupported
+        self._parent[two] = one
+        self._known.update({one: n for n in lengths})
 
 
 class _Step:
-    """One step of a recursion as instructions on numbers."""
+    """One step of a recursion as Statements.
 
-    def __init__(self, graph):
-        self._inputs = {v: k for k, v in enumerate(graph.inputs)}
-        self._steps, self._step_of = [], {}
-        self.constants, self.failed = [], False
+    ``self._seen[variable]`` is ``(value, entries)``: a Literal, or the name of an input's or a Statement's value, with
+    the variable's dimension that each axis of the value is, or the Place where it is read.  Along its other dimensions
+    the variable is constant.
+    """
+
+    def __init__(self, graph, n_sequences, states):
+        self._sizes, self._axes, self._dtypes = _Sizes(), {}, {}
+        self._seen, self._lengths, self._statements, self.constants = {}, {}, [], []
+        self._graph, self._n_inputs = graph, len(graph.inputs)
+        for k, v in enumerate(graph.inputs):
+            self._add_input(k, v)
+        taps = [k for k, state in enumerate(states) for _ in state.taps]
+        self._state_axes = {}
+        for position, k in enumerate(taps, start=n_sequences):
+            axes = self._axes["input", position]
+            for one, two in zip(self._state_axes.setdefault(k, axes), axes):
+                self._sizes.join(one, two)
         for node in graph.toposort():
             self._add(node)
 
-    def _add(self, node):
-        op, (out, *more) = node.op, node.outputs
-        if self.failed or more or not _is_number_or_lanes(out):
-            self.failed = True
-        elif isinstance(op, (DimShuffle, Alloc)):  # the same numbers
-            self._step_of[out] = self.argument(node.inputs[0])
-        elif isinstance(op, Elemwise):
-            arguments = [self.argument(v) for v in node.inputs]
-            dtypes = [v.dtype for v in node.inputs]
-            values = [a.value if isinstance(a, Literal) else None for a in arguments]
-            names = [str(a) for a in arguments]
-            if scalar_expression(op.scalar_op, names, dtypes, out.dtype, values) is None:
-                self.failed = True
-                return
-            self._step_of[out] = ("step", len(self._steps))
-            self._steps.append((op.scalar_op, arguments, out.dtype))
-        else:
-            self.failed = True
+    def _add_input(self, number, variable):
+        value, own = ("input", number), [d for d, b in enumerate(variable.broadcastable) if not b]
+        self._axes[value] = tuple(self._sizes.new() for _ in own)
+        self._dtypes[value] = variable.dtype
+        self._seen[variable] = value, tuple(own)
 
-    def argument(self, variable):
-        """("step", number), ("input", number) or a Literal."""
-        if variable in self._step_of:
-            return self._step_of[variable]
-        if variable in self._inputs:
-            return ("input", self._inputs[variable])
-        if not isinstance(variable, Constant):
-            self.failed = True
-            return Literal(0, "int8")
+    def _of(self, variable):
+        """A variable's value and entries."""
+        if variable in self._seen:
+            return self._seen[variable]
+        if not isinstance(variable, Constant) or not _is_array(variable):
+            raise _Unsupported
         number = scalar_constant(variable)
         if number is not None and is_plain(number):
-            return Literal(number.item(), variable.dtype)
-        self._inputs[variable] = len(self._inputs)
+            return Literal(number.item(), variable.dtype), ()
+        self._add_input(self._n_inputs + len(self.constants), variable)
         self.constants.append(variable)
-        return ("input", self._inputs[variable])
+        return self._seen[variable]
 
-    def number(self, argument, count):
-        """What an argument is called in Instructions of a step with `count` inputs of its own."""
-        if isinstance(argument, Literal):
-            return argument
-        kind, position = argument
-        return position if kind == "input" else count + len(self.constants) + position
+    # ---------------------------------------------------------------- Ops
+    def _add(self, node):
+        op, (out, *more) = node.op, node.outputs
+        if more:
+            raise _Unsupported
+        if isinstance(op, Shape_i):
+            self._lengths[out] = self._size_of(node.inputs[0], op.i)
+        elif out.dtype == "int64" and isinstance(op, MakeVector):
+            pass  # a shape, read where it is used; an error elsewhere
+        elif not _is_array(out):
+            raise _Unsupported
+        else:
+            make = next((make for kind, make in _OPS.items() if isinstance(op, kind)), None)
+            if make is None:
+                raise _Unsupported
+            self._seen[out] = make(self, op, node, out)
 
-    def instructions(self, count):
-        """All :class:`Instruction`."""
-        return tuple(
-            Instruction(op, tuple(self.number(a, count) for a in arguments), dtype)
-            for op, arguments, dtype in self._steps
+    def _size_of(self, variable, dimension):
+        """Size of a dimension, or None."""
+        value, entries = self._of(variable)
+        return self._axes[value][entries.index(dimension)] if dimension in entries else None
+
+    def _length(self, variable):
+        """Size that a number stands for: -1, 1, or what `_Sizes` calls it; None if unknown."""
+        if isinstance(variable, Constant):
+            number = int(variable.data)
+            return number if number in (-1, 1) else ("size", self._sizes.new(number))
+        found = self._lengths.get(variable)
+        return None if found is None else ("size", found)
+
+    def _dimshuffle(self, op, node, out):
+        value, entries = self._of(node.inputs[0])
+        return value, tuple(e if isinstance(e, Place) else op.new_order.index(e) for e in entries)
+
+    def _alloc(self, op, node, out):
+        x, *shape = node.inputs
+        value, entries = self._of(x)
+        shifted = tuple(e if isinstance(e, Place) else e + out.ndim - x.ndim for e in entries)
+        extra = [(d, self._length(n)) for d, n in enumerate(shape) if d not in shifted]
+        extra = {d: n[1] for d, n in extra if isinstance(n, tuple)}
+        return self._elementwise(ts.identity, [(value, shifted)], out.dtype, extra) if extra else (value, shifted)
+
+    def _elemwise(self, op, node, out):
+        return self._elementwise(op.scalar_op, [self._of(x) for x in node.inputs], out.dtype)
+
+    def _elementwise(self, op, operands, dtype, extra=(), conditions=()):
+        """Value and entries of a Statement over all dimensions along which an operand varies, and `extra`."""
+        sizes = dict(extra)
+        for value, entries in operands:
+            for axis, d in enumerate(entries):
+                if not isinstance(d, Place):
+                    self._sizes.join(sizes.setdefault(d, self._axes[value][axis]), self._axes[value][axis])
+        dimensions = sorted(sizes)
+        arguments = [At(dimensions.index(d), n) for d, n in conditions]
+        arguments += [self._along(operand, dimensions) for operand in operands]
+        return self._statement(op, arguments, dtype, tuple(sizes[d] for d in dimensions)), tuple(dimensions)
+
+    @staticmethod
+    def _along(operand, dimensions):
+        """How a loop along `dimensions` reads an operand."""
+        value, entries = operand
+        if isinstance(value, Literal):
+            return value
+        return value, tuple(e if isinstance(e, Place) else dimensions.index(e) for e in entries)
+
+    def _statement(self, op, arguments, dtype, axes, reduced=()):
+        """The value of a new Statement."""
+        types = [dtype] * 2 if reduced else [self._dtype(a) for a in arguments]
+        constants = [a.value if isinstance(a, Literal) else None for a in arguments] if not reduced else [None] * 2
+        if len(axes) > _MOST_AXES or scalar_expression(op, ["x"] * len(types), types, dtype, constants) is None:
+            raise _Unsupported
+        value = ("statement", len(self._statements))
+        self._statements.append((op, arguments, dtype, axes, reduced))
+        self._axes[value] = tuple(a for p, a in enumerate(axes) if p not in reduced)
+        self._dtypes[value] = dtype
+        return value
+
+    def _dtype(self, argument):
+        if isinstance(argument, At):
+            return "bool"
+        return argument.dtype if isinstance(argument, Literal) else self._dtypes[argument[0]]
+
+    def _reduce(self, op, node, out):
+        (x,) = node.inputs
+        gone = range(x.ndim) if op.axis is None else [d % x.ndim for d in op.axis]
+        return self._reduced(op.scalar_op, self._of(x), gone, x, getattr(op, "acc_dtype", None) or out.dtype, out.dtype)
+
+    def _reduced(self, op, operand, gone, x, accumulator, dtype):
+        """Value and entries of a reduction of an operand over the dimensions `gone`."""
+        value, entries = operand
+        if type(op) not in (ts.Add, ts.Mul, ts.ScalarMaximum, ts.ScalarMinimum) or accumulator not in _FLOATS:
+            raise _Unsupported
+        if any(d not in entries and not x.broadcastable[d] for d in gone):
+            raise _Unsupported  # so many times the same
+        dimensions = sorted(e for e in entries if not isinstance(e, Place))
+        reduced = tuple(p for p, d in enumerate(dimensions) if d in gone)
+        if reduced:
+            axes = tuple(self._axes[value][entries.index(d)] for d in dimensions)
+            value = self._statement(op, [self._along(operand, dimensions)], accumulator, axes, reduced)
+            entries = tuple(d for d in dimensions if d not in gone)
+        entries = tuple(e if isinstance(e, Place) else e - sum(g < e for g in gone) for e in entries)
+        if self._dtype(value if isinstance(value, Literal) else (value, entries)) != dtype:
+            return self._elementwise(ts.Cast(ts.get_scalar_type(dtype)), [(value, entries)], dtype)
+        return value, entries
+
+    def _dot(self, op, node, out):
+        # the sum over the middle dimension of (left, middle, right)
+        x, y = node.inputs
+        if not 1 <= min(x.ndim, y.ndim) <= max(x.ndim, y.ndim) <= 2:
+            raise _Unsupported
+        (one, left), (two, right) = self._of(x), self._of(y)
+        left = tuple(e if isinstance(e, Place) else e + 2 - x.ndim for e in left)
+        right = tuple(e if isinstance(e, Place) else e + 1 for e in right)
+        product = self._elementwise(ts.mul, [(one, left), (two, right)], out.dtype)
+        every = tt.TensorType(out.dtype, (x.ndim == 1, x.broadcastable[-1] and y.broadcastable[0], y.ndim == 1))()
+        value, entries = self._reduced(ts.add, product, [1], every, out.dtype, out.dtype)
+        return value, tuple(e - (x.ndim == 1) for e in entries)
+
+    def _reshape(self, op, node, out):
+        """Where dimensions of length one come and go alone."""
+        x, shape = node.inputs
+        value, entries = self._of(x)
+        if isinstance(shape, Constant):
+            lengths = [int(n) for n in shape.data]
+            lengths = [n if n in (-1, 1) else ("size", self._sizes.new(n)) for n in lengths]
+        elif shape.owner and isinstance(shape.owner.op, MakeVector):
+            lengths = [self._length(n) for n in shape.owner.inputs]
+        else:
+            raise _Unsupported
+        long = [d for d, b in enumerate(x.broadcastable) if not b]
+        own = [d for d, n in enumerate(lengths) if n != 1]
+        if None in lengths or len(long) != len(own) or any(d not in entries for d in long):
+            raise _Unsupported
+        for d, e in zip(long, own):
+            size = self._axes[value][entries.index(d)]
+            if lengths[e] != -1 and self._sizes.root(lengths[e][1]) != self._sizes.root(size):
+                raise _Unsupported
+        return value, tuple(e if isinstance(e, Place) else own[long.index(e)] for e in entries)
+
+    # ---------------------------------------------------------------- indices
+    def _places(self, op, node):
+        """Dimension -> index of an indexing by whole dimensions and numbers."""
+        inputs = node.inputs if isinstance(op, Subtensor) else [node.inputs[0], *node.inputs[2:]]
+        indices = dict(enumerate(get_idx_list(inputs, op.idx_list)))
+        found = {d: index for d, index in indices.items() if index != slice(None)}
+        if not all(isinstance(index, (Constant, int, np.integer)) for index in found.values()):
+            raise _Unsupported
+        return {d: int(getattr(index, "data", index)) for d, index in found.items()}
+
+    def _subtensor(self, op, node, out):
+        places = self._places(op, node)
+        value, entries = self._of(node.inputs[0])
+        return value, tuple(
+            e if isinstance(e, Place) else Place(places[e]) if e in places else e - sum(d < e for d in places)
+            for e in entries
         )
+
+    def _inc_subtensor(self, op, node, out):
+        x, y, *_ = node.inputs
+        places = self._places(op, node)
+        rest = [d for d in range(x.ndim) if d not in places]
+        base, (value, entries) = self._of(x), self._of(y)
+        part = value, tuple(e if isinstance(e, Place) else rest[len(rest) - y.ndim + e] for e in entries)
+        new = part if op.set_instead_of_inc else self._elementwise(ts.add, [base, part], out.dtype)
+        for d, index in places.items():
+            if d not in base[1]:
+                raise _Unsupported
+            new = self._elementwise(ts.switch, [new, base], out.dtype, conditions=[(d, index)])
+        return new
+
+    def _stack(self, operands, dimension, dtype):
+        """Operands one after the other along a dimension of theirs of length one."""
+        extra = {dimension: self._sizes.new(len(operands))}
+        last = operands[-1]
+        for k in reversed(range(len(operands) - 1)):
+            last = self._elementwise(ts.switch, [operands[k], last], dtype, extra, [(dimension, k)])
+        return last
+
+    def _join(self, op, node, out):
+        axis, *parts = node.inputs
+        if not isinstance(axis, Constant) or len(parts) < 2:
+            raise _Unsupported
+        d = int(axis.data) % out.ndim
+        if not all(x.broadcastable[d] for x in parts):
+            raise _Unsupported
+        return self._stack([self._of(x) for x in parts], d, out.dtype)
+
+    def _make_vector(self, op, node, out):
+        if len(node.inputs) < 2:
+            raise _Unsupported
+        return self._stack([self._of(x) for x in node.inputs], 0, out.dtype)
+
+    # ---------------------------------------------------------------- the Op
+    def loop(self, n_sequences, states, new):
+        """The ScanLoop of the step."""
+        taps = [k for k, state in enumerate(states) for _ in state.taps]
+        n_same = self._n_inputs - n_sequences - len(taps)
+        targets = [k for k, state in enumerate(states) for _ in state.writes or (0,)]
+        targets += range(len(states), len(states) + len(new))
+        results, written = [], dict(self._state_axes)
+        for k, variable in zip(targets, self._graph.outputs):
+            value, entries = operand = self._of(variable)
+            broad = new[k - len(states)][1] if k >= len(states) else variable.broadcastable
+            own = [d for d, b in enumerate(broad) if not b]
+            if any(e not in own for e in entries if not isinstance(e, Place)):
+                raise _Unsupported
+            if k not in written:
+                if any(d not in entries for d in own):
+                    raise _Unsupported
+                written[k] = tuple(self._axes[value][entries.index(d)] for d in own)
+            if len(written[k]) != len(own):
+                raise _Unsupported
+            for e, axis in zip(entries, self._axes.get(value, ())):
+                if not isinstance(e, Place):
+                    self._sizes.join(written[k][own.index(e)], axis)
+            results.append(self._along(operand, own))
+        inputs = [("input", k) for k in range(self._n_inputs + len(self.constants))]
+        arrays = [self._axes[v] for v in inputs[:n_sequences]]
+        arrays += [written[k] for k in range(len(states) + len(new))]
+        arrays += [self._axes[v] for v in inputs[n_sequences + len(taps) :]]
+        return self._numbered(n_sequences, states, new, arrays, results, inputs)
+
+    def _numbered(self, n_sequences, states, new, arrays, results, inputs):
+        numbers = {}
+
+        def sizes(axes):
+            return tuple(numbers.setdefault(self._sizes.root(a), len(numbers)) for a in axes)
+
+        def argument(a):
+            if isinstance(a, (Literal, At)):
+                return a
+            (kind, position), entries = a
+            return View(position if kind == "input" else len(inputs) + position, entries)
+
+        first_new = n_sequences + len(states)
+        given = {self._sizes.root(a) for axes in arrays[:first_new] + arrays[first_new + len(new) :] for a in axes}
+        axes = tuple(sizes(a) for a in arrays)
+        statements = tuple(
+            Statement(op, tuple(argument(a) for a in arguments), dtype, sizes(loop), reduced)
+            for op, arguments, dtype, loop, reduced in self._statements
+        )
+        known = tuple(self._sizes.known(root) for root in numbers)
+        if any(n is None and root not in given for root, n in zip(numbers, known)):
+            raise _Unsupported
+        results = tuple(argument(a) for a in results)
+        return ScanLoop(n_sequences, states, new, axes, known, statements, results)
+
+
+#: Op -> method of a step that gives its value
+_OPS = {
+    DimShuffle: _Step._dimshuffle,
+    Alloc: _Step._alloc,
+    Elemwise: _Step._elemwise,
+    CAReduce: _Step._reduce,
+    Dot: _Step._dot,
+    Reshape: _Step._reshape,
+    Subtensor: _Step._subtensor,
+    IncSubtensor: _Step._inc_subtensor,
+    Join: _Step._join,
+    MakeVector: _Step._make_vector,
+}

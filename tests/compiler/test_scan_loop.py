@@ -38,24 +38,19 @@ def agree(inputs, outputs, values, loops, rtol=1e-11):
 def _python_is_c(node):
     given = [x.type() for x in node.inputs]
     function = compile_function(given, node.op(*given, return_list=True))
-    rng = np.random.default_rng(1)
-    lengths = node.op._split(node.inputs)[3]
-    values = []
-    for x in node.inputs:
-        if x is node.inputs[0] or any(x is length for length in lengths):
-            values.append(np.asarray(4 if x is node.inputs[0] else 6, dtype=x.dtype))
-        else:
-            shape = (8, 3)[: x.ndim] if x is not node.inputs[-1] or x.ndim == 2 else (3,) * x.ndim
-            shape = [1 if broad else n for n, broad in zip(shape, x.broadcastable)]
-            values.append((1 + rng.random(shape)).astype(x.dtype))
-    if any(node.op._inputs_with_lanes(node)):
-        same = len(node.op._split(node.inputs)[4])
-        for k in range(len(values) - same, len(values)):
-            values[k] = np.ones([1 if b else 3 for b in node.inputs[k].broadcastable], node.inputs[k].dtype)
+    rng, op = np.random.default_rng(1), node.op
+    with_time = [entry is not None and entry[1] for entry in op.input_axes()]
+    shapes = [[1 if t and x.broadcastable[0] else 8] * t + [1] * (x.ndim - t) for x, t in zip(node.inputs, with_time)]
+    for number, k, dimension in op.where_sizes_are(node):
+        shapes[k][dimension] = op.sizes[number] or 3 + number
+    values = [(1 + rng.random(shape)).astype(x.dtype) for x, shape in zip(node.inputs, shapes)]
+    for k, (x, entry) in enumerate(zip(node.inputs, op.input_axes())):
+        if entry is None:
+            values[k] = np.asarray(6 if k else 4, dtype=x.dtype)
     cells = [[None] for _ in node.outputs]
-    node.op.perform(node, values, cells)
+    op.perform(node, values, cells)
     for found, (right,) in zip(function(*values), cells):
-        np.testing.assert_allclose(found, right, rtol=1e-12)
+        np.testing.assert_allclose(found, right, rtol=1e-12, atol=1e-12)
 
 
 def two_states(x, a, b):
@@ -138,10 +133,10 @@ def test_single_precision_integers_and_booleans(rng):
     agree([x, k, flag], [out], values, 1, rtol=1e-6)
 
 
-def test_what_is_no_recursion_of_numbers_is_left_to_theano(given):
+def test_what_is_no_expression_is_left_to_theano(given):
     (x, a, b), values = given
     stopped, _ = theano.scan(lambda now, last: (last + now, until(last > 1e9)), [x], [a])
-    matrices, _ = theano.scan(lambda now, last: tt.dot(last, last) * now, [x], [tt.eye(2)])
+    matrices, _ = theano.scan(lambda now, last: tt.nlinalg.matrix_inverse(last) * now, [x], [tt.eye(2)])
     random = MRG_RandomStream(1)
     noisy, updates = theano.scan(lambda now: now + random.normal(()), [x])
     for out, changes in [(stopped, None), (matrices, None), (noisy, updates)]:
@@ -162,6 +157,113 @@ def test_wrong_sizes(given):
         function(row, row, 0.5, 0)
     with pytest.raises(IndexError, match="negative number of step"):
         function(row, row, 0.5, -1)
+
+
+def forward(terms, moves, first):
+    """Forward recursion of a hidden Markov model."""
+    out, _ = theano.scan(
+        lambda term, last, moves: pm.math.logsumexp(last[:, None] + moves, axis=0).flatten() + term,
+        sequences=[terms],
+        outputs_info=[first],
+        non_sequences=[moves],
+    )
+    return out
+
+
+@pytest.mark.parametrize("k", [2, 5])
+def test_hidden_markov_model(k, rng):
+    """The sum over all paths, and its slopes, against products of matrices."""
+    terms, moves, first = tt.dmatrix(), tt.dmatrix(), tt.dvector()
+    out = forward(terms, moves, first)
+    total = pm.math.logsumexp(out[-1]).sum()
+    inputs = [terms, moves, first]
+    values = rng.standard_normal((N, k)), rng.standard_normal((k, k)), rng.standard_normal(k)
+    function = agree(inputs, [total, out[-2:], *tt.grad(total, inputs)], values, 2)
+    alpha = np.exp(values[2])
+    for term in values[0]:
+        alpha = (alpha @ np.exp(values[1])) * np.exp(term)
+    np.testing.assert_allclose(function(*values)[0], np.log(alpha.sum()), rtol=1e-12)
+
+
+def test_a_batch_of_hidden_markov_models(rng):
+    terms, moves, first = tt.dmatrix(), tt.dmatrix(), tt.dvector()
+    total = pm.math.logsumexp(forward(terms, moves, first)[-1]).sum()
+    many = tt.dtensor3()
+    (batch,) = vectorize_graph([total], {moves: many})
+    values = rng.standard_normal((N, 3)), rng.standard_normal((6, 3, 3)), rng.standard_normal(3)
+    found = agree([terms, many, first], [batch, tt.grad(batch.sum(), many)], values, 2)
+    alone = compile_function([terms, moves, first], [total, tt.grad(total, moves)])
+    for lane, matrix in enumerate(values[1]):
+        total_, slope = alone(values[0], matrix, values[2])
+        one, two = found(*values)
+        assert one[lane] == pytest.approx(total_, rel=1e-11)
+        np.testing.assert_allclose(two[lane], slope, rtol=1e-10)
+
+
+def _kalman(y, a, c):
+    """Means of a filter whose gain is fixed: products of matrices and vectors."""
+    return lambda now, last, a, c: tt.dot(a, last) + c * (now - tt.dot(c, tt.dot(a, last)))
+
+
+def _window(y, a, c):
+    """The latest value first, the others moved on: parts of a vector put together anew."""
+    return lambda now, last, a, c: tt.stack([tt.tanh(tt.dot(a[0], last) + now), last[0], last[1] * c[-1]])
+
+
+def _slopes(y, a, c):
+    """One step of a system of equations, of parts of its state."""
+
+    def step(now, last, a, c):
+        slope = tt.stack([last[1], -last[0] + c[1] * last[2], tt.dot(a, last)[-1] - last[0] * last[1]])
+        return last + 0.1 * slope + tt.set_subtensor(tt.zeros_like(last)[1], 0.01 * now)
+
+    return step
+
+
+def _normalised(y, a, c):
+    """Weights that sum to one."""
+
+    def step(now, last, a, c):
+        weight = tt.dot(last, tt.exp(a)) * tt.exp(-0.5 * (now - c) ** 2)
+        return weight / weight.sum()
+
+    return step
+
+
+def _matrix(y, a, c):
+    """A covariance that is predicted and made smaller."""
+
+    def step(now, last, a, c):
+        moved = tt.dot(tt.dot(a, last), a.T) + tt.eye(3)
+        gain = tt.dot(moved, c) / (1 + tt.dot(c, tt.dot(moved, c)) + now**2)
+        return moved - gain[:, None] * tt.dot(c, moved)[None, :]
+
+    return step
+
+
+@pytest.mark.parametrize("make", [_kalman, _window, _slopes, _normalised, _matrix])
+def test_small_arrays(make, rng):
+    y, a, c, first = tt.dvector(), tt.dmatrix(), tt.dvector(), (tt.dmatrix if make is _matrix else tt.dvector)()
+    out, _ = theano.scan(make(y, a, c), [y], [first], [a, c])
+    inputs = [y, a, c, first]
+    values = rng.standard_normal(N), 0.5 * rng.standard_normal((3, 3)), rng.random(3)
+    values += (np.eye(3) if make is _matrix else rng.random(3),)
+    cost = (out**2).sum()
+    agree(inputs, [out, *tt.grad(cost, inputs)], values, 2)
+
+
+def test_sizes_that_do_not_fit(rng):
+    terms, moves, first = tt.dmatrix(), tt.dmatrix(), tt.dvector()
+    function = compile_function([terms, moves, first], forward(terms, moves, first))
+    assert nodes(function, ScanLoop)
+    with pytest.raises(ValueError, match="sizes 3 and 2 do not fit"):
+        function(rng.random((N, 3)), rng.random((2, 2)), rng.random(3))
+    x = tt.dvector()
+    out, _ = theano.scan(lambda now, last: last[2] * now + last, [terms[:, 0]], [x])
+    function = compile_function([terms, x], out)
+    assert nodes(function, ScanLoop)
+    with pytest.raises(IndexError, match="index 2 is out of 2"):
+        function(rng.random((N, 3)), rng.random(2))
 
 
 def test_garch_of_pymc3():

@@ -28,13 +28,16 @@ class StochasticGradients(Algorithm):
         ``(loss_or_grads, params) -> updates``; default is the fit's `obj_optimizer`, or :class:`AnnealedAdam`.
     average : float, optional
         The result is the average of this last fraction of the iterates; default is the fit's `average`.
+    pilot : bool
+        Whether the default optimizer begins at a mean field of few fixed draws on the whole data, and takes its units
+        from there.
     """
 
     name = "stochastic"
     takes_optimizer = True
 
-    def __init__(self, optimizer=None, average=None):
-        self.optimizer, self.average = optimizer, average
+    def __init__(self, optimizer=None, average=None, pilot=True):
+        self.optimizer, self.average, self.pilot = optimizer, average, pilot
 
     # ---------------------------------------------------------------- before the first step
     def obstacle(self, task):
@@ -97,7 +100,7 @@ class StochasticGradients(Algorithm):
     def begin(self, n, first=False):
         self._forget_units()
         if first:
-            if n and self.is_default:
+            if n and self.is_default and self.pilot:
                 begin_at_pilot(self.task, n)
             check_draws(self.task.approx, self.compiled, n, self.task.options.get("more_replacements"))
         self._changed = None

@@ -1,7 +1,8 @@
 #pragma GCC push_options
 #pragma GCC optimize ("O2", "tree-vectorize", "no-trapping-math", "no-signed-zeros")
-static void @name@_scan(npy_intp n, npy_intp lanes, char* const* p, const npy_intp* step, npy_intp* at,
+static void @name@_scan(npy_intp n@sizes@, double* room, char* const* p, const npy_intp* step, npy_intp* at,
                         const npy_intp* size) {
+@begin@
     for (npy_intp i = 0; i < n; ++i) {
 @body@
     }

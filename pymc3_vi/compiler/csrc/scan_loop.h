@@ -10,10 +10,36 @@ static __attribute__((noinline, cold)) int pv_scan_steps(npy_intp n) {
     return 0;
 }
 
-static inline int pv_scan_lanes(npy_intp size, npy_intp lanes) {
-    if (size == lanes) return 1;
-    PyErr_Format(PyExc_ValueError, "ScanLoop: the batch has sizes %zd and %zd.", (Py_ssize_t)lanes, (Py_ssize_t)size);
+static __attribute__((noinline, cold)) int pv_scan_differ(npy_intp one, npy_intp two) {
+    PyErr_Format(PyExc_ValueError, "ScanLoop: sizes %zd and %zd do not fit.", (Py_ssize_t)one, (Py_ssize_t)two);
     return 0;
+}
+
+// Remember a size, or compare it with what is known.
+static inline int pv_scan_size(npy_intp found, npy_intp& known) {
+    if (known < 0) known = found;
+    return found == known || pv_scan_differ(known, found);
+}
+
+static inline int pv_scan_index(npy_intp index, npy_intp size) {
+    if (-size <= index && index < size) return 1;
+    PyErr_Format(PyExc_IndexError, "ScanLoop: index %zd is out of %zd.", (Py_ssize_t)index, (Py_ssize_t)size);
+    return 0;
+}
+
+static inline int pv_scan_not_empty(int empty) {
+    if (empty) PyErr_SetString(PyExc_ValueError, "ScanLoop: a maximum or minimum over nothing.");
+    return !empty;
+}
+
+// Whether the axes of x from `first` on lie without gaps.
+static inline int pv_scan_dense(PyArrayObject* x, int first) {
+    npy_intp expected = PyArray_ITEMSIZE(x);
+    for (int d = PyArray_NDIM(x) - 1; d >= first; --d) {
+        if (PyArray_DIM(x, d) != 1 && PyArray_STRIDE(x, d) != expected) return 0;
+        expected *= PyArray_DIM(x, d);
+    }
+    return PyArray_ISALIGNED(x);
 }
 
 // Arrays of a recursion: their data, steps in time in bytes, and of those that are written the present place and size.
@@ -22,19 +48,26 @@ template <int arrays, int written> struct pv_scan {
     npy_intp step[arrays], at[written], size[written];
     PyArrayObject* held[arrays];
     int n_held;
-    pv_scan() : n_held(0) {}
-    ~pv_scan() { while (n_held) Py_DECREF(held[--n_held]); }
+    double* room;
+    pv_scan() : n_held(0), room(NULL) {}
+    ~pv_scan() { while (n_held) Py_DECREF(held[--n_held]); PyMem_Free(room); }
 
-    // A sequence of at least n, or what stays the same (n < 0); lanes must lie together.
-    int read(int slot, PyArrayObject* x, npy_intp n, int lanes) {
-        const int last = PyArray_NDIM(x) - 1, time = n >= 0;
+    // Memory for what is kept from one loop of a step to the next.
+    int take(npy_intp doubles) {
+        room = (double*)PyMem_Malloc(sizeof(double) * doubles);
+        if (!room) PyErr_NoMemory();
+        return room != NULL;
+    }
+
+    // A sequence of at least n, or what stays the same (n < 0).
+    int read(int slot, PyArrayObject* x, npy_intp n) {
+        const int time = n >= 0;
         if (time && PyArray_DIM(x, 0) < n) {
             PyErr_Format(PyExc_ValueError, "A sequence of %zd is shorter than the %zd steps of the loop.",
                          (Py_ssize_t)PyArray_DIM(x, 0), (Py_ssize_t)n);
             return 0;
         }
-        if (PyArray_ISALIGNED(x) && (!lanes || PyArray_DIM(x, last) <= 1 || PyArray_STRIDE(x, last) == PyArray_ITEMSIZE(x)))
-            Py_INCREF(x);
+        if (pv_scan_dense(x, time)) Py_INCREF(x);
         else if (!(x = (PyArrayObject*)PyArray_NewCopy(x, NPY_CORDER))) return 0;
         held[n_held++] = x;
         p[slot] = (char*)PyArray_DATA(x);

@@ -9,7 +9,8 @@ from ._matvec import MatVec
 from ._pairwise import MedianDistance, SquaredDistances
 from ._product_loop import ForwardProduct, ProductLoop, TransposedProduct
 from ._rows import PutRows, SumRows, TakeRows
-from ._scan_loop import ScanLoop, State
+from ._scan_code import At, Place, State, Statement, View
+from ._scan_loop import ScanLoop
 from ._triangular import CholeskyFactor, CholeskyGrad, Triangle, TriangularSolve
 from ._tril import TrilMatVec, TrilOuter, tril_matvec, tril_outer
 from ._uniform import UniformStreams
@@ -28,7 +29,11 @@ __all__ = [
     "PutElements",
     "PutRows",
     "ScanLoop",
+    "At",
+    "Place",
     "State",
+    "Statement",
+    "View",
     "SquaredDistances",
     "SumRows",
     "TakeElements",

@@ -90,7 +90,7 @@ _COMPARISONS = {ts.LT: "<", ts.GT: ">", ts.LE: "<=", ts.GE: ">=", ts.EQ: "==", t
 
 #: functions that glibc's libmvec has in vector form, by the version that brought them
 _VECTOR_FUNCTIONS = {
-    (2, 22): ["exp", "log", "sin", "cos"],
+    (2, 22): ["exp", "log", "sin", "cos", "pow"],
     (2, 35): ["exp2", "expm1", "log1p", "log2", "log10", "tanh", "sinh", "cosh", "atan", "erf", "erfc"],
 }
 
@@ -108,7 +108,7 @@ def _libmvec_version():
 def has_vector_form(op):
     """Whether a scalar Op calls a function that is much faster in a loop of vectors than one number at a time."""
     functions = {name for since, group in _VECTOR_FUNCTIONS.items() if _libmvec_version() >= since for name in group}
-    return _FUNCTIONS.get(type(op)) in functions or type(op) in (ScalarSigmoid, ScalarSoftplus)
+    return _FUNCTIONS.get(type(op)) in functions or type(op) in (ScalarSigmoid, ScalarSoftplus, ts.Pow)
 
 
 def vector_math_declarations():
@@ -119,8 +119,9 @@ def vector_math_declarations():
         return ""
     lines = ["#if defined(__GNUC__) && !defined(__clang__)", 'extern "C" {']
     for name in names:
-        lines.append(f'__attribute__((simd("notinbranch"))) double {name}(double) noexcept(true);')
-        lines.append(f'__attribute__((simd("notinbranch"))) float {name}f(float) noexcept(true);')
+        for dtype, suffix in (("double", ""), ("float", "f")):
+            arguments = f"{dtype}, {dtype}" if name == "pow" else dtype
+            lines.append(f'__attribute__((simd("notinbranch"))) {dtype} {name}{suffix}({arguments}) noexcept(true);')
     return "\n".join([*lines, "}", "#endif"])
 
 
@@ -201,7 +202,11 @@ def scalar_expression(op, arguments, dtypes, out, constants):
     if kind is ts.Pow and constants[1] is not None:
         if float(constants[1]) == 0.5:
             return _call(_function("sqrt", out))(converted[0])
-        return _power(converted[0], constants[1])
+        simple = _power(converted[0], constants[1])
+        if simple is not None:
+            return simple
+    if kind is ts.Pow:
+        return f"{_function('pow', out)}({converted[0]}, {converted[1]})"
     if kind is ts.Sgn:
         x = converted[0]
         return f"({x} > 0 ? (npy_{out})1 : ({x} < 0 ? (npy_{out})-1 : {x}))"

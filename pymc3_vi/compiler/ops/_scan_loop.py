@@ -1,6 +1,4 @@
-"""A recursion over time whose steps are elementwise expressions: ``theano.scan`` without Python between its steps."""
-
-from collections import namedtuple
+"""A recursion over time whose steps are expressions of small arrays: ``theano.scan`` without Python between its steps."""
 
 import numpy as np
 import theano.tensor as tt
@@ -10,22 +8,19 @@ from theano.graph.op import COp
 from .._csrc import c_source
 from ._fused_loop import apply_scalar
 from ._kernels import VECTOR_KERNELS
-from ._loop_code import Literal, ctype, value_statement
-from ._scalar_code import literal, vector_math_declarations, vector_math_libraries
+from ._loop_code import Literal
+from ._scalar_code import vector_math_declarations, vector_math_libraries
+from ._scan_code import At, Place, State, StepCode, View, own_axes
 
-__all__ = ["ScanLoop", "State"]
-
-#: A state of the recursion: the `taps` that a step reads, as distances in time from its own place, and those that it
-#: `writes`, which is () for its own place in a buffer that may be shorter than time and is then read in a circle.
-State = namedtuple("State", "taps writes")
+__all__ = ["ScanLoop"]
 
 
 class ScanLoop(COp):
-    """Runs a recursion; each of its values is one number, or one for every lane of a batch.
+    """Runs a recursion of numbers and small arrays.
 
     Inputs are the number of steps, the sequences, the states' buffers with what they begin with, the lengths of the new
-    arrays, and what stays the same; outputs are the states' buffers and the new arrays.  Time is the first axis, the
-    lane the second.  What they hold at the end is what ``theano.scan`` leaves in them.
+    arrays, and what stays the same; outputs are the states' buffers and the new arrays.  Time is the first axis.  What
+    they hold at the end is what ``theano.scan`` leaves in them.
 
     Parameters
     ----------
@@ -33,21 +28,26 @@ class ScanLoop(COp):
     states : tuple of State
     new : tuple of (dtype, broadcastable)
         Of a step's value of every new array.
-    instructions : tuple of Instruction
-        Their arguments are Literals, or numbers of a step's inputs (sequences, taps of the states, what stays the
-        same) and of instructions after these.
-    results : tuple of int or Literal
-        What a step writes: every place of every state, then the new arrays.
+    axes : tuple of tuple of int
+        For every sequence, output and what stays the same: numbers of the sizes of its axes but time and those of
+        length one.
+    sizes : tuple of int or None
+        Those that are known before the arrays.
+    statements : tuple of Statement
+        The values they read are a step's inputs (sequences, taps of the states, what stays the same) and, after these,
+        earlier statements'.
+    results : tuple of View or Literal
+        What a step writes, along the axes of the output: every place of every state, then the new arrays.
     """
 
-    __props__ = ("n_sequences", "states", "new", "instructions", "results")
+    __props__ = ("n_sequences", "states", "new", "axes", "sizes", "statements", "results")
 
-    def __init__(self, n_sequences, states, new, instructions, results):
+    def __init__(self, n_sequences, states, new, axes, sizes, statements, results):
         self.n_sequences, self.states, self.new = n_sequences, states, new
-        self.instructions, self.results = instructions, results
+        self.axes, self.sizes, self.statements, self.results = axes, sizes, statements, results
 
     def __str__(self):
-        return f"ScanLoop{{{len(self.states)} states, {len(self.new)} new, {len(self.instructions)} instructions}}"
+        return f"ScanLoop{{{len(self.states)} states, {len(self.new)} new, {len(self.statements)} statements}}"
 
     def do_constant_folding(self, fgraph, node):
         return False
@@ -65,65 +65,107 @@ class ScanLoop(COp):
         outputs += [tt.TensorType(dtype, (False, *broadcastable))() for dtype, broadcastable in self.new]
         return Apply(self, inputs, outputs)
 
-    def _arrays(self, node):
-        """Variables that are read and written, in the order of the C code's slots, each with whether it has time."""
+    def arrays(self, node):
+        """Variables that are read and written, in the order of `axes`, each with whether it has time."""
         _, sequences, _, _, same = self._split(node.inputs)
         return [(x, True) for x in (*sequences, *node.outputs)] + [(x, False) for x in same]
 
-    @staticmethod
-    def _has_lanes(variable, has_time):
-        return variable.ndim == 1 + has_time and not variable.broadcastable[-1]
+    def input_axes(self):
+        """For every input but the lengths, in order, the numbers of the sizes and whether it has time; None else."""
+        n, m = self.n_sequences + len(self.states), self.n_sequences + len(self.states) + len(self.new)
+        found = [None] + [(axes, True) for axes in self.axes[:n]] + [None] * len(self.new)
+        return found + [(axes, False) for axes in self.axes[m:]]
 
-    def _inputs_with_lanes(self, node):
-        """Whether each input has a lane axis."""
-        steps, sequences, states, lengths, same = self._split(node.inputs)
-        found = [False] + [self._has_lanes(x, True) for x in (*sequences, *states)] + [False] * len(lengths)
-        return found + [self._has_lanes(x, False) for x in same]
+    def where_sizes_are(self, node):
+        """All (number of the size, number of the input, its dimension)."""
+        found = []
+        for k, (x, entry) in enumerate(zip(node.inputs, self.input_axes())):
+            if entry is not None:
+                axes, has_time = entry
+                own = [d for d in range(int(has_time), x.ndim) if not x.broadcastable[d]]
+                found += [(number, k, d) for number, d in zip(axes, own)]
+        return found
+
+    def indices(self):
+        """All (number of a size, index that is read along an axis of it)."""
+        n = self.n_sequences
+        axes = [*self.axes[:n], *(self.axes[n + k] for k, state in enumerate(self.states) for _ in state.taps)]
+        axes += [*self.axes[n + len(self.states) + len(self.new) :], *(own_axes(s) for s in self.statements)]
+        found = set()
+        for view in (*self.results, *(a for s in self.statements for a in s.arguments)):
+            if isinstance(view, View):
+                entries = zip(axes[view.value], view.axes)
+                found |= {(axis, entry.index) for axis, entry in entries if isinstance(entry, Place)}
+        return sorted(found)
 
     def infer_shape(self, fgraph, node, shapes):
-        lanes = [shape[-1] for shape, has_lanes in zip(shapes, self._inputs_with_lanes(node)) if has_lanes]
         _, _, states, _, _ = self._split(shapes)
         _, _, _, lengths, _ = self._split(node.inputs)
+        sizes = {k: tt.constant(n, dtype="int64") for k, n in enumerate(self.sizes) if n is not None}
+        for number, k, d in self.where_sizes_are(node):
+            sizes.setdefault(number, shapes[k][d])
         one = tt.constant(1, dtype="int64")
-        new = [(n, *(one if b else lanes[0] for b in broad)) for n, (_, broad) in zip(lengths, self.new)]
+        new = []
+        for n, (_, broad), axes in zip(lengths, self.new, self.axes[self.n_sequences + len(self.states) :]):
+            own = iter(axes)
+            new.append((n, *(one if b else sizes[next(own)] for b in broad)))
         return [*states, *new]
 
     # ---------------------------------------------------------------- Python
     def perform(self, node, inputs, output_storage):
         steps, sequences, states, lengths, same = self._split(inputs)
         _check_steps(steps, sequences)
-        lanes = {x.shape[-1] for x, has_lanes in zip(inputs, self._inputs_with_lanes(node)) if has_lanes} or {1}
-        if len(lanes) > 1:
-            raise ValueError(f"ScanLoop: the batch has sizes {sorted(lanes)}.")
+        sizes = self._numbers(node, inputs)
         buffers = [np.array(x) for x in states]
-        for length, (dtype, broad) in zip(lengths, self.new):
-            buffers.append(np.zeros((int(length), *(1 if b else next(iter(lanes)) for b in broad)), dtype))
+        for length, (dtype, broad), axes in zip(lengths, self.new, self.axes[self.n_sequences + len(states) :]):
+            own = iter(axes)
+            buffers.append(np.zeros((int(length), *(1 if b else sizes[next(own)] for b in broad)), dtype))
         stores = [State((), ()) for _ in self.new]
         every = [*self.states, *stores]
-        at = [_first_place(state) % len(x) for state, x in zip(every, buffers)]
+        at = [state.first_place() % len(x) for state, x in zip(every, buffers)]
         for i in range(int(steps)):
             values = [x[i] for x in sequences]
             for state, x, k in zip(self.states, buffers, at):
                 values += [np.array(x[(k + tap) % len(x)]) for tap in state.taps]
             values += same
-            for instruction in self.instructions:
-                arguments = [
-                    np.asarray(a.value, dtype=a.dtype) if isinstance(a, Literal) else np.asarray(values[a])
-                    for a in instruction.arguments
-                ]
-                values.append(apply_scalar(instruction.op, arguments))
-            results = iter([a.value if isinstance(a, Literal) else values[a] for a in self.results])
-            for state, x, k in zip(every, buffers, at):
+            values = [np.squeeze(x, dims) for x, dims in zip(values, self._of_length_one(node))]
+            for statement in self.statements:
+                values.append(_statement_value(statement, values, sizes))
+            results = iter(self.results)
+            for state, x, k, axes in zip(every, buffers, at, self.axes[self.n_sequences :]):
                 for place in state.writes or (0,):
-                    x[k + place] = np.reshape(next(results), np.shape(x[0])) if np.ndim(x[0]) else next(results)
+                    value = _read(next(results), values, axes, sizes)
+                    x[k + place] = np.reshape(np.broadcast_to(value, [sizes[a] for a in axes]), np.shape(x[0]))
             at = [(k + 1) % len(x) for k, x in zip(at, buffers)]
         for cell, state, x, k in zip(output_storage, every, buffers, at):
-            made = int(steps) + _first_place(state)
+            made = int(steps) + state.first_place()
             if not state.writes and len(x) < made:
                 x = np.roll(x, -k, axis=0)
             elif not state.writes:
                 x[made:] = 0
             cell[0] = x
+
+    def _numbers(self, node, inputs):
+        """All sizes."""
+        sizes = list(self.sizes)
+        for number, k, d in self.where_sizes_are(node):
+            if sizes[number] is None:
+                sizes[number] = inputs[k].shape[d]
+            elif sizes[number] != inputs[k].shape[d]:
+                raise ValueError(f"ScanLoop: sizes {sizes[number]} and {inputs[k].shape[d]} do not fit.")
+        for number, index in self.indices():
+            if not -sizes[number] <= index < sizes[number]:
+                raise IndexError(f"ScanLoop: index {index} is out of {sizes[number]}.")
+        return sizes
+
+    def _of_length_one(self, node):
+        """Which axes of every value that a step begins with are of length one."""
+        _, sequences, states, _, same = self._split(node.inputs)
+        patterns = [x.broadcastable[1:] for x in sequences]
+        for state, x in zip(self.states, states):
+            patterns += [x.broadcastable[1:]] * len(state.taps)
+        patterns += [x.broadcastable for x in same]
+        return [tuple(d for d, one in enumerate(pattern) if one) for pattern in patterns]
 
     # ---------------------------------------------------------------- C
     def c_headers(self, **kwargs):
@@ -139,18 +181,13 @@ class ScanLoop(COp):
         return [VECTOR_KERNELS, vector_math_declarations(), c_source("scan_loop.h")]
 
     def c_code_cache_version(self):
-        return (1,)
+        return (2,)
 
     def c_support_code_apply(self, node, name):
-        return _StepCode(self, node, name).source()
+        return StepCode(self, [x.dtype for x, _ in self.arrays(node)], name).source()
 
     def c_code(self, node, name, inputs, outputs, sub):
         return _call_code(self, node, name, inputs, outputs, sub["fail"])
-
-
-def _first_place(state):
-    """Where the first step writes in a state's buffer: after what it begins with."""
-    return -min(state.taps, default=0)
 
 
 def _check_steps(steps, sequences):
@@ -163,105 +200,71 @@ def _check_steps(steps, sequences):
             raise ValueError(f"A sequence of {len(x)} is shorter than the {int(steps)} steps of the loop.")
 
 
-class _StepCode:
-    """Source of the function that runs one ScanLoop.
+def _read(argument, values, axes, sizes):
+    """An argument as an array that fits a loop along `axes`."""
+    shape = [1] * len(axes)
+    if isinstance(argument, Literal):
+        return np.reshape(np.asarray(argument.value, dtype=argument.dtype), shape)
+    if isinstance(argument, At):
+        shape[argument.axis] = sizes[axes[argument.axis]]
+        return np.reshape(np.arange(shape[argument.axis]) == argument.index % shape[argument.axis], shape)
+    value = np.asarray(values[argument.value])[
+        tuple(a.index if isinstance(a, Place) else slice(None) for a in argument.axes)
+    ]
+    positions = [a for a in argument.axes if not isinstance(a, Place)]
+    value = np.transpose(value, np.argsort(positions))
+    for p, n in zip(sorted(positions), np.shape(value)):
+        shape[p] = n
+    return np.reshape(value, shape)
 
-    What does not depend on the lane is computed once, before the loop over the lanes.
-    """
 
-    def __init__(self, op, node, name):
-        self.op, self.name = op, name
-        arrays = op._arrays(node)
-        self.dtypes = [x.dtype for x, _ in arrays]
-        self.lanes = [op._has_lanes(x, has_time) for x, has_time in arrays]
-        self.n_arrays = len(arrays)
-        self.first_state = op.n_sequences
-        self.first_new = op.n_sequences + len(op.states)
-        self.first_same = self.first_new + len(op.new)
+_UFUNCS = {"Add": np.add, "Mul": np.multiply, "ScalarMaximum": np.maximum, "ScalarMinimum": np.minimum}
 
-    def source(self):
-        op = self.op
-        pointers, outside, inside, stores_outside, stores_inside = [], [], [], [], []
-        dtypes, varies = [], []
 
-        def read(slot, place):
-            number, dtype = len(dtypes), self.dtypes[slot]
-            pointers.append(f"const npy_{dtype}* a{number} = (const npy_{dtype}*)(p[{slot}] + {place});")
-            test = " != 0" if dtype == "bool" else ""
-            load = f"const {ctype(dtype)} v{number} = a{number}[{'l' if self.lanes[slot] else '0'}]{test};"
-            (inside if self.lanes[slot] else outside).append(load)
-            dtypes.append(dtype)
-            varies.append(self.lanes[slot])
-
-        for slot in range(op.n_sequences):
-            read(slot, f"i * step[{slot}]")
-        for k, state in enumerate(op.states):
-            slot = self.first_state + k
-            for tap in state.taps:
-                read(slot, f"pv_around(at[{k}] + ({tap}), size[{k}]) * step[{slot}]")
-        for slot in range(self.first_same, self.n_arrays):
-            read(slot, "0")
-        for instruction in op.instructions:
-            number = len(dtypes)
-            text = value_statement(instruction, number, dtypes)
-            inner = any(varies[a] for a in instruction.arguments if not isinstance(a, Literal))
-            (inside if inner else outside).append(text)
-            dtypes.append(instruction.dtype)
-            varies.append(inner)
-        results = iter(op.results)
-        for k, writes in enumerate([state.writes or (0,) for state in op.states] + [(0,)] * len(op.new)):
-            slot = self.first_state + k
-            for place in writes:
-                result = next(results)
-                value = literal(*result) if isinstance(result, Literal) else f"v{result}"
-                target, dtype = f"w{k}_{len(pointers)}", self.dtypes[slot]
-                pointers.append(
-                    f"npy_{dtype}* {target} = (npy_{dtype}*)(p[{slot}] + (at[{k}] + {place}) * step[{slot}]);"
-                )
-                store = f"{target}[{'l' if self.lanes[slot] else '0'}] = (npy_{dtype}){value};"
-                (stores_inside if self.lanes[slot] else stores_outside).append(store)
-        body = [*pointers, *outside, *stores_outside]
-        if any(self.lanes):
-            body += ["#pragma omp simd", "for (npy_intp l = 0; l < lanes; ++l) {", *inside, *stores_inside, "}"]
-        n = len(op.states) + len(op.new)
-        body.append(f"for (int k = 0; k < {n}; ++k) at[k] = at[k] + 1 == size[k] ? 0 : at[k] + 1;")
-        return c_source("scan_loop.c", name=self.name, body="\n".join(body))
+def _statement_value(statement, values, sizes):
+    arguments = [_read(a, values, statement.axes, sizes) for a in statement.arguments]
+    if not statement.reduced:
+        value = apply_scalar(statement.op, arguments)
+        return np.broadcast_to(value, [sizes[a] for a in statement.axes])
+    (value,) = arguments
+    value = np.broadcast_to(value, [sizes[a] for a in statement.axes]).astype(statement.dtype)
+    return _UFUNCS[type(statement.op).__name__].reduce(value, axis=statement.reduced)
 
 
 def _call_code(op, node, name, inputs, outputs, fail):
     """C code of the node: check sizes, allocate outputs, run the steps, put circular buffers in order."""
     steps, sequences, states, lengths, same = op._split(inputs)
-    arrays, n_states, n = op._arrays(node), len(op.states), len(op.states) + len(op.new)
-    lanes = [op._has_lanes(x, has_time) for x, has_time in arrays]
+    n_states, n = len(op.states), len(op.states) + len(op.new)
     whole = f"(npy_intp)*(npy_{node.inputs[0].dtype}*)PyArray_DATA({steps})"
-    code = [f"const npy_intp n = {whole};", "npy_intp lanes = 1;", f"pv_scan<{len(arrays)}, {n}> s;"]
+    code = [f"const npy_intp n = {whole};", f"pv_scan<{len(op.axes)}, {n}> s;"]
     code.append(f"if (!pv_scan_steps(n)) {{ {fail} }}")
-    # the arrays that are read come first, as the new ones may need the number of lanes
-    names = [*sequences, *states, *([None] * len(op.new)), *same]
-    known = False
-    for slot, x in enumerate(names):
-        if x is None or not lanes[slot]:
-            continue
-        size = f"PyArray_DIM({x}, {int(arrays[slot][1])})"
-        code.append(f"if (!pv_scan_lanes({size}, lanes)) {{ {fail} }}" if known else f"lanes = {size};")
-        known = True
+    code += [f"npy_intp c{k} = {-1 if size is None else size};" for k, size in enumerate(op.sizes)]
+    for number, k, d in op.where_sizes_are(node):
+        code.append(f"if (!pv_scan_size(PyArray_DIM({inputs[k]}, {d}), c{number})) {{ {fail} }}")
+    for number, index in op.indices():
+        code.append(f"if (!pv_scan_index({index}, c{number})) {{ {fail} }}")
+    for statement in op.statements:
+        if type(statement.op).__name__ in ("ScalarMaximum", "ScalarMinimum") and statement.reduced:
+            empty = " || ".join(f"c{statement.axes[p]} == 0" for p in statement.reduced)
+            code.append(f"if (!pv_scan_not_empty({empty})) {{ {fail} }}")
     for slot, x in enumerate(sequences):
-        code.append(f"if (!s.read({slot}, {x}, n, {int(lanes[slot])})) {{ {fail} }}")
+        code.append(f"if (!s.read({slot}, {x}, n)) {{ {fail} }}")
     for k, (x, z) in enumerate(zip(states, outputs)):
-        code.append(
-            f"if (!s.begin({op.n_sequences + k}, {k}, {x}, &{z}, {-min(op.states[k].taps, default=0)})) {{ {fail} }}"
-        )
+        code.append(f"if (!s.begin({op.n_sequences + k}, {k}, {x}, &{z}, {op.states[k].first_place()})) {{ {fail} }}")
     for k, (length, (dtype, broad), z) in enumerate(zip(lengths, op.new, outputs[n_states:])):
         variable = node.inputs[1 + op.n_sequences + n_states + k]
-        dims = [f"(npy_intp)*(npy_{variable.dtype}*)PyArray_DATA({length})", *("1" if b else "lanes" for b in broad)]
+        own = iter(op.axes[op.n_sequences + n_states + k])
+        dims = [f"(npy_intp)*(npy_{variable.dtype}*)PyArray_DATA({length})"]
+        dims += ["1" if b else f"c{next(own)}" for b in broad]
         code.append(f"{{ npy_intp dims[] = {{{', '.join(dims)}}};")
         code.append(f"if (!s.make({op.n_sequences + n_states + k}, {n_states + k}, {len(dims)}, dims, ")
         code.append(f"{np.dtype(dtype).num}, &{z})) {{ {fail} }} }}")
     for k, x in enumerate(same):
-        slot = op.n_sequences + n + k
-        code.append(f"if (!s.read({slot}, {x}, -1, {int(lanes[slot])})) {{ {fail} }}")
-    code.append(f"{name}_scan(n, lanes, s.p, s.step, s.at, s.size);")
+        code.append(f"if (!s.read({op.n_sequences + n + k}, {x}, -1)) {{ {fail} }}")
+    step = StepCode(op, [x.dtype for x, _ in op.arrays(node)], name)
+    code.append(f"if (!s.take({step.room()})) {{ {fail} }}")
+    code.append(f"{name}_scan({', '.join(['n', *step.sizes()])}, s.room, s.p, s.step, s.at, s.size);")
     for k, state in enumerate([*op.states, *([State((), ())] * len(op.new))]):
         if not state.writes:
-            code.append(f"s.end({op.n_sequences + k}, {k}, n + {_first_place(state)});")
+            code.append(f"s.end({op.n_sequences + k}, {k}, n + {state.first_place()});")
     return "{\n" + "\n".join(code) + "\n}"

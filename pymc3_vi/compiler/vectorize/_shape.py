@@ -46,6 +46,9 @@ def _reshape(op, node, operands, batch):
     require_unbatched([shape], "shape")
     if isinstance(shape.variable, Constant):  # numbers keep sizes of 1 visible
         sizes = [int(n) for n in shape.variable.data]
+        long = [d for d, one in enumerate(x.variable.broadcastable) if d and not one]
+        if sizes == [-1] and len(long) == 1:  # a vector already; a new order of axes is what a loop can read
+            return [x.variable.dimshuffle(0, *long)]
     else:
         sizes = [shape.variable[i] for i in range(op.ndim)]
     return [tt.reshape(x.variable, [batch] + sizes, ndim=op.ndim + 1)]

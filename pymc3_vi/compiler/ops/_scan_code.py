@@ -1,0 +1,262 @@
+"""C++ of the function that runs a recursion over time: one step is a list of loops over small arrays."""
+
+from collections import namedtuple
+
+import numpy as np
+from theano import scalar as ts
+
+from .._csrc import c_source
+from ._loop_code import Literal, ctype
+from ._scalar_code import literal, scalar_expression
+
+__all__ = ["At", "Place", "State", "Statement", "StepCode", "View", "own_axes"]
+
+
+class State(namedtuple("State", "taps writes")):
+    """A state of a recursion.
+
+    Parameters
+    ----------
+    taps : tuple of int
+        The places that a step reads, as distances in time from its own.
+    writes : tuple of int
+        Those that it writes; () for its own in a buffer that may be shorter than time and is then read in a circle.
+    """
+
+    __slots__ = ()
+
+    def first_place(self):
+        """Where the first step writes in the buffer: after what it begins with."""
+        return -min(self.taps, default=0)
+
+
+#: A value of `dtype`: the scalar `op` of `arguments` (View, At, Literal) in a loop along `axes`, numbers of sizes; with
+#: `reduced`, positions among them, what `op` makes of its one argument along these.
+Statement = namedtuple("Statement", "op arguments dtype axes reduced")
+
+#: A value by its number; every entry of `axes` says how one of its axes is read: a position in the loop, or a Place.
+View = namedtuple("View", "value axes")
+
+#: One index of an axis, from its end if negative.
+Place = namedtuple("Place", "index")
+
+#: Whether the position `axis` of the loop is at `index`.
+At = namedtuple("At", "axis index")
+
+#: What a reduction begins with.
+_FIRST = {ts.Add: 0.0, ts.Mul: 1.0, ts.ScalarMaximum: -np.inf, ts.ScalarMinimum: np.inf}
+
+
+def own_axes(statement):
+    """Numbers of the sizes of a statement's value."""
+    return tuple(a for p, a in enumerate(statement.axes) if p not in statement.reduced)
+
+
+class _Loops:
+    """Nested loops along `axes` that compute several statements."""
+
+    def __init__(self, axes):
+        self.axes, self.numbers, self.before, self.loaded, self.inside = axes, [], [], {}, []
+
+    def text(self, has_simd):
+        lines = list(self.before)
+        for p, axis in enumerate(self.axes):
+            if has_simd and p == len(self.axes) - 1:
+                lines.append("#pragma omp simd")
+            lines.append(f"for (npy_intp j{p} = 0; j{p} < c{axis}; ++j{p}) {{")
+        return [*lines, *self.inside, "}" * len(self.axes)]
+
+
+class StepCode:
+    """Source of the function that runs one ScanLoop.
+
+    Statements along the same axes that read each other at their own place share loops, in which their values are
+    numbers; other values of more than one number are kept in `room`.
+
+    Parameters
+    ----------
+    op : ScanLoop
+    dtypes : list of str
+        Of the arrays, in the order of ``op.axes``.
+    name : str
+        Of the node; part of the function's name.
+    """
+
+    def __init__(self, op, dtypes, name):
+        self.op, self.name, self.array_dtypes = op, name, dtypes
+        self.first_new = op.n_sequences + len(op.states)
+        self.reads = [(k, f"i * step[{k}]") for k in range(op.n_sequences)]  # slot and place of every input of a step
+        for k, state in enumerate(op.states):
+            slot = op.n_sequences + k
+            self.reads += [(slot, f"pv_around(at[{k}] + ({tap}), size[{k}]) * step[{slot}]") for tap in state.taps]
+        self.reads += [(slot, "0") for slot in range(self.first_new + len(op.new), len(dtypes))]
+        self.count, self.loads = len(self.reads), 0
+        self.statements = list(op.statements)
+        self.targets = []  # slot, its number among what is written, place and statement of everything that is written
+        results = iter(op.results)
+        for k, state in enumerate([*op.states, *([State((), ())] * len(op.new))]):
+            for place in state.writes or (0,):
+                self.targets.append((op.n_sequences + k, k, place, self._as_statement(next(results), k)))
+        self.dtypes = [dtypes[slot] for slot, _ in self.reads] + [s.dtype for s in self.statements]
+        self.axes = [op.axes[slot] for slot, _ in self.reads] + [own_axes(s) for s in self.statements]
+        self._group()
+
+    def _as_statement(self, result, k):
+        """Number of the statement whose value, along the axes of the array, is a result."""
+        axes, dtype = self.op.axes[self.op.n_sequences + k], self.array_dtypes[self.op.n_sequences + k]
+        whole = tuple(range(len(axes)))
+        if isinstance(result, View) and result.value >= self.count and result.axes == whole:
+            made = self.statements[result.value - self.count]
+            if made.axes == axes and not made.reduced and made.dtype == dtype:
+                return result.value
+        self.statements.append(Statement(ts.Cast(ts.get_scalar_type(dtype)), (result,), dtype, axes, ()))
+        return self.count + len(self.statements) - 1
+
+    def _group(self):
+        """Put every statement in the first loops that come after all that it reads."""
+        self.groups, self.group_of = [], {}
+        for number, s in enumerate(self.statements, start=self.count):
+            earliest = 0
+            for a in s.arguments:
+                if isinstance(a, View) and a.value >= self.count:
+                    earliest = max(earliest, self.group_of[a.value] + (not self._is_local(a, s)))
+            for g in range(earliest, len(self.groups) + 1):
+                if g == len(self.groups):
+                    self.groups.append(_Loops(s.axes))
+                if self.groups[g].axes == s.axes:
+                    break
+            self.groups[g].numbers.append(number)
+            self.group_of[number] = g
+        # values that are read after their loops
+        self.kept = {n for n, s in enumerate(self.statements, self.count) if s.reduced and self.axes[n]}
+        for number, s in enumerate(self.statements, self.count):
+            for a in s.arguments:
+                if isinstance(a, View) and a.value >= self.count and self.axes[a.value]:
+                    if self.group_of[a.value] != self.group_of[number]:
+                        self.kept.add(a.value)
+        self.direct = [self._may_be_stored(slot, number) for slot, _, _, number in self.targets]
+        self.kept |= {n for (_, _, _, n), direct in zip(self.targets, self.direct) if not direct and self.axes[n]}
+
+    def _is_local(self, view, reader):
+        """Whether a statement reads the value of another in the same round of the same loops."""
+        made = self.statements[view.value - self.count]
+        return made.axes == reader.axes and not made.reduced and view.axes == tuple(range(len(made.axes)))
+
+    def _may_be_stored(self, slot, number):
+        """Whether a result may be stored where it is made: whether nothing is read there after that."""
+        if not self.axes[number]:
+            return False  # after all else
+        for reader, s in enumerate(self.statements, self.count):
+            for a in s.arguments:
+                if isinstance(a, View) and a.value < self.count and self.reads[a.value][0] == slot:
+                    g = self.group_of[reader]
+                    whole = a.axes == tuple(range(len(s.axes)))
+                    if g > self.group_of[number] or (g == self.group_of[number] and not whole):
+                        return False
+        return True
+
+    def sizes(self):
+        """Names of the numbers that sizes have in the code."""
+        return [f"c{k}" for k in range(len(self.op.sizes))]
+
+    def _length(self, number):
+        return " * ".join(["(npy_intp)1", *(f"c{a}" for a in self.axes[number])])
+
+    def room(self):
+        """C expression of how many doubles are kept from one loop to the next."""
+        return " + ".join(["1", *(self._length(number) for number in sorted(self.kept))])
+
+    def source(self):
+        begin = []
+        for number in sorted(self.kept):
+            dtype = self.dtypes[number]
+            begin.append(
+                f"npy_{dtype}* const __restrict__ t{number} = (npy_{dtype}*)room; room += {self._length(number)};"
+            )
+        body = []
+        for number, (slot, place) in enumerate(self.reads):
+            dtype = self.dtypes[number]
+            body.append(f"const npy_{dtype}* a{number} = (const npy_{dtype}*)(p[{slot}] + {place});")
+            if not self.axes[number]:
+                body.append(f"const {ctype(dtype)} v{number} = a{number}[0]{' != 0' if dtype == 'bool' else ''};")
+        for number, s in enumerate(self.statements, self.count):
+            self._add(number, s)
+        after = []
+        for k, ((slot, written, place, number), direct) in enumerate(zip(self.targets, self.direct)):
+            dtype = self.array_dtypes[slot]
+            body.append(f"npy_{dtype}* w{k} = (npy_{dtype}*)(p[{slot}] + (at[{written}] + {place}) * step[{slot}]);")
+            if direct:
+                index = self._index(number, tuple(range(len(self.axes[number]))))
+                self.groups[self.group_of[number]].inside.append(f"w{k}[{index}] = (npy_{dtype})v{number};")
+            elif self.axes[number]:
+                after.append(f"memcpy(w{k}, t{number}, sizeof(npy_{dtype}) * ({self._length(number)}));")
+            else:
+                after.append(f"w{k}[0] = (npy_{dtype})v{number};")
+        for loops in self.groups:
+            inner = len(loops.axes) - 1
+            members = [self.statements[n - self.count] for n in loops.numbers]
+            body += loops.text(has_simd=not any(inner in s.reduced for s in members))
+        n = len(self.op.states) + len(self.op.new)
+        after.append(f"for (int k = 0; k < {n}; ++k) at[k] = at[k] + 1 == size[k] ? 0 : at[k] + 1;")
+        sizes = "".join(f", npy_intp {c}" for c in self.sizes())
+        return c_source(
+            "scan_loop.c", name=self.name, sizes=sizes, begin="\n".join(begin), body="\n".join(body + after)
+        )
+
+    def _add(self, number, s):
+        """Put the code of a statement into its loops."""
+        loops = self.groups[self.group_of[number]]
+        names = [self._name(a, number, loops) for a in s.arguments]
+        types = [self._dtype(a) for a in s.arguments]
+        constants = [a.value if isinstance(a, Literal) else None for a in s.arguments]
+        if not s.reduced:
+            text = scalar_expression(s.op, names, types, s.dtype, constants)
+            loops.inside.append(f"const {ctype(s.dtype)} v{number} = {text};")
+            if number in self.kept:
+                index = self._index(number, tuple(range(len(s.axes))))
+                loops.inside.append(f"t{number}[{index}] = v{number};")
+            return
+        first = literal(_FIRST[type(s.op)], s.dtype)
+        if self.axes[number]:
+            loops.before.append(f"for (npy_intp e = 0; e < {self._length(number)}; ++e) t{number}[e] = {first};")
+            target = f"t{number}[{self._index(number, tuple(p for p in range(len(s.axes)) if p not in s.reduced))}]"
+        else:
+            loops.before.append(f"{ctype(s.dtype)} v{number} = {first};")
+            target = f"v{number}"
+        one = scalar_expression(ts.Cast(ts.get_scalar_type(s.dtype)), names, types, s.dtype, constants)
+        value = scalar_expression(s.op, [target, f"e{number}"], [s.dtype, s.dtype], s.dtype, [None, None])
+        loops.inside.append(f"const {ctype(s.dtype)} e{number} = {one}; {target} = {value};")
+
+    def _dtype(self, argument):
+        if isinstance(argument, At):
+            return "bool"
+        return argument.dtype if isinstance(argument, Literal) else self.dtypes[argument.value]
+
+    def _name(self, argument, reader, loops):
+        """C expression of an argument of statement `reader`; what is in memory is loaded once per round."""
+        if isinstance(argument, Literal):
+            return literal(*argument)
+        if isinstance(argument, At):
+            return f"(j{argument.axis} == {_place(argument.index, loops.axes[argument.axis])})"
+        number = argument.value
+        if not self.axes[number] or self.group_of.get(number) == self.group_of[reader]:
+            return f"v{number}"
+        if argument not in loops.loaded:
+            name, dtype = f"x{self.loads}", self.dtypes[number]
+            self.loads += 1
+            loops.loaded[argument] = name
+            memory = f"{'t' if number >= self.count else 'a'}{number}[{self._index(number, argument.axes)}]"
+            loops.inside.append(f"const {ctype(dtype)} {name} = {memory}{' != 0' if dtype == 'bool' else ''};")
+        return loops.loaded[argument]
+
+    def _index(self, number, entries):
+        """Place of a value's element in memory."""
+        text = "0"
+        for axis, entry in zip(self.axes[number], entries):
+            own = _place(entry.index, axis) if isinstance(entry, Place) else f"j{entry}"
+            text = own if text == "0" else f"({text}) * c{axis} + {own}"
+        return text
+
+
+def _place(index, axis):
+    return str(index) if index >= 0 else f"(c{axis} - {-index})"
