@@ -64,6 +64,14 @@ def test_functions_of_two_numbers():
         np.testing.assert_array_equal(compiled, python, err_msg=str(op))
 
 
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_powers(dtype):
+    pairs = np.array([(a, b) for a in SPECIAL for b in SPECIAL], dtype=dtype).T
+    ((python, compiled),) = python_and_c(each_of([ts.pow], [dtype] * 2), [dtype] * 2, list(pairs))
+    assert compiled.dtype == python.dtype
+    np.testing.assert_allclose(compiled, python, rtol=2e-15 if dtype == "float64" else 1e-6, atol=0)
+
+
 def test_switch_clip_casts_and_logic(rng):
     x, i, b = tt.dvector("x"), tt.lvector("i"), tt.TensorType("bool", (False,))("b")
     steps = [
@@ -96,7 +104,6 @@ def test_switch_clip_casts_and_logic(rng):
 
 def test_what_has_no_vector_code():
     assert scalar_expression(basic_scipy.gammaln, ["x"], ["float64"], "float64", [None]) is None
-    assert scalar_expression(ts.pow, ["x", "y"], ["float64"] * 2, "float64", [None, None]) is None
     assert scalar_expression(ts.add, ["x", "y"], ["int64"] * 2, "int64", [None, None]) is None
 
 

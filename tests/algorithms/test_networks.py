@@ -1,0 +1,77 @@
+"""Which likelihoods of minibatches are networks, and that their default fits are those of minibatches."""
+
+import pymc3_vi
+from pymc3_vi.algorithms._networks import is_network
+from pymc3_vi.model import ModelView, row_model
+
+import numpy as np
+import pymc3 as pm
+import pytest
+import theano.tensor as tt
+
+N, K, BATCH, HIDDEN = 5000, 4, 50, 6
+
+
+def layers(x, index):
+    first, second = pm.Normal("first", shape=(K, HIDDEN)), pm.Normal("second", shape=HIDDEN)
+    return tt.dot(tt.tanh(tt.dot(x, first)), second)
+
+
+def low_rank(x, index):
+    first, second = pm.Normal("first", shape=(K, 2)), pm.Normal("second", shape=2)
+    return tt.dot(tt.dot(x, first), second)
+
+
+def embedding(x, index):
+    return tt.dot(pm.Normal("places", shape=(3, 2))[index], pm.Normal("second", shape=2))
+
+
+def regression(x, index):
+    return tt.dot(x, pm.Normal("b", shape=K)) * pm.HalfNormal("scale")
+
+
+def shrunk_regression(x, index):
+    return tt.dot(x * pm.HalfNormal("local", shape=K), pm.Normal("b", shape=K))
+
+
+def correlated_groups(x, index):
+    root = tt.tril(pm.Normal("root", shape=(2, 2)))
+    effects = tt.dot(pm.Normal("raw", shape=(3, 2)), root.T)
+    return effects[index, 0] + effects[index, 1] * x[:, 0]
+
+
+def make(mean):
+    rng = np.random.default_rng(1)
+    x = rng.standard_normal((N, K))
+    rows = x, rng.integers(0, 3, N), np.tanh(x @ rng.standard_normal((K, 2))).sum(axis=1)
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        x, index, y = (pm.Minibatch(values, BATCH) for values in rows)
+        pm.Normal("y", mean(x, tt.cast(index, "int64")), 0.2, observed=y, total_size=N)
+    return model
+
+
+@pytest.mark.parametrize(
+    "mean, expected",
+    [
+        (layers, True),
+        (low_rank, True),
+        (embedding, True),
+        (regression, False),
+        (shrunk_regression, False),
+        (correlated_groups, False),
+    ],
+)
+def test_recognised(mean, expected):
+    view = ModelView(make(mean))
+    assert is_network(row_model(view), view) is expected
+
+
+def test_default_fit_of_a_network_takes_minibatches():
+    """As many rows as asked for: fixed draws on all rows would take a hundred times as many."""
+    model = make(layers)
+    approx = pymc3_vi.fit(3000, model=model, random_seed=1, progressbar=False)
+    assert "stochastic gradients" in approx.report.options["algorithm"]
+    assert "network" in str(approx.report)
+    adam = pymc3_vi.adam(learning_rate=0.01)
+    other = pymc3_vi.fit(3000, model=model, random_seed=1, progressbar=False, obj_optimizer=adam)
+    assert np.mean(approx.hist[-500:]) < np.mean(other.hist[-500:])
