@@ -5,7 +5,7 @@ import copy
 from ..errors import ParameterTypeError, ParameterValueError, ParametrizationError
 from ..validation import did_you_mean
 from ._algorithm import ALGORITHMS, Algorithm
-from ._networks import is_network
+from ._networks import is_large_network, is_network
 from .newton import Newton
 from .passes import Passes
 from .stochastic import StochasticGradients
@@ -85,9 +85,9 @@ def _by_itself(task):
         return StochasticGradients(), "an optimizer was given"
     passes = Passes()
     no_passes = passes.obstacle(task)
-    whole_data = None
-    if no_passes is None and is_network(passes.model, task.approx.view):
-        return StochasticGradients(pilot=False), "the likelihood is a network, which minibatches train in less time"
+    whole_data, view = None, task.approx.view
+    if is_large_network(view) if no_passes else is_network(passes.model, view):
+        return StochasticGradients(pilot=False), "the likelihood is a network, which they train in less time"
     if no_passes is None and (task.approx.view.replaced or not passes.has_few_rows(task)):
         return passes, "the likelihood is a sum over the rows of minibatches"
     if no_passes is None:

@@ -17,7 +17,7 @@ from theano.tensor.opt import MakeVector, Shape_i
 from theano.tensor.subtensor import IncSubtensor, Subtensor, get_idx_list
 
 from ._loop_groups import is_plain, scalar_constant
-from .ops import At, Literal, Place, ScanLoop, State, Statement, View
+from .ops import At, Literal, Place, ScanLoop, Size, State, Statement, View
 from .ops._scalar_code import scalar_expression, supported_dtypes
 
 __all__ = ["local_scan_in_c"]
@@ -106,7 +106,8 @@ class _Sizes:
         if len(lengths) > 1:
             raise _Unsupported
         self._parent[two] = one
-        self._known.update({one: n for n in lengths})
+        if lengths:
+            self._known[one] = lengths.pop()
 
 
 class _Step:
@@ -142,6 +143,8 @@ class _Step:
         """A variable's value and entries."""
         if variable in self._seen:
             return self._seen[variable]
+        if self._lengths.get(variable) is not None:
+            return Size(self._lengths[variable]), ()
         if not isinstance(variable, Constant) or not _is_array(variable):
             raise _Unsupported
         number = scalar_constant(variable)
@@ -212,7 +215,7 @@ class _Step:
     def _along(operand, dimensions):
         """How a loop along `dimensions` reads an operand."""
         value, entries = operand
-        if isinstance(value, Literal):
+        if isinstance(value, (Literal, Size)):
             return value
         return value, tuple(e if isinstance(e, Place) else dimensions.index(e) for e in entries)
 
@@ -229,14 +232,15 @@ class _Step:
         return value
 
     def _dtype(self, argument):
-        if isinstance(argument, At):
-            return "bool"
+        if isinstance(argument, (At, Size)):
+            return "bool" if isinstance(argument, At) else "int64"
         return argument.dtype if isinstance(argument, Literal) else self._dtypes[argument[0]]
 
     def _reduce(self, op, node, out):
         (x,) = node.inputs
         gone = range(x.ndim) if op.axis is None else [d % x.ndim for d in op.axis]
-        return self._reduced(op.scalar_op, self._of(x), gone, x, getattr(op, "acc_dtype", None) or out.dtype, out.dtype)
+        accumulator = "float64" if x.dtype == "bool" else getattr(op, "acc_dtype", None) or out.dtype
+        return self._reduced(op.scalar_op, self._of(x), gone, x, accumulator, out.dtype)
 
     def _reduced(self, op, operand, gone, x, accumulator, dtype):
         """Value and entries of a reduction of an operand over the dimensions `gone`."""
@@ -252,7 +256,7 @@ class _Step:
             value = self._statement(op, [self._along(operand, dimensions)], accumulator, axes, reduced)
             entries = tuple(d for d in dimensions if d not in gone)
         entries = tuple(e if isinstance(e, Place) else e - sum(g < e for g in gone) for e in entries)
-        if self._dtype(value if isinstance(value, Literal) else (value, entries)) != dtype:
+        if self._dtype(self._along((value, entries), range(x.ndim))) != dtype:
             return self._elementwise(ts.Cast(ts.get_scalar_type(dtype)), [(value, entries)], dtype)
         return value, entries
 
@@ -347,7 +351,6 @@ class _Step:
     def loop(self, n_sequences, states, new):
         """The ScanLoop of the step."""
         taps = [k for k, state in enumerate(states) for _ in state.taps]
-        n_same = self._n_inputs - n_sequences - len(taps)
         targets = [k for k, state in enumerate(states) for _ in state.writes or (0,)]
         targets += range(len(states), len(states) + len(new))
         results, written = [], dict(self._state_axes)
@@ -382,6 +385,8 @@ class _Step:
         def argument(a):
             if isinstance(a, (Literal, At)):
                 return a
+            if isinstance(a, Size):
+                return Size(*sizes([a.number]))
             (kind, position), entries = a
             return View(position if kind == "input" else len(inputs) + position, entries)
 
@@ -392,10 +397,10 @@ class _Step:
             Statement(op, tuple(argument(a) for a in arguments), dtype, sizes(loop), reduced)
             for op, arguments, dtype, loop, reduced in self._statements
         )
+        results = tuple(argument(a) for a in results)
         known = tuple(self._sizes.known(root) for root in numbers)
         if any(n is None and root not in given for root, n in zip(numbers, known)):
             raise _Unsupported
-        results = tuple(argument(a) for a in results)
         return ScanLoop(n_sequences, states, new, axes, known, statements, results)
 
 

@@ -1,7 +1,7 @@
 """Which likelihoods of minibatches are networks, and that their default fits are those of minibatches."""
 
 import pymc3_vi
-from pymc3_vi.algorithms._networks import is_network
+from pymc3_vi.algorithms._networks import is_large_network, is_network
 from pymc3_vi.model import ModelView, row_model
 
 import numpy as np
@@ -64,6 +64,26 @@ def make(mean):
 def test_recognised(mean, expected):
     view = ModelView(make(mean))
     assert is_network(row_model(view), view) is expected
+
+
+@pytest.mark.parametrize("rows, expected", [(1000, True), (999, False)])
+@pytest.mark.parametrize("kind", [np.asarray, pm.Data])
+def test_whole_data(kind, rows, expected, rng):
+    values = rng.standard_normal((rows, K)), rng.standard_normal(rows)
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        x, y = (v if kind is np.asarray else pm.Data(name, v) for name, v in zip("xz", values))
+        pm.Normal("y", layers(x, None), 0.2, observed=y)
+    assert is_large_network(ModelView(model)) is expected
+
+
+def test_a_latent_process_is_no_network(rng):
+    """Its covariance mixes rows with unknown values, too, and its root is multiplied by others."""
+    x = rng.standard_normal((1000, 2))
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        scaled = x / pm.HalfNormal("length", shape=2)
+        root = tt.slinalg.cholesky(tt.exp(tt.dot(scaled, scaled.T)) + tt.eye(1000))
+        pm.Normal("y", tt.dot(root, pm.Normal("raw", shape=1000)), 0.2, observed=np.zeros(1000))
+    assert not is_large_network(ModelView(model))
 
 
 def test_default_fit_of_a_network_takes_minibatches():

@@ -170,7 +170,7 @@ def forward(terms, moves, first):
     return out
 
 
-@pytest.mark.parametrize("k", [2, 5])
+@pytest.mark.parametrize("k", [pytest.param(2, marks=pytest.mark.slow), 5])
 def test_hidden_markov_model(k, rng):
     """The sum over all paths, and its slopes, against products of matrices."""
     terms, moves, first = tt.dmatrix(), tt.dmatrix(), tt.dvector()
@@ -241,7 +241,15 @@ def _matrix(y, a, c):
     return step
 
 
-@pytest.mark.parametrize("make", [_kalman, _window, _slopes, _normalised, _matrix])
+def _centred(y, a, c):
+    """Means and extremes, and their slopes."""
+    return lambda now, last, a, c: tt.tanh(last - tt.mean(last * c) + now * tt.max(a, axis=0) ** c[0])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [_slopes, _matrix, *(pytest.param(f, marks=pytest.mark.slow) for f in (_centred, _kalman, _window, _normalised))],
+)
 def test_small_arrays(make, rng):
     y, a, c, first = tt.dvector(), tt.dmatrix(), tt.dvector(), (tt.dmatrix if make is _matrix else tt.dvector)()
     out, _ = theano.scan(make(y, a, c), [y], [first], [a, c])

@@ -9,7 +9,7 @@ from .._csrc import c_source
 from ._loop_code import Literal, ctype
 from ._scalar_code import literal, scalar_expression
 
-__all__ = ["At", "Place", "State", "Statement", "StepCode", "View", "own_axes"]
+__all__ = ["At", "Place", "Size", "State", "Statement", "StepCode", "View", "own_axes"]
 
 
 class State(namedtuple("State", "taps writes")):
@@ -30,8 +30,8 @@ class State(namedtuple("State", "taps writes")):
         return -min(self.taps, default=0)
 
 
-#: A value of `dtype`: the scalar `op` of `arguments` (View, At, Literal) in a loop along `axes`, numbers of sizes; with
-#: `reduced`, positions among them, what `op` makes of its one argument along these.
+#: A value of `dtype`: the scalar `op` of `arguments` (View, At, Size, Literal) in a loop along `axes`, numbers of
+#: sizes; with `reduced`, positions among them, what `op` makes of its one argument along these.
 Statement = namedtuple("Statement", "op arguments dtype axes reduced")
 
 #: A value by its number; every entry of `axes` says how one of its axes is read: a position in the loop, or a Place.
@@ -39,6 +39,9 @@ View = namedtuple("View", "value axes")
 
 #: One index of an axis, from its end if negative.
 Place = namedtuple("Place", "index")
+
+#: A length by its number, as an int64.
+Size = namedtuple("Size", "number")
 
 #: Whether the position `axis` of the loop is at `index`.
 At = namedtuple("At", "axis index")
@@ -228,14 +231,16 @@ class StepCode:
         loops.inside.append(f"const {ctype(s.dtype)} e{number} = {one}; {target} = {value};")
 
     def _dtype(self, argument):
-        if isinstance(argument, At):
-            return "bool"
+        if isinstance(argument, (At, Size)):
+            return "bool" if isinstance(argument, At) else "int64"
         return argument.dtype if isinstance(argument, Literal) else self.dtypes[argument.value]
 
     def _name(self, argument, reader, loops):
         """C expression of an argument of statement `reader`; what is in memory is loaded once per round."""
         if isinstance(argument, Literal):
             return literal(*argument)
+        if isinstance(argument, Size):
+            return f"((npy_int64)c{argument.number})"
         if isinstance(argument, At):
             return f"(j{argument.axis} == {_place(argument.index, loops.axes[argument.axis])})"
         number = argument.value

@@ -1,4 +1,4 @@
-"""A recursion over time whose steps are expressions of small arrays: ``theano.scan`` without Python between its steps."""
+"""A recursion over time whose steps are expressions of small arrays: ``theano.scan`` without Python in a step."""
 
 import numpy as np
 import theano.tensor as tt
@@ -10,7 +10,7 @@ from ._fused_loop import apply_scalar
 from ._kernels import VECTOR_KERNELS
 from ._loop_code import Literal
 from ._scalar_code import vector_math_declarations, vector_math_libraries
-from ._scan_code import At, Place, State, StepCode, View, own_axes
+from ._scan_code import At, Place, Size, State, StepCode, View, own_axes
 
 __all__ = ["ScanLoop"]
 
@@ -205,6 +205,8 @@ def _read(argument, values, axes, sizes):
     shape = [1] * len(axes)
     if isinstance(argument, Literal):
         return np.reshape(np.asarray(argument.value, dtype=argument.dtype), shape)
+    if isinstance(argument, Size):
+        return np.reshape(np.int64(sizes[argument.number]), shape)
     if isinstance(argument, At):
         shape[argument.axis] = sizes[axes[argument.axis]]
         return np.reshape(np.arange(shape[argument.axis]) == argument.index % shape[argument.axis], shape)
