@@ -26,6 +26,14 @@ def embedding(x, index):
     return tt.dot(pm.Normal("places", shape=(3, 2))[index], pm.Normal("second", shape=2))
 
 
+def factors(x, index):
+    return (pm.Normal("left", shape=(3, 2))[index] * pm.Normal("right", shape=(3, 2))[index]).sum(axis=1)
+
+
+def discrimination(x, index):
+    return pm.Normal("a", shape=3)[index] * pm.Normal("b", shape=3)[index]
+
+
 def regression(x, index):
     return tt.dot(x, pm.Normal("b", shape=K)) * pm.HalfNormal("scale")
 
@@ -56,6 +64,8 @@ def make(mean):
         (layers, True),
         (low_rank, True),
         (embedding, True),
+        (factors, True),
+        (discrimination, False),
         (regression, False),
         (shrunk_regression, False),
         (correlated_groups, False),
@@ -73,6 +83,15 @@ def test_whole_data(kind, rows, expected, rng):
     with pymc3_vi.fast_build(), pm.Model() as model:
         x, y = (v if kind is np.asarray else pm.Data(name, v) for name, v in zip("xz", values))
         pm.Normal("y", layers(x, None), 0.2, observed=y)
+    assert is_large_network(ModelView(model)) is expected
+
+
+@pytest.mark.parametrize("rows, expected", [(1000, True), (999, False)])
+def test_factors_of_whole_data(rows, expected, rng):
+    places = rng.integers(0, 30, (2, rows))
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        left, right = (pm.Normal(name, shape=(30, 2))[index] for name, index in zip(["left", "right"], places))
+        pm.Normal("y", (left * right).sum(axis=1), 0.2, observed=np.zeros(rows))
     assert is_large_network(ModelView(model)) is expected
 
 
