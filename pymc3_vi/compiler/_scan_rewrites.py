@@ -179,10 +179,12 @@ class _Step:
     def _length(self, variable):
         """Size that a number stands for: -1, 1, or what `_Sizes` calls it; None if unknown."""
         if isinstance(variable, Constant):
-            number = int(variable.data)
-            return number if number in (-1, 1) else ("size", self._sizes.new(number))
+            return self._length_of(int(variable.data))
         found = self._lengths.get(variable)
         return None if found is None else ("size", found)
+
+    def _length_of(self, number):
+        return number if number in (-1, 1) else ("size", self._sizes.new(number))
 
     def _dimshuffle(self, op, node, out):
         value, entries = self._of(node.inputs[0])
@@ -278,8 +280,7 @@ class _Step:
         x, shape = node.inputs
         value, entries = self._of(x)
         if isinstance(shape, Constant):
-            lengths = [int(n) for n in shape.data]
-            lengths = [n if n in (-1, 1) else ("size", self._sizes.new(n)) for n in lengths]
+            lengths = [self._length_of(int(n)) for n in shape.data]
         elif shape.owner and isinstance(shape.owner.op, MakeVector):
             lengths = [self._length(n) for n in shape.owner.inputs]
         else:
