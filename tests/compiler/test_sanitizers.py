@@ -42,6 +42,31 @@ FIT = """
     print(len(sys.argv) - 1, "fits")
 """
 
+RECURSIONS = """
+    from pymc3_vi.compiler import compile_function
+    from pymc3_vi.compiler.ops import ScanLoop
+    from pymc3_vi.compiler.vectorize import vectorize_graph
+    from tests.compiler import test_scan_loop as recursions
+
+    rng = np.random.default_rng(1)
+    y, a, c, matrix, vector = tt.dvector(), tt.dmatrix(), tt.dvector(), tt.dmatrix(), tt.dvector()
+    steps = [recursions._slopes, recursions._matrix]
+    values = rng.standard_normal(9), 0.5 * rng.standard_normal((3, 3)), rng.random(3), np.eye(3), rng.random(3)
+    loops = 0
+    for make in steps:
+        first = matrix if make is recursions._matrix else vector
+        out, _ = theano.scan(make(y, a, c), [y], [first], [a, c])
+        outputs = [out[-2:], *tt.grad((out[-2:] ** 2).sum(), [y, a, c, first])]
+        function = compile_function([y, a, c, matrix, vector], outputs, on_unused_input="ignore")
+        assert all(np.isfinite(x).all() for x in function(*values))
+        loops += sum(isinstance(node.op, ScanLoop) for node in function.maker.fgraph.toposort())
+    many = tt.dtensor3()
+    (batch,) = vectorize_graph([recursions.forward(a, matrix, vector)[-1].sum()], {matrix: many})
+    function = compile_function([a, many, vector], [batch, tt.grad(batch.sum(), many)])
+    function(values[1], rng.random((5, 3, 3)), values[2])
+    print(loops + sum(isinstance(node.op, ScanLoop) for node in function.maker.fgraph.toposort()), "loops")
+"""
+
 CUMULATIVE_SUM = """
     from pymc3_vi.compiler import compile_function
     from pymc3_vi.compiler.ops import _elements
@@ -96,6 +121,13 @@ def test_steps_of_the_zoo_touch_no_memory_of_others_and_nothing_undefined(under_
     done = under_sanitizers(FIT, *FITS)
     assert done.returncode == 0, done.stderr[-5000:]
     assert done.stdout.split() == [str(len(FITS)), "fits"]
+
+
+@pytest.mark.slow
+def test_recursions(under_sanitizers):
+    done = under_sanitizers(RECURSIONS)
+    assert done.returncode == 0, done.stderr[-5000:]
+    assert done.stdout.split() == ["6", "loops"]
 
 
 @pytest.mark.slow
