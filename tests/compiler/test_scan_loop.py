@@ -106,6 +106,7 @@ def test_options_of_scan(given, options):
     agree((x, a, b), [out, *tt.grad(cost, [x, a, b])], values, 2)
 
 
+@pytest.mark.slow
 def test_a_batch_has_lanes(given, rng):
     """As draws have: every one is what it is alone, forwards and backwards."""
     (x, a, b), (row, _, _) = given
