@@ -87,7 +87,7 @@ def _by_itself(task):
     no_passes = passes.obstacle(task)
     whole_data, view = None, task.approx.view
     if is_large_network(view) if no_passes else is_network(passes.model, view):
-        return StochasticGradients(pilot=False), "the likelihood is a network, which they train in less time"
+        return StochasticGradients(pilot="prior"), "the likelihood is a network, which they train in less time"
     if no_passes is None and (task.approx.view.replaced or not passes.has_few_rows(task)):
         return passes, "the likelihood is a sum over the rows of minibatches"
     if no_passes is None:

@@ -44,31 +44,29 @@ def is_network(model, view):
     -------
     bool
     """
-    return any(_has_layers(part.inputs, part.node, view.free) for part in model.parts)
+    return any(_has_layers(part.inputs, [part.node], view.free) for part in model.parts)
 
 
 def is_large_network(view):
     """Whether the likelihood of whole data is a network of at least `LARGE` rows."""
-    for term in view.logp_terms():
-        rows = [v for v in ancestors([term.node]) if _is_table(v)] if term.kind == "data" else []
-        if rows and _has_layers(rows, term.node, view.free):
-            return True
-    return False
+    terms = [term.node for term in view.logp_terms() if term.kind != "prior"]
+    rows = [v for v in ancestors(terms) if _is_table(v)]
+    return bool(rows) and _has_layers(rows, terms, view.free)
 
 
 def _is_table(variable):
-    ndim = getattr(variable, "ndim", 0)
-    if not isinstance(variable, (Constant, SharedVariable)) or ndim != (
-        1 if variable.dtype in tt.discrete_dtypes else 2
-    ):
+    """Whether a variable has rows of numbers, or places of rows, and enough of them."""
+    if not isinstance(variable, (Constant, SharedVariable)) or not hasattr(variable, "dtype"):
+        return False
+    if variable.ndim != (1 if variable.dtype in tt.discrete_dtypes else 2):
         return False
     value = variable.data if isinstance(variable, Constant) else variable.get_value(borrow=True)
     return np.shape(value)[0] >= LARGE
 
 
-def _has_layers(inputs, output, free):
+def _has_layers(inputs, outputs, free):
     groups = rows, unknown, mixed = set(inputs), set(free), set()
-    for node in io_toposort([*inputs, *free], [output]):
+    for node in io_toposort([*inputs, *free], outputs):
         of_rows, of_unknown, of_mixed = ([v in group for v in node.inputs] for group in groups)
         if isinstance(node.op, _PRODUCTS) and any(of_mixed) and all(of_unknown):
             return True

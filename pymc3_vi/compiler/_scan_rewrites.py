@@ -306,8 +306,11 @@ class _Step:
         return {d: int(getattr(index, "data", index)) for d, index in found.items()}
 
     def _subtensor(self, op, node, out):
-        places = self._places(op, node)
-        value, entries = self._of(node.inputs[0])
+        places, x = self._places(op, node), node.inputs[0]
+        value, entries = self._of(x)
+        for d, index in places.items():
+            if d not in entries and not (x.broadcastable[d] and index in (0, -1)):
+                raise _Unsupported  # nothing would tell whether the index is there
         return value, tuple(
             e if isinstance(e, Place) else Place(places[e]) if e in places else e - sum(d < e for d in places)
             for e in entries

@@ -2,6 +2,8 @@
 
 import pymc3_vi
 from pymc3_vi.algorithms._networks import is_large_network, is_network
+from pymc3_vi.algorithms.stochastic import StochasticGradients
+from pymc3_vi.errors import ParameterValueError
 from pymc3_vi.model import ModelView, row_model
 
 import numpy as np
@@ -114,3 +116,44 @@ def test_default_fit_of_a_network_takes_minibatches():
     adam = pymc3_vi.adam(learning_rate=0.01)
     other = pymc3_vi.fit(3000, model=model, random_seed=1, progressbar=False, obj_optimizer=adam)
     assert np.mean(approx.hist[-500:]) < np.mean(other.hist[-500:])
+
+
+@pytest.mark.parametrize("minibatches", [True, False])
+@pytest.mark.parametrize("factor", [1e5, 1e-5])
+def test_nothing_depends_on_units(minibatches, factor, rng):
+    x = rng.standard_normal((1000, K))
+    y = np.tanh(x[:, 0]) + 0.1 * rng.standard_normal(1000)
+
+    def losses(unit):
+        rows = x * unit, y * unit
+        with pymc3_vi.fast_build(), pm.Model() as model:
+            x_, y_ = (pm.Minibatch(values, BATCH) for values in rows) if minibatches else rows
+            first = pm.Normal("first", 0, 1 / unit, shape=(K, HIDDEN))
+            second = pm.Normal("second", 0, unit, shape=HIDDEN)
+            mean = tt.dot(tt.tanh(tt.dot(x_, first)), second)
+            pm.Normal("y", mean, pm.HalfNormal("noise", unit), observed=y_, total_size=1000 if minibatches else None)
+        approx = pymc3_vi.fit(300, model=model, random_seed=1, progressbar=False)
+        assert "network" in str(approx.report)
+        return approx.hist - 1000 * np.log(unit)
+
+    right = losses(1.0)
+    assert np.mean(right[-100:]) < np.mean(right[:100]) - 500
+    np.testing.assert_allclose(losses(factor), right, rtol=1e-4, atol=0.1)
+
+
+def test_an_improper_prior_has_no_units():
+    """Those of the posterior are taken."""
+    rng = np.random.default_rng(1)
+    x = 1e3 * rng.standard_normal((1000, 2))
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        first, second = pm.Flat("first", shape=(2, 1)), pm.Normal("second", 1.0, 1e-3, shape=1)
+        mean = tt.dot(tt.dot(x, first), second)
+        pm.Normal("y", mean, 1.0, observed=x @ [1e-3, 2e-3] + rng.standard_normal(1000))
+    approx = pymc3_vi.fit(500, model=model, random_seed=1, progressbar=False)
+    assert "network" in str(approx.report)
+    np.testing.assert_allclose(approx.mean.eval()[:2], [1e-3, 2e-3], atol=4e-5 * 3)
+
+
+def test_pilot_is_checked():
+    with pytest.raises(ParameterValueError, match="'pilot'.*'posterior' or 'prior'.*Got True"):
+        StochasticGradients(pilot=True)

@@ -268,11 +268,13 @@ def test_sizes_that_do_not_fit(rng):
     with pytest.raises(ValueError, match="sizes 3 and 2 do not fit"):
         function(rng.random((N, 3)), rng.random((2, 2)), rng.random(3))
     x = tt.dvector()
-    out, _ = theano.scan(lambda now, last: last[2] * now + last, [terms[:, 0]], [x])
-    function = compile_function([terms, x], out)
-    assert nodes(function, ScanLoop)
-    with pytest.raises(IndexError, match="index 2 is out of 2"):
-        function(rng.random((N, 3)), rng.random(2))
+    steps = [lambda now, last: last[2] * now + last, lambda now, last: tt.set_subtensor(last[2], now)]
+    for step in steps:
+        out, _ = theano.scan(step, [terms[:, 0]], [x])
+        function = compile_function([terms, x], out)
+        assert nodes(function, ScanLoop)
+        with pytest.raises(IndexError, match="index 2 is out of 2"):
+            function(rng.random((N, 3)), rng.random(2))
 
 
 def test_garch_of_pymc3():

@@ -5,7 +5,7 @@ from ._coverage import gaussian_obstacle, starts_at_test_point
 from ._lbfgs import InverseHessian, minimise
 from ._newton import variational_newton
 from ._target import DrawTarget, Evaluation
-from ._warm_start import NoFiniteStart, WarmStart
+from ._warm_start import NoFiniteStart, WarmStart, settling_draws
 
 __all__ = [
     "DrawTarget",
@@ -16,6 +16,7 @@ __all__ = [
     "WarmStart",
     "gaussian_obstacle",
     "minimise",
+    "settling_draws",
     "starts_at_test_point",
     "variational_newton",
 ]

@@ -28,15 +28,24 @@ class StochasticGradients(Algorithm):
         ``(loss_or_grads, params) -> updates``; default is the fit's `obj_optimizer`, or :class:`AnnealedAdam`.
     average : float, optional
         The result is the average of this last fraction of the iterates; default is the fit's `average`.
-    pilot : bool
-        Whether the default optimizer begins at a mean field of few fixed draws on the whole data, and takes its units
-        from there.
+    pilot : {'posterior', 'prior'}
+        The mean field from which the default optimizer takes its units, and where it begins: by few fixed draws on the
+        whole data, or that of the prior, at once; with the latter q begins narrow at its start point.
+
+    Raises
+    ------
+    ParameterValueError
+        For another `pilot`.
     """
 
     name = "stochastic"
     takes_optimizer = True
 
-    def __init__(self, optimizer=None, average=None, pilot=True):
+    def __init__(self, optimizer=None, average=None, pilot="posterior"):
+        if pilot not in ("posterior", "prior"):
+            raise ParameterValueError(
+                f"The 'pilot' parameter of StochasticGradients must be 'posterior' or 'prior'. Got {pilot!r} instead."
+            )
         self.optimizer, self.average, self.pilot = optimizer, average, pilot
 
     # ---------------------------------------------------------------- before the first step
@@ -100,8 +109,8 @@ class StochasticGradients(Algorithm):
     def begin(self, n, first=False):
         self._forget_units()
         if first:
-            if n and self.is_default and self.pilot:
-                begin_at_pilot(self.task, n)
+            if n and self.is_default:
+                begin_at_pilot(self.task, n, of_prior=self.pilot == "prior")
             check_draws(self.task.approx, self.compiled, n, self.task.options.get("more_replacements"))
         self._changed = None
         if self.clock is not None:

@@ -1,4 +1,4 @@
-"""A mean-field fit in a second: where the default rule begins, and in what units it moves."""
+"""A mean field in a second, of posterior or prior: where the default rule begins, and in what units it moves."""
 
 import logging
 from collections import namedtuple
@@ -13,7 +13,7 @@ from ...errors import ScalingWarning, VariationalInferenceError
 from ...graph import substitute
 from ...model import batch_data
 from ...validation import warn_user
-from ..newton import DrawTarget, NoFiniteStart, WarmStart
+from ..newton import DrawTarget, NoFiniteStart, WarmStart, settling_draws
 
 __all__ = ["begin_at_pilot", "pilot", "pilot_budget"]
 
@@ -22,6 +22,9 @@ TOLERANCE = 1e-9
 
 #: Nats below which a pilot is near its optimum.
 NEAR = 1.0
+
+#: Part of the prior's standard deviations with which a fit begins that has its units from there.
+TIMID = 0.3
 
 _Pilot = namedtuple("_Pilot", "moments, arrived")
 
@@ -35,7 +38,14 @@ ANOTHER_UNIT = 1e3
 BESIDE_ENCODER, MANY = 500, 300
 
 
-def pilot(approx, n):
+class _PriorDensity(PointDensity):
+    """The prior alone, which reads no data."""
+
+    def _terms(self):
+        return super()._terms()[:1]
+
+
+def pilot(approx, n, of_prior=False):
     """Means and standard deviations of mean field near the start of `approx`, by few fixed draws.
 
     Parameters
@@ -43,6 +53,8 @@ def pilot(approx, n):
     approx : Approximation
     n : int
         Number of steps of the fit, of which the pilot may cost a part.
+    of_prior : bool
+        Whether the prior is fitted, instead of the posterior.
 
     Returns
     -------
@@ -57,21 +69,34 @@ def pilot(approx, n):
         point.update(group.start_point)
     try:
         q = MeanField(model=approx.model, start=point, random_seed=0)
-        density = PointDensity(q, IN_PYTHON, data=batch_data(approx.view) if approx.has_local else None)
+        data = batch_data(approx.view) if approx.has_local else None
+        density = (_PriorDensity if of_prior else PointDensity)(q, IN_PYTHON, data=data)
         seed = int(approx.groups[0].seeds.generator("pilot").integers(2**31))
         blocks = GaussianBlocks(q.groups)
         budget = BESIDE_ENCODER if approx.has_local and q.ddim > MANY else pilot_budget(q.ddim, n)
-        warm = WarmStart(DrawTarget(density, blocks), seed, budget, jitter=False, tolerance=TOLERANCE)
-        arrival = warm.run()
+        target = DrawTarget(density, blocks)
+        warm = WarmStart(target, seed, budget, jitter=False, tolerance=TOLERANCE)
+        arrived = warm.run().decrement < NEAR
+        mean, std = warm.best
+        if of_prior:
+            arrived = arrived and _is_held(target, mean, std, settling_draws(target, seed))
     except (VariationalInferenceError, NoFiniteStart, ValueError) as error:  # ValueError: shapes fixed to one batch
         logger.debug("No pilot: %s", error)
         return None
-    mean, std = warm.best
     layout = q.view.layout()
     if not (np.isfinite(mean).all() and np.isfinite(std).all() and (std > 0).all()):
         return None
     means, stds = layout.unflatten(mean), layout.unflatten(std)
-    return _Pilot({name: (means[name], stds[name]) for name in means}, arrival.decrement < NEAR)
+    return _Pilot({name: (means[name], stds[name]) for name in means}, arrived)
+
+
+def _is_held(target, mean, std, eps):
+    r"""Whether slopes hold every value as at an optimum: :math:`\mathrm E[-\sigma \epsilon \partial \log p] = 1`.
+
+    They do not where the density is flat, as improper priors are: any place is as good as the next there.
+    """
+    slopes = target.evaluate(mean, std, eps).grad
+    return bool(np.all(np.abs(1 + std * np.mean(eps * slopes, axis=0)) < 0.5))
 
 
 def pilot_budget(d, n):
@@ -79,17 +104,23 @@ def pilot_budget(d, n):
     return max(n, min(2000 + 60 * min(d, 100), 200 * n))
 
 
-def begin_at_pilot(task, n):
-    """Place q and measure the units of the default rule by a pilot, where q is as it was made."""
+def begin_at_pilot(task, n, of_prior=False):
+    """Place q and measure the units of the default rule by a pilot, where q is as it was made.
+
+    By that of the prior q gets narrow and its means stay; an improper prior has none, and the posterior's is taken.
+    """
     approx, rule, units = task.approx, task.default_optimizer, task.objective.op.units
     made = [g for g in approx.groups if g.user_params is None and g.start_point]
     given = [g for g in approx.groups if g not in made and not g.local]
     if len(approx.hist) or given or not task.is_untouched():
         return
-    found = pilot(approx, n if made else min(n, 10))
+    found = pilot(approx, n, of_prior=True) if of_prior and made else None
+    of_prior = found is not None and found.arrived
+    if not of_prior:
+        found = pilot(approx, n if made else min(n, 10))
     if found is None:
         return
-    if found.arrived:
+    if found.arrived and not of_prior:
         check_encoders(approx, found.moments)
     stds = []
     for group in made:
@@ -97,7 +128,11 @@ def begin_at_pilot(task, n):
         mean, std = (
             np.concatenate([np.ravel(found.moments[name][k]) for name in names]).reshape(shape) for k in (0, 1)
         )
-        group.place(mean, std)
+        if of_prior:
+            start = np.concatenate([np.ravel(group.start_point[name]) for name in names]).reshape(shape)
+            group.place(start, TIMID * std)
+        else:
+            group.place(mean, std)
         rule.measure(group.param_units(std))
         stds.append(std.ravel())
     if units is not None and stds:

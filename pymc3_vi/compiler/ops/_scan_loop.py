@@ -36,7 +36,7 @@ class ScanLoop(COp):
     statements : tuple of Statement
         The values they read are a step's inputs (sequences, taps of the states, what stays the same) and, after these,
         earlier statements'.
-    results : tuple of View or Literal
+    results : tuple of View, Size or Literal
         What a step writes, along the axes of the output: every place of every state, then the new arrays.
     """
 
@@ -65,10 +65,10 @@ class ScanLoop(COp):
         outputs += [tt.TensorType(dtype, (False, *broadcastable))() for dtype, broadcastable in self.new]
         return Apply(self, inputs, outputs)
 
-    def arrays(self, node):
-        """Variables that are read and written, in the order of `axes`, each with whether it has time."""
+    def dtypes(self, node):
+        """Of what is read and written, in the order of `axes`."""
         _, sequences, _, _, same = self._split(node.inputs)
-        return [(x, True) for x in (*sequences, *node.outputs)] + [(x, False) for x in same]
+        return [x.dtype for x in (*sequences, *node.outputs, *same)]
 
     def input_axes(self):
         """For every input but the lengths, in order, the numbers of the sizes and whether it has time; None else."""
@@ -87,11 +87,11 @@ class ScanLoop(COp):
         return found
 
     def indices(self):
-        """All (number of a size, index that is read along an axis of it)."""
+        """All (number of a size, index that is read or set along an axis of it)."""
         n = self.n_sequences
         axes = [*self.axes[:n], *(self.axes[n + k] for k, state in enumerate(self.states) for _ in state.taps)]
         axes += [*self.axes[n + len(self.states) + len(self.new) :], *(own_axes(s) for s in self.statements)]
-        found = set()
+        found = {(s.axes[a.axis], a.index) for s in self.statements for a in s.arguments if isinstance(a, At)}
         for view in (*self.results, *(a for s in self.statements for a in s.arguments)):
             if isinstance(view, View):
                 entries = zip(axes[view.value], view.axes)
@@ -184,7 +184,7 @@ class ScanLoop(COp):
         return (2,)
 
     def c_support_code_apply(self, node, name):
-        return StepCode(self, [x.dtype for x, _ in self.arrays(node)], name).source()
+        return StepCode(self, self.dtypes(node), name).source()
 
     def c_code(self, node, name, inputs, outputs, sub):
         return _call_code(self, node, name, inputs, outputs, sub["fail"])
@@ -263,7 +263,7 @@ def _call_code(op, node, name, inputs, outputs, fail):
         code.append(f"{np.dtype(dtype).num}, &{z})) {{ {fail} }} }}")
     for k, x in enumerate(same):
         code.append(f"if (!s.read({op.n_sequences + n + k}, {x}, -1)) {{ {fail} }}")
-    step = StepCode(op, [x.dtype for x, _ in op.arrays(node)], name)
+    step = StepCode(op, op.dtypes(node), name)
     code.append(f"if (!s.take({step.room()})) {{ {fail} }}")
     code.append(f"{name}_scan({', '.join(['n', *step.sizes()])}, s.room, s.p, s.step, s.at, s.size);")
     for k, state in enumerate([*op.states, *([State((), ())] * len(op.new))]):
