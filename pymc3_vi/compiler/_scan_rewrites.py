@@ -17,7 +17,7 @@ from theano.tensor.opt import MakeVector, Shape_i
 from theano.tensor.subtensor import IncSubtensor, Subtensor, get_idx_list
 
 from ._loop_groups import is_plain, scalar_constant
-from .ops import At, Literal, Place, ScanLoop, Size, State, Statement, View
+from .ops import PRODUCT, At, Literal, Place, ScanLoop, Size, State, Statement, View
 from .ops._scalar_code import scalar_expression, supported_dtypes
 
 __all__ = ["local_scan_in_c"]
@@ -225,7 +225,9 @@ class _Step:
         """The value of a new Statement."""
         types = [dtype] * 2 if reduced else [self._dtype(a) for a in arguments]
         constants = [a.value if isinstance(a, Literal) else None for a in arguments] if not reduced else [None] * 2
-        if len(axes) > _MOST_AXES or scalar_expression(op, ["x"] * len(types), types, dtype, constants) is None:
+        if len(axes) > _MOST_AXES:
+            raise _Unsupported
+        if op is not PRODUCT and scalar_expression(op, ["x"] * len(types), types, dtype, constants) is None:
             raise _Unsupported
         value = ("statement", len(self._statements))
         self._statements.append((op, arguments, dtype, axes, reduced))
@@ -270,6 +272,17 @@ class _Step:
         (one, left), (two, right) = self._of(x), self._of(y)
         left = tuple(e if isinstance(e, Place) else e + 2 - x.ndim for e in left)
         right = tuple(e if isinstance(e, Place) else e + 1 for e in right)
+        sizes = {}
+        for value, entries in ((one, left), (two, right)):
+            for axis, d in zip(self._axes.get(value, ()), entries):
+                if not isinstance(d, Place):
+                    self._sizes.join(sizes.setdefault(d, axis), axis)
+        if 1 in left and 1 in right and len(sizes) > 1 and self._dtypes[one] == self._dtypes[two] == out.dtype:
+            dimensions = sorted(sizes)
+            arguments = [self._along(operand, dimensions) for operand in ((one, left), (two, right))]
+            axes = tuple(sizes[d] for d in dimensions)
+            value = self._statement(PRODUCT, arguments, out.dtype, axes, (dimensions.index(1),))
+            return value, tuple(int(d == 2 and x.ndim == 2) for d in dimensions if d != 1)
         product = self._elementwise(ts.mul, [(one, left), (two, right)], out.dtype)
         every = tt.TensorType(out.dtype, (x.ndim == 1, x.broadcastable[-1] and y.broadcastable[0], y.ndim == 1))()
         value, entries = self._reduced(ts.add, product, [1], every, out.dtype, out.dtype)

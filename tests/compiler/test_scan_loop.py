@@ -50,7 +50,8 @@ def _python_is_c(node):
     cells = [[None] for _ in node.outputs]
     op.perform(node, values, cells)
     for found, (right,) in zip(function(*values), cells):
-        np.testing.assert_allclose(found, right, rtol=1e-12, atol=1e-12)
+        limit = 1e-6 if right.dtype == "float32" else 1e-12
+        np.testing.assert_allclose(found, right, rtol=limit, atol=limit)
 
 
 def two_states(x, a, b):
@@ -259,6 +260,41 @@ def test_small_arrays(make, rng):
     values += (np.eye(3) if make is _matrix else rng.random(3),)
     cost = (out**2).sum()
     agree(inputs, [out, *tt.grad(cost, inputs)], values, 2)
+
+
+#: (n, k, m) from loops over single numbers to calls of BLAS
+PRODUCT_SIZES = [(2, 2, 1), (3, 5, 4), (9, 12, 17), (40, 3, 64), (70, 65, 90)]
+
+
+def products(a, x, c, dot):
+    """Products of rows, columns, transposes and parts of arrays (3, n, n), (n, k) and (k, m)."""
+    of_matrices = [dot(x, c), dot(x.T, a[0].T), dot(a[2].T, x), dot(c.T, x.T), dot(2 * a[1], x)]
+    return [*of_matrices, dot(x[:, 0], a[0]), dot(a[0], x[:, 1]), dot(a[1].T, x[:, -1]), dot(x, x[0]), dot(x[1], c)]
+
+
+def recursion_of_products(dtype):
+    """Inputs (a, x, c) and outputs of two steps: the states, then all products."""
+    x, c = (tt.TensorType(dtype, (False, False))() for _ in range(2))
+    a = tt.TensorType(dtype, (False, False, False))()
+
+    def step(x, a, c):
+        made = products(a, x, c, tt.dot)
+        return [tt.tanh(x + made[-1].sum()), *made]
+
+    return [a, x, c], theano.scan(step, outputs_info=[x, *[None] * 10], non_sequences=[a, c], n_steps=2)[0]
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_products_of_every_layout_and_size(dtype, rng):
+    function = compile_function(*recursion_of_products(dtype))
+    (node,) = nodes(function, ScanLoop)
+    _python_is_c(node)
+    for n, k, m in PRODUCT_SIZES:
+        a, x, c = (rng.standard_normal(shape).astype(dtype) for shape in ((3, n, n), (n, k), (k, m)))
+        states, *found = function(a, x, c)
+        expected = zip(*(products(a, z, c, np.dot) for z in (x, states[0])))
+        for made, right in zip(found, expected):
+            np.testing.assert_allclose(made, right, rtol=0, atol=1e3 * np.finfo(dtype).eps)
 
 
 def test_sizes_that_do_not_fit(rng):

@@ -9,7 +9,7 @@ from .._csrc import c_source
 from ._loop_code import Literal, ctype
 from ._scalar_code import literal, scalar_expression
 
-__all__ = ["At", "Place", "Size", "State", "Statement", "StepCode", "View", "own_axes"]
+__all__ = ["At", "PRODUCT", "Place", "Size", "State", "Statement", "StepCode", "View", "own_axes"]
 
 
 class State(namedtuple("State", "taps writes")):
@@ -31,7 +31,7 @@ class State(namedtuple("State", "taps writes")):
 
 
 #: A value of `dtype`: the scalar `op` of `arguments` (View, At, Size, Literal) in a loop along `axes`, numbers of
-#: sizes; with `reduced`, positions among them, what `op` makes of its one argument along these.
+#: sizes; with `reduced`, positions among them, what `op` makes of its one argument along these (PRODUCT: of two).
 Statement = namedtuple("Statement", "op arguments dtype axes reduced")
 
 #: A value by its number; every entry of `axes` says how one of its axes is read: a position in the loop, or a Place.
@@ -46,6 +46,9 @@ Size = namedtuple("Size", "number")
 #: Whether the position `axis` of the loop is at `index`.
 At = namedtuple("At", "axis index")
 
+#: The `op` of a sum of products over one axis, at least one of whose factors is a matrix: a call instead of loops.
+PRODUCT = "product"
+
 #: What a reduction begins with.
 _FIRST = {ts.Add: 0.0, ts.Mul: 1.0, ts.ScalarMaximum: -np.inf, ts.ScalarMinimum: np.inf}
 
@@ -56,12 +59,15 @@ def own_axes(statement):
 
 
 class _Loops:
-    """Nested loops along `axes` that compute several statements."""
+    """Nested loops along `axes` that compute several statements, or a call in their place."""
 
-    def __init__(self, axes):
+    def __init__(self, axes, is_call):
         self.axes, self.numbers, self.before, self.loaded, self.inside = axes, [], [], {}, []
+        self.is_call = is_call
 
     def text(self, has_simd):
+        if self.is_call:
+            return self.inside
         lines = list(self.before)
         for p, axis in enumerate(self.axes):
             if has_simd and p == len(self.axes) - 1:
@@ -123,10 +129,11 @@ class StepCode:
             for a in s.arguments:
                 if isinstance(a, View) and a.value >= self.count:
                     earliest = max(earliest, self.group_of[a.value] + (not self._is_local(a, s)))
-            for g in range(earliest, len(self.groups) + 1):
+            is_call = s.op is PRODUCT
+            for g in range(len(self.groups) if is_call else earliest, len(self.groups) + 1):
                 if g == len(self.groups):
-                    self.groups.append(_Loops(s.axes))
-                if self.groups[g].axes == s.axes:
+                    self.groups.append(_Loops(s.axes, is_call))
+                if self.groups[g].axes == s.axes and self.groups[g].is_call == is_call:
                     break
             self.groups[g].numbers.append(number)
             self.group_of[number] = g
@@ -143,7 +150,9 @@ class StepCode:
     def _is_local(self, view, reader):
         """Whether a statement reads the value of another in the same round of the same loops."""
         made = self.statements[view.value - self.count]
-        return made.axes == reader.axes and not made.reduced and view.axes == tuple(range(len(made.axes)))
+        if made.reduced or reader.op is PRODUCT:
+            return False
+        return made.axes == reader.axes and view.axes == tuple(range(len(made.axes)))
 
     def _may_be_stored(self, slot, number):
         """Whether a result may be stored where it is made: whether nothing is read there after that."""
@@ -167,7 +176,11 @@ class StepCode:
 
     def room(self):
         """C expression of how many doubles are kept from one loop to the next."""
-        return " + ".join(["1", *(self._length(number) for number in sorted(self.kept))])
+        kept = [self._length(number) for number in sorted(self.kept)]
+        return " + ".join(["1", *kept, *(f"pv_scan_factor({k}, {m})" for _, k, m in map(_matrices, self.products()))])
+
+    def products(self):
+        return [s for s in self.statements if s.op is PRODUCT]
 
     def source(self):
         begin = []
@@ -209,6 +222,9 @@ class StepCode:
     def _add(self, number, s):
         """Put the code of a statement into its loops."""
         loops = self.groups[self.group_of[number]]
+        if s.op is PRODUCT:
+            loops.inside.append(self._product(number, s))
+            return
         names = [self._name(a, number, loops) for a in s.arguments]
         types = [self._dtype(a) for a in s.arguments]
         constants = [a.value if isinstance(a, Literal) else None for a in s.arguments]
@@ -229,6 +245,28 @@ class StepCode:
         one = scalar_expression(ts.Cast(ts.get_scalar_type(s.dtype)), names, types, s.dtype, constants)
         value = scalar_expression(s.op, [target, f"e{number}"], [s.dtype, s.dtype], s.dtype, [None, None])
         loops.inside.append(f"const {ctype(s.dtype)} e{number} = {one}; {target} = {value};")
+
+    def _product(self, number, s):
+        """A call of the product of two matrices, of which one may be a row or a column."""
+        (middle,) = s.reduced
+        factors = []
+        for a, rows in zip(s.arguments, (middle - 1, middle)):
+            own = dict(zip(a.axes, self._distances(a.value)))
+            memory = f"{'t' if a.value >= self.count else 'a'}{a.value} + {self._start(a)}"
+            factors += [memory, own.get(rows, "0"), own.get(rows + 1, "0")]
+        letter = "d" if s.dtype == "float64" else "s"
+        sizes = ", ".join(_matrices(s))
+        return f"pv_scan_product({sizes}, {', '.join(factors)}, room, t{number}, pv_{letter}gemm);"
+
+    def _distances(self, number):
+        """Of the elements of a value along each of its axes, in memory."""
+        axes = self.axes[number]
+        return [" * ".join(["(npy_intp)1", *(f"c{a}" for a in axes[p + 1 :])]) for p in range(len(axes))]
+
+    def _start(self, view):
+        """Distance of the first element that is read."""
+        steps = zip(self.axes[view.value], view.axes, self._distances(view.value))
+        return " + ".join(["0", *(f"{_place(e.index, a)} * {d}" for a, e, d in steps if isinstance(e, Place))])
 
     def _dtype(self, argument):
         if isinstance(argument, (At, Size)):
@@ -265,3 +303,10 @@ class StepCode:
 
 def _place(index, axis):
     return str(index) if index >= 0 else f"(c{axis} - {-index})"
+
+
+def _matrices(product):
+    """Lengths n, k, m of a product (n, k) by (k, m)."""
+    (middle,) = product.reduced
+    names = [f"c{a}" for a in product.axes]
+    return ["1", *names][middle], names[middle], [*names, "1"][middle + 1]

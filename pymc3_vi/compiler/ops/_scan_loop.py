@@ -6,11 +6,12 @@ from theano.graph.basic import Apply
 from theano.graph.op import COp
 
 from .._csrc import c_source
+from ._capsules import declarations, initialisation
 from ._fused_loop import apply_scalar
 from ._kernels import VECTOR_KERNELS
 from ._loop_code import Literal
 from ._scalar_code import vector_math_declarations, vector_math_libraries
-from ._scan_code import At, Place, Size, State, StepCode, View, own_axes
+from ._scan_code import PRODUCT, At, Place, Size, State, StepCode, View, own_axes
 
 __all__ = ["ScanLoop"]
 
@@ -178,10 +179,20 @@ class ScanLoop(COp):
         return vector_math_libraries()
 
     def c_support_code(self, **kwargs):
-        return [VECTOR_KERNELS, vector_math_declarations(), c_source("scan_loop.h")]
+        pieces = [VECTOR_KERNELS, vector_math_declarations(), c_source("scan_loop.h")]
+        if not self._has_products():
+            return pieces
+        headers = [c_source(f"{name}.h") for name in ("products", "small_products", "scan_product")]
+        return [*pieces, *declarations(["gemm"]), *headers]
+
+    def c_init_code(self, **kwargs):
+        return initialisation(["gemm"]) if self._has_products() else []
+
+    def _has_products(self):
+        return any(statement.op is PRODUCT for statement in self.statements)
 
     def c_code_cache_version(self):
-        return (2,)
+        return (3,)
 
     def c_support_code_apply(self, node, name):
         return StepCode(self, self.dtypes(node), name).source()
@@ -210,9 +221,7 @@ def _read(argument, values, axes, sizes):
     if isinstance(argument, At):
         shape[argument.axis] = sizes[axes[argument.axis]]
         return np.reshape(np.arange(shape[argument.axis]) == argument.index % shape[argument.axis], shape)
-    value = np.asarray(values[argument.value])[
-        tuple(a.index if isinstance(a, Place) else slice(None) for a in argument.axes)
-    ]
+    value = _at_places(argument, values)
     positions = [a for a in argument.axes if not isinstance(a, Place)]
     value = np.transpose(value, np.argsort(positions))
     for p, n in zip(sorted(positions), np.shape(value)):
@@ -220,10 +229,20 @@ def _read(argument, values, axes, sizes):
     return np.reshape(value, shape)
 
 
+def _at_places(view, values):
+    """The part of a value that a view reads."""
+    return np.asarray(values[view.value])[tuple(a.index if isinstance(a, Place) else slice(None) for a in view.axes)]
+
+
 _UFUNCS = {"Add": np.add, "Mul": np.multiply, "ScalarMaximum": np.maximum, "ScalarMinimum": np.minimum}
 
 
 def _statement_value(statement, values, sizes):
+    if statement.op is PRODUCT:
+        one, two = (_at_places(a, values) for a in statement.arguments)
+        own = [[p for p in a.axes if not isinstance(p, Place)] for a in statement.arguments]
+        left = [p for p in range(len(statement.axes)) if p not in statement.reduced]
+        return np.einsum(one, own[0], two, own[1], left)
     arguments = [_read(a, values, statement.axes, sizes) for a in statement.arguments]
     if not statement.reduced:
         value = apply_scalar(statement.op, arguments)
