@@ -1,7 +1,5 @@
 """log p at given points: values, gradients and Hessian products of many points in one compiled call."""
 
-import functools
-
 import numpy as np
 import theano
 import theano.tensor as tt
@@ -9,7 +7,7 @@ import theano.tensor as tt
 from ..compiler import compile_function, process_value, with_linear_algebra_in_c, without_test_values
 from ..compiler.vectorize import CACHE_BUDGET_BYTES, FEWEST_ROWS, bytes_per_row, has_shared_products
 from ..errors import ParametrizationError
-from ..graph import floatx, made_once, substitute
+from ..graph import floatx, made_once, substitute, value_property
 from ..model import full_data, is_streamed
 from ._point_loop import PointLoop
 from ._undefined import where_defined
@@ -125,23 +123,23 @@ class PointDensity:
         self._function("slopes")
         self._function("products")
 
-    @functools.cached_property
+    @value_property
     def one_by_one(self):
         """Whether values and gradients are those of single points, as is faster where few fit into the cache."""
         if not self._is_compiled or self.bytes_per_point * FEWEST_ROWS <= CACHE_BUDGET_BYTES:
             return False
         return not has_shared_products(self._terms(), self.approx.view.free)
 
-    @functools.cached_property
+    @value_property
     def _is_compiled(self):
         return self.mode is None and bool(process_value("cxx"))
 
-    @functools.cached_property
+    @value_property
     def _most_points(self):
         """Of one call: what fits into memory."""
         return int(np.clip(CALL_BUDGET // self.bytes_per_point, 1, 2**20))
 
-    @functools.cached_property
+    @value_property
     def points_at_once(self):
         """How many points take the time of a few: those that fit into the cache, where calls cost little."""
         if not self._is_compiled:
@@ -149,7 +147,7 @@ class PointDensity:
         fit = CACHE_BUDGET_BYTES // self.bytes_per_point
         return min(max(fit, 1 if self.one_by_one else FEWEST_ROWS), self._most_points)
 
-    @functools.cached_property
+    @value_property
     @without_test_values
     def bytes_per_point(self):
         """Of the temporaries of log p, known before anything is compiled; a point takes some 0.02 to 0.7 ns a byte."""

@@ -2,7 +2,7 @@
 
 from ._alike_terms import AlikeTerms
 from ._layout import FlatBijection, FlatLayout, VarMap
-from ._memo import Memoised, append_name, cache_of, graph_property, made_once, node_property
+from ._memo import Memoised, append_name, cache_of, graph_property, made_once, node_property, value_property
 from ._noise import NoiseBlock, SeedStream, StepNoise, balance
 from ._params import ParamSpec, check_param_names, collect_shared, create_param, create_shared, param_shapes
 from ._substitute import floatx, match_pattern, shared_inputs, substitute
@@ -19,6 +19,7 @@ __all__ = [
     "balance",
     "graph_property",
     "node_property",
+    "value_property",
     "NoiseBlock",
     "SeedStream",
     "StepNoise",

@@ -4,7 +4,7 @@ import functools
 
 from ..compiler import without_test_values
 
-__all__ = ["Memoised", "graph_property", "node_property", "append_name", "cache_of", "made_once"]
+__all__ = ["Memoised", "append_name", "cache_of", "graph_property", "made_once", "node_property", "value_property"]
 
 
 def cache_of(owner):
@@ -21,6 +21,21 @@ def made_once(owner, name, make, key=()):
     # Making it may itself have cleared the cache, so look it up again.
     cache_of(owner).setdefault(name, {})[key] = value
     return value
+
+
+def value_property(function):
+    """Property that is computed once per object.
+
+    ``functools.cached_property`` of Python before 3.12 holds a lock of all objects while it computes one's value: two
+    threads, one of which builds a graph and needs the value, the other of which computes it and needs a graph, would
+    wait for each other for ever.
+    """
+
+    @functools.wraps(function)
+    def getter(self):
+        return made_once(self, function.__name__, lambda: function(self))
+
+    return property(getter)
 
 
 def graph_property(function):

@@ -1,12 +1,16 @@
 """The fixed-draw ELBO: its draws, and its derivatives against finite differences."""
 
+import warnings
+
 import pymc3_vi
-from pymc3_vi.approximations.gaussian import GaussianBlocks
+from pymc3_vi.approximations.gaussian import Draws, GaussianBlocks
 from pymc3_vi.diagnostics import KINDS, REPLICATES, FixedDrawELBO, FixedDraws, point_density
 from pymc3_vi.errors import HessianError
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.stats import qmc
 
 from tests.fixed_draw_models import gamma_regression, python_functions
 
@@ -24,6 +28,20 @@ def test_draws_are_the_same_again(kind):
     assert np.array_equal(recipe.rows(4), recipe.rows(4))
     assert recipe.rows(4).shape == (64, 4)
     assert not np.allclose(recipe.rows(4), recipe._replace(seed=4).rows(4))
+
+
+@pytest.mark.parametrize("count", [1, 5, 8])
+def test_first_draws_of_any_number_are_scipys_and_no_filter_of_warnings_is_touched(count, monkeypatch):
+    """Filters belong to all threads: what another one warns of meanwhile is to be seen."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        source = qmc.Sobol(3, scramble=True, seed=np.random.Generator(np.random.SFC64(4)))
+        right = stats.norm.ppf(np.concatenate([source.random(count), source.random(7)]))
+    draws = Draws(3, 4)
+    monkeypatch.setattr(warnings, "catch_warnings", None)
+    pairs = np.concatenate([draws.pairs(count), draws.pairs(7)])
+    np.testing.assert_allclose(pairs[::2], right, rtol=1e-12)
+    np.testing.assert_array_equal(pairs[1::2], -pairs[::2])
 
 
 @pytest.mark.parametrize("kind", ["sobol", "antithetic"])

@@ -1,11 +1,18 @@
 """Fits in several threads at once: the results of one thread, and nothing global left changed."""
 
+import ast
+import itertools
 import threading
 import traceback
 import warnings
+from pathlib import Path
 
 import pymc3_vi
-from pymc3_vi.compiler import process_value
+from pymc3_vi.compat import _building
+from pymc3_vi.compiler import _cxx_modules, _flags, process_value
+from pymc3_vi.diagnostics import _worker_rows
+from pymc3_vi.model import _random_state
+from pymc3_vi.results import _seen_warnings
 
 import numpy as np
 import pymc3 as pm
@@ -146,3 +153,48 @@ def test_many_fits_beside_a_fit():
     exact = (np.arange(12.0).reshape(4, 3).sum(1) / 3.01)[:, None]
     np.testing.assert_allclose(found[0], exact, rtol=2e-3)
     np.testing.assert_allclose(found[1], exact + 3 / 3.01, rtol=2e-3)
+
+
+class Watched:
+    """A lock that notes which others its thread holds when it asks for it."""
+
+    held, pairs = threading.local(), set()
+
+    def __init__(self, name, lock):
+        self.name, self.lock = name, lock
+
+    def __enter__(self):
+        mine = vars(self.held).setdefault("names", [])
+        self.pairs.update((other, self.name) for other in mine if self.name not in mine)
+        self.lock.acquire()
+        mine.append(self.name)
+
+    def __exit__(self, *exception):
+        self.held.names.remove(self.name)
+        self.lock.release()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_locks_are_taken_in_one_order(monkeypatch):
+    """Two threads that hold one lock each and want the other's wait for ever."""
+    monkeypatch.setattr(Watched, "pairs", set())
+    for module in (_cxx_modules, _flags, _worker_rows, _random_state, _seen_warnings):
+        monkeypatch.setattr(module, "_lock", Watched(module.__name__, module._lock))
+    for patch in (_building.REFUSED_REWRITES, _building.SHUFFLE_CODE):
+        monkeypatch.setattr(patch, "_lock", Watched(patch.name, patch._lock))
+    built = model(5)
+    for keywords in METHODS.values():
+        pymc3_vi.fit(20, model=built, random_seed=1, start="prior", progressbar=False, **keywords).sample(3)
+    pairs = Watched.pairs
+    assert (_flags.__name__, _cxx_modules.__name__) in pairs
+    names = set(itertools.chain(*pairs))
+    for _ in names:  # what a lock leads to, over others
+        pairs |= {(a, d) for a, b in pairs for c, d in pairs if b == c}
+    assert [name for name in names if (name, name) in pairs] == []
+
+
+def test_no_property_holds_a_lock_of_pythons_while_it_is_computed():
+    """`functools.cached_property` before Python 3.12 has one for all objects, beside those of the test above."""
+    for file in Path(pymc3_vi.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            assert "cached_property" not in (getattr(node, "attr", None), getattr(node, "name", None)), file

@@ -1,7 +1,5 @@
 """Base noise for averages: mirrored pairs of a scrambled Sobol sequence."""
 
-import warnings
-
 import numpy as np
 from scipy import linalg, special
 from scipy.stats import qmc
@@ -67,9 +65,9 @@ class Draws:
         self.taken += count
         if isinstance(self._source, np.random.Generator):
             return self._source.standard_normal((count, self.d))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # counts that are no powers of two
-            uniform = self._source.random(count)
+        # A first count that is no power of two would be warned of; suppressing that would act on all threads.
+        firsts = [1, count - 1] if self._source.num_generated == 0 and count > 1 else [count]
+        uniform = np.concatenate([self._source.random(n) for n in firsts])
         return special.ndtri(np.clip(uniform, _TINY, 1 - _TINY))
 
     def _open(self):
