@@ -13,9 +13,10 @@ __all__ = ["REFUSED_REWRITES", "SHUFFLE_CODE"]
 
 
 def _inspect_without_source():
-    names = types.SimpleNamespace(
-        currentframe=inspect.currentframe, getframeinfo=functools.partial(inspect.getframeinfo, context=0)
-    )
+    def getframeinfo(frame):
+        return types.SimpleNamespace(function=frame.f_code.co_name)
+
+    names = types.SimpleNamespace(currentframe=inspect.currentframe, getframeinfo=getframeinfo)
     return [(theano.graph.toolbox, "inspect", names)]
 
 
@@ -35,9 +36,8 @@ def _read_once():
 
 REFUSED_REWRITES = Replacements(
     "refused_rewrites",
-    "Where an inplace rewrite is refused, Theano asks for the name of the function that tried.  With the defaults of "
-    "inspect that reads the source around the call, for which the path of every module in the process is resolved: "
-    "0.15 s.",
+    "Where an inplace rewrite is refused, Theano asks for the name of the function that tried.  inspect looks for its "
+    "file and reads the source around the call, for which the path of every module in the process is resolved: 0.15 s.",
     _inspect_without_source,
     when="build",
 )

@@ -1,5 +1,7 @@
 """The one way in which the package makes a Theano function."""
 
+import sys
+
 import theano
 from theano.compile.mode import Mode, get_mode, predefined_optimizers
 from theano.graph.optdb import Query
@@ -175,6 +177,9 @@ def compile_function(
     Test values are switched off while the function is compiled, so that it can be called inside a model context.
     """
     compile_with = ENGINES.get(engine)
+    if name is None:  # as Theano names it, which reads the source of the whole stack for that
+        caller = sys._getframe(1)
+        name = f"{caller.f_code.co_filename}:{caller.f_lineno}"
     arguments = dict(updates=updates, givens=givens, on_unused_input=on_unused_input, name=name, **fn_kwargs)
     if mode is not None or fn_kwargs.get("profile"):
         # `fast_build` hides the compiler from Theano; a function in Python folds its constants without compiling them.

@@ -53,6 +53,7 @@ def test_refused_rewrites_read_no_source(monkeypatch):
             raise InconsistencyError("never")
 
     monkeypatch.setattr(inspect, "findsource", None)
+    monkeypatch.setattr(inspect, "getsourcefile", None)
     x = tt.dvector()
     graph = FunctionGraph([x], [tt.exp(x)], features=[Refuses()], clone=False)
     with building(), pytest.raises(InconsistencyError, match="never"):
