@@ -20,7 +20,7 @@ for version in ${VERSIONS:-3.8 3.9 3.10 3.11 3.12 3.13}; do
     fi
     numpy=$("$env/bin/python" -c 'import numpy; print(numpy.__version__)')
     begin=$SECONDS
-    "$env/bin/python" -m pytest -q -n "${JOBS:-2}" --dist loadfile -m "not slow" "$@" > "$log" 2>&1 || failed=1
+    "$env/bin/python" -m pytest -q -n "${JOBS:-2}" --dist worksteal -m "not slow" "$@" > "$log" 2>&1 || failed=1
     echo "$version  NumPy $numpy  $(grep -E '(passed|failed|error|no tests ran).* in ' "$log" | tail -n 1 | tr -d '=')  $((SECONDS - begin)) s"
     grep -E '^(FAILED|ERROR) ' "$log" | sed 's/^/      /'
 done

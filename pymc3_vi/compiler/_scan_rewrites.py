@@ -17,6 +17,7 @@ from theano.tensor.opt import MakeVector, Shape_i
 from theano.tensor.subtensor import IncSubtensor, Subtensor, get_idx_list
 
 from ._loop_groups import is_plain, scalar_constant
+from ._scan_sizes import Sizes, Unsupported
 from .ops import PRODUCT, At, Literal, Place, ScanLoop, Size, State, Statement, View
 from .ops._scalar_code import scalar_expression, supported_dtypes
 
@@ -58,13 +59,9 @@ def local_scan_in_c(fgraph, node):
         step = _Step(graph, op.n_seqs, states)
         new = tuple((x.dtype, tuple(x.broadcastable[1:])) for x in node.outputs[op.n_outs :])
         loop = step.loop(op.n_seqs, states, new)
-    except _Unsupported:
+    except Unsupported:
         return None
     return loop(*node.inputs, *step.constants, return_list=True)
-
-
-class _Unsupported(Exception):
-    """A step has something that is left to Theano."""
 
 
 def _is_array(variable):
@@ -79,37 +76,6 @@ def _read(op, node):
     return [(x, 1) for x in (*sequences, *taps)] + [(x, 0) for x in same]
 
 
-class _Sizes:
-    """Lengths of axes by number; axes that meet in an expression have one length, and one number in the end."""
-
-    def __init__(self):
-        self._parent, self._known = [], {}
-
-    def new(self, known=None):
-        number = len(self._parent)
-        self._parent.append(number)
-        if known is not None:
-            self._known[number] = known
-        return number
-
-    def root(self, number):
-        while self._parent[number] != number:
-            number = self._parent[number]
-        return number
-
-    def known(self, number):
-        return self._known.get(self.root(number))
-
-    def join(self, one, two):
-        one, two = self.root(one), self.root(two)
-        lengths = {n for n in (self.known(one), self.known(two)) if n is not None}
-        if len(lengths) > 1:
-            raise _Unsupported
-        self._parent[two] = one
-        if lengths:
-            self._known[one] = lengths.pop()
-
-
 class _Step:
     """One step of a recursion as Statements.
 
@@ -119,7 +85,7 @@ class _Step:
     """
 
     def __init__(self, graph, n_sequences, states):
-        self._sizes, self._axes, self._dtypes = _Sizes(), {}, {}
+        self._sizes, self._axes, self._dtypes = Sizes(), {}, {}
         self._seen, self._lengths, self._statements, self.constants = {}, {}, [], []
         self._graph, self._n_inputs = graph, len(graph.inputs)
         for k, v in enumerate(graph.inputs):
@@ -146,7 +112,7 @@ class _Step:
         if self._lengths.get(variable) is not None:
             return Size(self._lengths[variable]), ()
         if not isinstance(variable, Constant) or not _is_array(variable):
-            raise _Unsupported
+            raise Unsupported
         number = scalar_constant(variable)
         if number is not None and is_plain(number):
             return Literal(number.item(), variable.dtype), ()
@@ -158,17 +124,17 @@ class _Step:
     def _add(self, node):
         op, (out, *more) = node.op, node.outputs
         if more:
-            raise _Unsupported
+            raise Unsupported
         if isinstance(op, Shape_i):
             self._lengths[out] = self._size_of(node.inputs[0], op.i)
         elif out.dtype == "int64" and isinstance(op, MakeVector):
             pass  # a shape, read where it is used; an error elsewhere
         elif not _is_array(out):
-            raise _Unsupported
+            raise Unsupported
         else:
             make = next((make for kind, make in _OPS.items() if isinstance(op, kind)), None)
             if make is None:
-                raise _Unsupported
+                raise Unsupported
             self._seen[out] = make(self, op, node, out)
 
     def _size_of(self, variable, dimension):
@@ -177,7 +143,7 @@ class _Step:
         return self._axes[value][entries.index(dimension)] if dimension in entries else None
 
     def _length(self, variable):
-        """Size that a number stands for: -1, 1, or what `_Sizes` calls it; None if unknown."""
+        """Size that a number stands for: -1, 1, or what `Sizes` calls it; None if unknown."""
         if isinstance(variable, Constant):
             return self._length_of(int(variable.data))
         found = self._lengths.get(variable)
@@ -226,9 +192,9 @@ class _Step:
         types = [dtype] * 2 if reduced else [self._dtype(a) for a in arguments]
         constants = [a.value if isinstance(a, Literal) else None for a in arguments] if not reduced else [None] * 2
         if len(axes) > _MOST_AXES:
-            raise _Unsupported
+            raise Unsupported
         if op is not PRODUCT and scalar_expression(op, ["x"] * len(types), types, dtype, constants) is None:
-            raise _Unsupported
+            raise Unsupported
         value = ("statement", len(self._statements))
         self._statements.append((op, arguments, dtype, axes, reduced))
         self._axes[value] = tuple(a for p, a in enumerate(axes) if p not in reduced)
@@ -250,9 +216,9 @@ class _Step:
         """Value and entries of a reduction of an operand over the dimensions `gone`."""
         value, entries = operand
         if type(op) not in (ts.Add, ts.Mul, ts.ScalarMaximum, ts.ScalarMinimum) or accumulator not in _FLOATS:
-            raise _Unsupported
+            raise Unsupported
         if any(d not in entries and not x.broadcastable[d] for d in gone):
-            raise _Unsupported  # so many times the same
+            raise Unsupported  # so many times the same
         dimensions = sorted(e for e in entries if not isinstance(e, Place))
         reduced = tuple(p for p, d in enumerate(dimensions) if d in gone)
         if reduced:
@@ -268,7 +234,7 @@ class _Step:
         # the sum over the middle dimension of (left, middle, right)
         x, y = node.inputs
         if not 1 <= min(x.ndim, y.ndim) <= max(x.ndim, y.ndim) <= 2:
-            raise _Unsupported
+            raise Unsupported
         (one, left), (two, right) = self._of(x), self._of(y)
         left = tuple(e if isinstance(e, Place) else e + 2 - x.ndim for e in left)
         right = tuple(e if isinstance(e, Place) else e + 1 for e in right)
@@ -297,15 +263,15 @@ class _Step:
         elif shape.owner and isinstance(shape.owner.op, MakeVector):
             lengths = [self._length(n) for n in shape.owner.inputs]
         else:
-            raise _Unsupported
+            raise Unsupported
         long = [d for d, b in enumerate(x.broadcastable) if not b]
         own = [d for d, n in enumerate(lengths) if n != 1]
         if None in lengths or len(long) != len(own) or any(d not in entries for d in long):
-            raise _Unsupported
+            raise Unsupported
         for d, e in zip(long, own):
             size = self._axes[value][entries.index(d)]
             if lengths[e] != -1 and self._sizes.root(lengths[e][1]) != self._sizes.root(size):
-                raise _Unsupported
+                raise Unsupported
         return value, tuple(e if isinstance(e, Place) else own[long.index(e)] for e in entries)
 
     # ---------------------------------------------------------------- indices
@@ -315,7 +281,7 @@ class _Step:
         indices = dict(enumerate(get_idx_list(inputs, op.idx_list)))
         found = {d: index for d, index in indices.items() if index != slice(None)}
         if not all(isinstance(index, (Constant, int, np.integer)) for index in found.values()):
-            raise _Unsupported
+            raise Unsupported
         return {d: int(getattr(index, "data", index)) for d, index in found.items()}
 
     def _subtensor(self, op, node, out):
@@ -323,7 +289,7 @@ class _Step:
         value, entries = self._of(x)
         for d, index in places.items():
             if d not in entries and not (x.broadcastable[d] and index in (0, -1)):
-                raise _Unsupported  # nothing would tell whether the index is there
+                raise Unsupported  # nothing would tell whether the index is there
         return value, tuple(
             e if isinstance(e, Place) else Place(places[e]) if e in places else e - sum(d < e for d in places)
             for e in entries
@@ -338,7 +304,7 @@ class _Step:
         new = part if op.set_instead_of_inc else self._elementwise(ts.add, [base, part], out.dtype)
         for d, index in places.items():
             if d not in base[1]:
-                raise _Unsupported
+                raise Unsupported
             new = self._elementwise(ts.switch, [new, base], out.dtype, conditions=[(d, index)])
         return new
 
@@ -353,15 +319,15 @@ class _Step:
     def _join(self, op, node, out):
         axis, *parts = node.inputs
         if not isinstance(axis, Constant) or len(parts) < 2:
-            raise _Unsupported
+            raise Unsupported
         d = int(axis.data) % out.ndim
         if not all(x.broadcastable[d] for x in parts):
-            raise _Unsupported
+            raise Unsupported
         return self._stack([self._of(x) for x in parts], d, out.dtype)
 
     def _make_vector(self, op, node, out):
         if len(node.inputs) < 2:
-            raise _Unsupported
+            raise Unsupported
         return self._stack([self._of(x) for x in node.inputs], 0, out.dtype)
 
     # ---------------------------------------------------------------- the Op
@@ -376,13 +342,13 @@ class _Step:
             broad = new[k - len(states)][1] if k >= len(states) else variable.broadcastable
             own = [d for d, b in enumerate(broad) if not b]
             if any(e not in own for e in entries if not isinstance(e, Place)):
-                raise _Unsupported
+                raise Unsupported
             if k not in written:
                 if any(d not in entries for d in own):
-                    raise _Unsupported
+                    raise Unsupported
                 written[k] = tuple(self._axes[value][entries.index(d)] for d in own)
             if len(written[k]) != len(own):
-                raise _Unsupported
+                raise Unsupported
             for e, axis in zip(entries, self._axes.get(value, ())):
                 if not isinstance(e, Place):
                     self._sizes.join(written[k][own.index(e)], axis)
@@ -417,7 +383,7 @@ class _Step:
         results = tuple(argument(a) for a in results)
         known = tuple(self._sizes.known(root) for root in numbers)
         if any(n is None and root not in given for root, n in zip(numbers, known)):
-            raise _Unsupported
+            raise Unsupported
         return ScanLoop(n_sequences, states, new, axes, known, statements, results)
 
 
