@@ -118,7 +118,7 @@ def test_default_fit_of_a_network_takes_minibatches():
     assert np.mean(approx.hist[-500:]) < np.mean(other.hist[-500:])
 
 
-@pytest.mark.parametrize("minibatches", [True, pytest.param(False, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("minibatches", [True, False])
 @pytest.mark.parametrize("factor", [1e5, 1e-5])
 def test_nothing_depends_on_units(minibatches, factor, rng):
     x = rng.standard_normal((1000, K))

@@ -281,7 +281,6 @@ def test_lazy_nodes_use_the_stock_linker(caplog, falls_back):
     assert "lazily" in caplog.text
 
 
-@pytest.mark.parametrize("compiled", ["island", pytest.param("exact", marks=pytest.mark.slow)], indirect=True)
 def test_loops_have_islands_inside(rng, compiled):
     x = tt.dvector("x")
     start = tt.constant(1.0, dtype="float64")

@@ -93,7 +93,7 @@ def test_the_end_alone(given):
     agree(inputs, [values_[-2:], products[-3:]], values, 1)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_second_derivatives(given):
     inputs, values = given
     cost = (two_states(*inputs)[0] ** 2).sum()
@@ -109,7 +109,7 @@ def test_options_of_scan(given, options):
     agree((x, a, b), [out, *tt.grad(cost, [x, a, b])], values, 2)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(optimized=False)
 def test_a_batch_has_lanes(given, rng):
     """As draws have: every one is what it is alone, forwards and backwards."""
     (x, a, b), (row, _, _) = given
@@ -174,7 +174,7 @@ def forward(terms, moves, first):
     return out
 
 
-@pytest.mark.parametrize("k", [pytest.param(2, marks=pytest.mark.slow), 5])
+@pytest.mark.parametrize("k", [pytest.param(2, marks=pytest.mark.slow(optimized=False)), 5])
 def test_hidden_markov_model(k, rng):
     """The sum over all paths, and its slopes, against products of matrices."""
     terms, moves, first = tt.dmatrix(), tt.dmatrix(), tt.dvector()
@@ -252,7 +252,11 @@ def _centred(y, a, c):
 
 @pytest.mark.parametrize(
     "make",
-    [_slopes, _matrix, *(pytest.param(f, marks=pytest.mark.slow) for f in (_centred, _kalman, _window, _normalised))],
+    [
+        _slopes,
+        _matrix,
+        *(pytest.param(f, marks=pytest.mark.slow(optimized=False)) for f in (_centred, _kalman, _window, _normalised)),
+    ],
 )
 def test_small_arrays(make, rng):
     y, a, c, first = tt.dvector(), tt.dmatrix(), tt.dvector(), (tt.dmatrix if make is _matrix else tt.dvector)()

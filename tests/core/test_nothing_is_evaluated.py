@@ -46,9 +46,7 @@ def model(evaluated):
     return model
 
 
-@pytest.mark.parametrize(
-    "method", ["advi", "fullrank_advi", "dadvi", *(pytest.param(m, marks=pytest.mark.slow) for m in ("svgd", "nfvi"))]
-)
+@pytest.mark.parametrize("method", ["advi", "fullrank_advi", "svgd", "nfvi", "dadvi"])
 def test_fits_draws_and_results(method, model, evaluated):
     n = {} if method == "dadvi" else {"n": 20}
     approx = pymc3_vi.fit(method=method, model=model, random_seed=1, progressbar=False, **n)

@@ -36,7 +36,7 @@ def test_moments_of_the_references_agree_with_closed_forms():
     np.testing.assert_allclose((mean, sd), truth["rate_log__"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] * (n == "ode")) for n in REFERENCES])
+@pytest.mark.parametrize("name", REFERENCES)
 def test_stored_runs_are_of_these_models_and_good(name):
     model, nuts = sampled_models.build(name), sampled_models.stored(name)["nuts"]
     values = [v.logpt for v in model.basic_RVs + model.potentials]

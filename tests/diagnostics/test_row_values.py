@@ -36,7 +36,6 @@ def test_sampled_values_are_as_exact_as_they_say(approx, monkeypatch):
     assert np.std(difference) < 3 * sampled.error and abs(np.mean(difference)) < 5 * sampled.error
 
 
-@pytest.mark.slow
 def test_verdicts_and_tables_read_rows_in_blocks(approx):
     """Without the rows as one array: whoever asks a column for all of them is told off."""
     for part in row_density(approx).model.parts:

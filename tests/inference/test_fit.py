@@ -280,7 +280,6 @@ def test_minibatches_change_from_step_to_step(model_fast):
     assert abs(approx.mean.get_value()[0] - data.mean()) < 0.15
 
 
-@pytest.mark.slow
 def test_profiling(conjugate):
     profile = pymc3_vi.ADVI(model=conjugate).run_profiling(10, obj_optimizer=SGD)
     assert 10 <= profile.fct_callcount <= 10 + 20  # and the draws that are looked at before the first step

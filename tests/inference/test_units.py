@@ -88,10 +88,7 @@ def _beside_an_encoder(unit, minibatches, family):
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(
-    "family, minibatches, other",
-    [("mean_field", True, 1e-5), pytest.param("scale-hh-loc", False, 1e5, marks=pytest.mark.slow)],
-)
+@pytest.mark.parametrize("family, minibatches, other", [("mean_field", True, 1e-5), ("scale-hh-loc", False, 1e5)])
 def test_what_is_beside_an_encoder_has_units_of_its_own(family, minibatches, other):
     found = [_beside_an_encoder(unit, minibatches, family) for unit in (1.0, other)]
     np.testing.assert_allclose(found[1], found[0], rtol=2e-3)
@@ -135,7 +132,7 @@ def test_a_location_without_a_scale_is_told():
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("kind", [pytest.param(k, marks=[pytest.mark.slow] * ("flows" in k)) for k in METHODS])
+@pytest.mark.parametrize("kind", METHODS)
 def test_nothing_depends_on_units(kind):
     mean, std = _moments(1.0, kind)
     other_mean, other_std = _moments(UNITS[kind], kind)

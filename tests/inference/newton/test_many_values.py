@@ -98,7 +98,6 @@ def test_beyond_that_full_rank_is_the_optimum_of_mean_field_and_says_so():
     assert np.count_nonzero(entries.get_value()) > d
 
 
-@pytest.mark.slow
 def test_a_small_full_rank_group_beside_many_values_finds_its_correlations(recwarn):
     """What the warning above advises."""
     cov = np.array([[1.0, 1.6], [1.6, 4.0]])
@@ -113,7 +112,6 @@ def test_a_small_full_rank_group_beside_many_values_finds_its_correlations(recwa
     np.testing.assert_allclose(approx.groups[0].cov.eval() / np.outer(sd, sd), cov / np.outer(sd, sd), atol=0.05)
 
 
-@pytest.mark.slow
 def test_dadvi_reaches_the_optimum_of_full_rank():
     walk = Walk(0.15)
     mu, v = walk.optimum(full_rank)
