@@ -250,13 +250,11 @@ def _centred(y, a, c):
     return lambda now, last, a, c: tt.tanh(last - tt.mean(last * c) + now * tt.max(a, axis=0) ** c[0])
 
 
+DEAR = pytest.mark.slow(optimized=False)
+
+
 @pytest.mark.parametrize(
-    "make",
-    [
-        _slopes,
-        _matrix,
-        *(pytest.param(f, marks=pytest.mark.slow(optimized=False)) for f in (_centred, _kalman, _window, _normalised)),
-    ],
+    "make", [_slopes, _matrix, *(pytest.param(f, marks=DEAR) for f in (_centred, _kalman, _window, _normalised))]
 )
 def test_small_arrays(make, rng):
     y, a, c, first = tt.dvector(), tt.dmatrix(), tt.dvector(), (tt.dmatrix if make is _matrix else tt.dvector)()
