@@ -4,7 +4,7 @@ import contextlib
 import functools
 import gc
 
-from ..compat._building import REFUSED_REWRITES, SHUFFLE_CODE
+from ..compat._building import CONNECTIONS, REFUSED_REWRITES, SHUFFLE_CODE
 from ._flags import alone, flags
 
 __all__ = ["building", "without_test_values"]
@@ -27,7 +27,8 @@ def building(**further):
         collecting = gc.isenabled()
         gc.disable()
         try:
-            with REFUSED_REWRITES, SHUFFLE_CODE, flags(compute_test_value="off", traceback__limit=0, **further):
+            changed = flags(compute_test_value="off", traceback__limit=0, **further)
+            with REFUSED_REWRITES, SHUFFLE_CODE, CONNECTIONS, changed:
                 yield
         finally:
             if collecting:

@@ -11,6 +11,7 @@ import theano
 import theano.tensor as tt
 from theano.graph.fg import FunctionGraph, InconsistencyError
 from theano.graph.toolbox import Feature
+from theano.tensor.basic import Join
 from theano.tensor.elemwise import DimShuffle
 
 
@@ -58,6 +59,24 @@ def test_refused_rewrites_read_no_source(monkeypatch):
     graph = FunctionGraph([x], [tt.exp(x)], features=[Refuses()], clone=False)
     with building(), pytest.raises(InconsistencyError, match="never"):
         graph.validate()
+
+
+def test_a_gradient_asks_a_node_once_for_its_connections():
+    asked = []
+
+    class Noted(Join):
+        def connection_pattern(self, node):
+            asked.append(node)
+            return [[True]] * len(node.inputs)
+
+    parts = [tt.dvector() for _ in range(5)]
+    with building():
+        whole = Noted(0)(0, *parts)
+        grads = tt.grad(tt.sum(whole**2), parts)
+    assert len(asked) == 1
+    for part, grad in zip(parts, grads):
+        point = {v: np.full(1 + k, k + 1.0) for k, v in enumerate(parts)}
+        np.testing.assert_array_equal(grad.eval(point), 2 * point[part])
 
 
 def test_copies_of_c_code_are_the_same():

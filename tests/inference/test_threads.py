@@ -180,7 +180,7 @@ def test_locks_are_taken_in_one_order(monkeypatch):
     monkeypatch.setattr(Watched, "pairs", set())
     for module in (_cxx_modules, _flags, _worker_rows, _random_state, _seen_warnings):
         monkeypatch.setattr(module, "_lock", Watched(module.__name__, module._lock))
-    for patch in (_building.REFUSED_REWRITES, _building.SHUFFLE_CODE):
+    for patch in (_building.REFUSED_REWRITES, _building.SHUFFLE_CODE, _building.CONNECTIONS):
         monkeypatch.setattr(patch, "_lock", Watched(patch.name, patch._lock))
     built = model(5)
     for keywords in METHODS.values():
