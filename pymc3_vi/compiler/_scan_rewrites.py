@@ -18,7 +18,7 @@ from theano.tensor.subtensor import IncSubtensor, Subtensor, get_idx_list
 
 from ._loop_groups import is_plain, scalar_constant
 from ._scan_sizes import Sizes, Unsupported
-from .ops import PRODUCT, At, Literal, Place, ScanLoop, Size, State, Statement, View
+from .ops import At, BatchMatmul, Literal, Place, Product, ScanLoop, Size, State, Statement, View
 from .ops._scalar_code import scalar_expression, supported_dtypes
 
 __all__ = ["local_scan_in_c"]
@@ -193,7 +193,7 @@ class _Step:
         constants = [a.value if isinstance(a, Literal) else None for a in arguments] if not reduced else [None] * 2
         if len(axes) > _MOST_AXES:
             raise Unsupported
-        if op is not PRODUCT and scalar_expression(op, ["x"] * len(types), types, dtype, constants) is None:
+        if not isinstance(op, Product) and scalar_expression(op, ["x"] * len(types), types, dtype, constants) is None:
             raise Unsupported
         value = ("statement", len(self._statements))
         self._statements.append((op, arguments, dtype, axes, reduced))
@@ -231,28 +231,43 @@ class _Step:
         return value, entries
 
     def _dot(self, op, node, out):
-        # the sum over the middle dimension of (left, middle, right)
         x, y = node.inputs
         if not 1 <= min(x.ndim, y.ndim) <= max(x.ndim, y.ndim) <= 2:
             raise Unsupported
-        (one, left), (two, right) = self._of(x), self._of(y)
-        left = tuple(e if isinstance(e, Place) else e + 2 - x.ndim for e in left)
-        right = tuple(e if isinstance(e, Place) else e + 1 for e in right)
-        sizes = {}
-        for value, entries in ((one, left), (two, right)):
-            for axis, d in zip(self._axes.get(value, ()), entries):
+        dimensions = [d for d, wanted in enumerate((False, x.ndim == 2, False, y.ndim == 2)) if wanted]
+        return self._product(range(3 - x.ndim, 3), range(2, 2 + y.ndim), node, dimensions)
+
+    def _batch_matmul(self, op, node, out):
+        return self._product((0, 1, 2), (0, 2, 3), node, (0, 1, 3))
+
+    def _product(self, left, right, node, dimensions):
+        """Sum over dimension 2 of (stack, row, middle, column), to which those of the two factors belong."""
+        (x, y), dtype = node.inputs, node.outputs[0].dtype
+        operands, sizes, broad = [], {}, [True] * 4
+        for variable, places in ((x, left), (y, right)):
+            value, entries = self._of(variable)
+            operands.append((value, tuple(e if isinstance(e, Place) else places[e] for e in entries)))
+            for axis, d in zip(self._axes.get(value, ()), operands[-1][1]):
                 if not isinstance(d, Place):
                     self._sizes.join(sizes.setdefault(d, axis), axis)
-        if 1 in left and 1 in right and len(sizes) > 1 and self._dtypes[one] == self._dtypes[two] == out.dtype:
-            dimensions = sorted(sizes)
-            arguments = [self._along(operand, dimensions) for operand in ((one, left), (two, right))]
-            axes = tuple(sizes[d] for d in dimensions)
-            value = self._statement(PRODUCT, arguments, out.dtype, axes, (dimensions.index(1),))
-            return value, tuple(int(d == 2 and x.ndim == 2) for d in dimensions if d != 1)
-        product = self._elementwise(ts.mul, [(one, left), (two, right)], out.dtype)
-        every = tt.TensorType(out.dtype, (x.ndim == 1, x.broadcastable[-1] and y.broadcastable[0], y.ndim == 1))()
-        value, entries = self._reduced(ts.add, product, [1], every, out.dtype, out.dtype)
-        return value, tuple(e - (x.ndim == 1) for e in entries)
+            for d, b in zip(places, variable.broadcastable):
+                broad[d] = broad[d] and b
+        present = sorted(sizes)
+        if (
+            all(2 in entries and self._dtypes[value] == dtype for value, entries in operands)
+            and (1 in sizes or 3 in sizes)
+            and dtype in _FLOATS
+        ):
+            axes = tuple(sizes[d] for d in present)
+            arguments = [self._along(operand, present) for operand in operands]
+            flags = Product(*(d in sizes for d in (0, 1, 3)))
+            value = self._statement(flags, arguments, dtype, axes, (present.index(2),))
+            entries = tuple(d for d in present if d != 2)
+        else:
+            product = self._elementwise(ts.mul, operands, dtype)
+            value, entries = self._reduced(ts.add, product, [2], tt.TensorType(dtype, broad)(), dtype, dtype)
+            entries = tuple(e if isinstance(e, Place) else e + (e == 2) for e in entries)
+        return value, tuple(e if isinstance(e, Place) else dimensions.index(e) for e in entries)
 
     def _reshape(self, op, node, out):
         """Where dimensions of length one come and go alone."""
@@ -394,6 +409,7 @@ _OPS = {
     Elemwise: _Step._elemwise,
     CAReduce: _Step._reduce,
     Dot: _Step._dot,
+    BatchMatmul: _Step._batch_matmul,
     Reshape: _Step._reshape,
     Subtensor: _Step._subtensor,
     IncSubtensor: _Step._inc_subtensor,

@@ -301,6 +301,30 @@ def test_products_of_every_layout_and_size(dtype, rng):
             np.testing.assert_allclose(made, right, rtol=0, atol=1e3 * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("which", [0, pytest.param(1, marks=DEAR), pytest.param(2, marks=DEAR)])
+def test_products_of_a_batch(which, rng):
+    """Where one of the factors has a batch and others are shared."""
+    inputs, outputs = recursion_of_products("float64")
+    cost = sum((output**2).sum() for output in outputs)
+    given = list(inputs)
+    given[which] = tt.TensorType("float64", (False,) * (1 + inputs[which].ndim))()
+    (batch,) = vectorize_graph([cost], {inputs[which]: given[which]})
+    function = compile_function(given, [batch, *tt.grad(batch.sum(), given)])
+    single = compile_function(inputs, [cost, *tt.grad(cost, inputs)])
+    for compiled in (function, single):
+        assert nodes(compiled, ScanLoop) and not nodes(compiled, Scan)
+    for n, k, m in [(2, 3, 1), (9, 5, 17)]:
+        values = [0.3 * rng.standard_normal(shape) for shape in ((3, n, n), (n, k), (k, m))]
+        lanes = rng.standard_normal((4, *values[which].shape))
+        found, *slopes = function(*values[:which], lanes, *values[which + 1 :])
+        one_by_one = [single(*values[:which], lane, *values[which + 1 :]) for lane in lanes]
+        np.testing.assert_allclose(found, [one[0] for one in one_by_one], rtol=1e-12)
+        for position, slope in enumerate(slopes):
+            right = np.array([one[1 + position] for one in one_by_one])
+            right = right if position == which else right.sum(axis=0)
+            np.testing.assert_allclose(slope, right, rtol=1e-10, atol=1e-10 * np.abs(right).max())
+
+
 def test_sizes_that_do_not_fit(rng):
     terms, moves, first = tt.dmatrix(), tt.dmatrix(), tt.dvector()
     function = compile_function([terms, moves, first], forward(terms, moves, first))

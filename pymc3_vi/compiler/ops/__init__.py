@@ -9,7 +9,7 @@ from ._matvec import MatVec
 from ._pairwise import MedianDistance, SquaredDistances
 from ._product_loop import ForwardProduct, ProductLoop, TransposedProduct
 from ._rows import PutRows, SumRows, TakeRows
-from ._scan_code import PRODUCT, At, Place, Size, State, Statement, View
+from ._scan_code import At, Place, Product, Size, State, Statement, View
 from ._scan_loop import ScanLoop
 from ._triangular import CholeskyFactor, CholeskyGrad, Triangle, TriangularSolve
 from ._tril import TrilMatVec, TrilOuter, tril_matvec, tril_outer
@@ -28,7 +28,7 @@ __all__ = [
     "MedianDistance",
     "PutElements",
     "PutRows",
-    "PRODUCT",
+    "Product",
     "ScanLoop",
     "At",
     "Place",

@@ -9,7 +9,7 @@ from .._csrc import c_source
 from ._loop_code import Literal, ctype
 from ._scalar_code import literal, scalar_expression
 
-__all__ = ["At", "PRODUCT", "Place", "Size", "State", "Statement", "StepCode", "View", "own_axes"]
+__all__ = ["At", "Place", "Product", "Size", "State", "Statement", "StepCode", "View", "own_axes"]
 
 
 class State(namedtuple("State", "taps writes")):
@@ -31,7 +31,7 @@ class State(namedtuple("State", "taps writes")):
 
 
 #: A value of `dtype`: the scalar `op` of `arguments` (View, At, Size, Literal) in a loop along `axes`, numbers of
-#: sizes; with `reduced`, positions among them, what `op` makes of its one argument along these (PRODUCT: of two).
+#: sizes; with `reduced`, positions among them, what `op` makes of its one argument along these (Product: of two).
 Statement = namedtuple("Statement", "op arguments dtype axes reduced")
 
 #: A value by its number; every entry of `axes` says how one of its axes is read: a position in the loop, or a Place.
@@ -46,8 +46,9 @@ Size = namedtuple("Size", "number")
 #: Whether the position `axis` of the loop is at `index`.
 At = namedtuple("At", "axis index")
 
-#: The `op` of a sum of products over one axis, at least one of whose factors is a matrix: a call instead of loops.
-PRODUCT = "product"
+#: The `op` of products of matrices (n, k) and (k, m) along axes (stack, n, k, m), a call in the place of loops.  Flags
+#: say which of the axes there are besides k.
+Product = namedtuple("Product", "stacked, rows, columns")
 
 #: What a reduction begins with.
 _FIRST = {ts.Add: 0.0, ts.Mul: 1.0, ts.ScalarMaximum: -np.inf, ts.ScalarMinimum: np.inf}
@@ -129,7 +130,7 @@ class StepCode:
             for a in s.arguments:
                 if isinstance(a, View) and a.value >= self.count:
                     earliest = max(earliest, self.group_of[a.value] + (not self._is_local(a, s)))
-            is_call = s.op is PRODUCT
+            is_call = isinstance(s.op, Product)
             for g in range(len(self.groups) if is_call else earliest, len(self.groups) + 1):
                 if g == len(self.groups):
                     self.groups.append(_Loops(s.axes, is_call))
@@ -150,7 +151,7 @@ class StepCode:
     def _is_local(self, view, reader):
         """Whether a statement reads the value of another in the same round of the same loops."""
         made = self.statements[view.value - self.count]
-        if made.reduced or reader.op is PRODUCT:
+        if made.reduced or isinstance(reader.op, Product):
             return False
         return made.axes == reader.axes and view.axes == tuple(range(len(made.axes)))
 
@@ -180,7 +181,7 @@ class StepCode:
         return " + ".join(["1", *kept, *(f"pv_scan_factor({k}, {m})" for _, k, m in map(_matrices, self.products()))])
 
     def products(self):
-        return [s for s in self.statements if s.op is PRODUCT]
+        return [s for s in self.statements if isinstance(s.op, Product)]
 
     def source(self):
         begin = []
@@ -222,7 +223,7 @@ class StepCode:
     def _add(self, number, s):
         """Put the code of a statement into its loops."""
         loops = self.groups[self.group_of[number]]
-        if s.op is PRODUCT:
+        if isinstance(s.op, Product):
             loops.inside.append(self._product(number, s))
             return
         names = [self._name(a, number, loops) for a in s.arguments]
@@ -247,16 +248,22 @@ class StepCode:
         loops.inside.append(f"const {ctype(s.dtype)} e{number} = {one}; {target} = {value};")
 
     def _product(self, number, s):
-        """A call of the product of two matrices, of which one may be a row or a column."""
+        """Calls of the product of two matrices, of which one may be a row or a column."""
         (middle,) = s.reduced
+        stack = "j0" if s.op.stacked else "0"
         factors = []
-        for a, rows in zip(s.arguments, (middle - 1, middle)):
+        places = ((middle - 1 if s.op.rows else None, middle), (middle, middle + 1))
+        for a, (rows, columns) in zip(s.arguments, places):
             own = dict(zip(a.axes, self._distances(a.value)))
             memory = f"{'t' if a.value >= self.count else 'a'}{a.value} + {self._start(a)}"
-            factors += [memory, own.get(rows, "0"), own.get(rows + 1, "0")]
+            if s.op.stacked:
+                memory += f" + {stack} * {own.get(0, '0')}"
+            factors += [memory, own.get(rows, "0"), own.get(columns, "0")]
         letter = "d" if s.dtype == "float64" else "s"
-        sizes = ", ".join(_matrices(s))
-        return f"pv_scan_product({sizes}, {', '.join(factors)}, room, t{number}, pv_{letter}gemm);"
+        n, k, m = _matrices(s)
+        made = f"t{number} + {stack} * {n} * {m}"
+        call = f"pv_scan_product({n}, {k}, {m}, {', '.join(factors)}, room, {made}, pv_{letter}gemm);"
+        return f"for (npy_intp j0 = 0; j0 < c{s.axes[0]}; ++j0) {call}" if s.op.stacked else call
 
     def _distances(self, number):
         """Of the elements of a value along each of its axes, in memory."""
@@ -306,7 +313,11 @@ def _place(index, axis):
 
 
 def _matrices(product):
-    """Lengths n, k, m of a product (n, k) by (k, m)."""
+    """Lengths n, k, m of products (n, k) by (k, m)."""
     (middle,) = product.reduced
     names = [f"c{a}" for a in product.axes]
-    return ["1", *names][middle], names[middle], [*names, "1"][middle + 1]
+    return (
+        names[middle - 1] if product.op.rows else "1",
+        names[middle],
+        names[middle + 1] if product.op.columns else "1",
+    )

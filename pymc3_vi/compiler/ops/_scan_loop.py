@@ -11,7 +11,7 @@ from ._fused_loop import apply_scalar
 from ._kernels import VECTOR_KERNELS
 from ._loop_code import Literal
 from ._scalar_code import vector_math_declarations, vector_math_libraries
-from ._scan_code import PRODUCT, At, Place, Size, State, StepCode, View, own_axes
+from ._scan_code import At, Place, Product, Size, State, StepCode, View, own_axes
 
 __all__ = ["ScanLoop"]
 
@@ -189,7 +189,7 @@ class ScanLoop(COp):
         return initialisation(["gemm"]) if self._has_products() else []
 
     def _has_products(self):
-        return any(statement.op is PRODUCT for statement in self.statements)
+        return any(isinstance(statement.op, Product) for statement in self.statements)
 
     def c_code_cache_version(self):
         return (3,)
@@ -238,7 +238,7 @@ _UFUNCS = {"Add": np.add, "Mul": np.multiply, "ScalarMaximum": np.maximum, "Scal
 
 
 def _statement_value(statement, values, sizes):
-    if statement.op is PRODUCT:
+    if isinstance(statement.op, Product):
         one, two = (_at_places(a, values) for a in statement.arguments)
         own = [[p for p in a.axes if not isinstance(p, Place)] for a in statement.arguments]
         left = [p for p in range(len(statement.axes)) if p not in statement.reduced]

@@ -7,7 +7,7 @@ from theano.tensor.basic import Dot
 from theano.tensor.blas import BatchedDot
 
 from ..ops import BatchMatmul, TrilMatVec, batch_matmul
-from ._rules import NoBatchRule, is_tensor, rule
+from ._rules import NoBatchRule, inside_loop, is_tensor, rule
 from ._shape import merge_axes
 
 
@@ -15,6 +15,9 @@ def _batch_meets_shared(x, y, batch):
     # (S, k) . y, or (S, n, k) . y as one product of S * n rows.
     if x.core_ndim == 1:
         return tt.dot(x.variable, y.variable)
+    if inside_loop.get():
+        product = batch_matmul(x.variable, y.variable if y.core_ndim == 2 else y.variable.dimshuffle(0, "x"))
+        return product if y.core_ndim == 2 else product.dimshuffle(0, 1)
     rows = tt.dot(merge_axes(x.variable), y.variable)
     return rows.reshape([batch, x.variable.shape[1]] + y.core_shape[1:], ndim=1 + y.core_ndim)
 
@@ -22,6 +25,8 @@ def _batch_meets_shared(x, y, batch):
 def _shared_meets_batch(x, y, batch):
     if y.core_ndim == 1:
         return tt.dot(y.variable, x.variable.T if x.core_ndim == 2 else x.variable)
+    if x.core_ndim == 1 and inside_loop.get():
+        return batch_matmul(x.variable.dimshuffle("x", 0), y.variable).dimshuffle(0, 2)
     if x.core_ndim == 1:
         transposed = y.variable.dimshuffle(0, 2, 1)
         return tt.dot(merge_axes(transposed), x.variable).reshape((batch, transposed.shape[1]), ndim=2)

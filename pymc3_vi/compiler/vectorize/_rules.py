@@ -1,6 +1,7 @@
 """What a rule is given, what it returns, and the table of rules."""
 
 from collections import namedtuple
+from contextvars import ContextVar
 from functools import singledispatch
 
 import theano.tensor as tt
@@ -8,7 +9,19 @@ from theano.tensor.type import TensorType
 
 from ...errors import VariationalInferenceError
 
-__all__ = ["NoBatchRule", "Operand", "Unbatched", "constant_int", "is_tensor", "require_unbatched", "rule"]
+__all__ = [
+    "NoBatchRule",
+    "Operand",
+    "Unbatched",
+    "constant_int",
+    "inside_loop",
+    "is_tensor",
+    "require_unbatched",
+    "rule",
+]
+
+#: Whether a graph is one step of a loop: a compiled loop knows stacks of matrices, but not axes that are merged.
+inside_loop = ContextVar("inside_loop", default=False)
 
 
 class NoBatchRule(VariationalInferenceError, NotImplementedError):

@@ -9,7 +9,7 @@ from theano.scan.op import Scan
 from theano.scan.utils import scan_args as ScanArguments
 
 from ._graph import vectorize_operands
-from ._rules import NoBatchRule, Operand, Unbatched, require_unbatched, rule
+from ._rules import NoBatchRule, Operand, Unbatched, inside_loop, require_unbatched, rule
 
 #: One state of a loop: `initial` Operand, `inner` variables (one per tap) and the inner `update`.
 _State = namedtuple("_State", "initial, inner, update")
@@ -48,7 +48,11 @@ def _batched_states(states, inputs, outputs):
         for state, flag in zip(states, flags):
             if flag:
                 stand_ins.update((inner, _stand_in(inner)) for inner in state.inner)
-        rewritten = vectorize_operands(outputs, stand_ins)
+        token = inside_loop.set(True)
+        try:
+            rewritten = vectorize_operands(outputs, stand_ins)
+        finally:
+            inside_loop.reset(token)
         found = dict(zip(outputs, rewritten))
         grown = [flag or found[state.update].batched for flag, state in zip(flags, states)]
         if grown == flags:
