@@ -11,7 +11,7 @@ from theano.graph.fg import FunctionGraph
 from theano.graph.opt import local_optimizer
 from theano.graph.optdb import Query
 from theano.scan.op import Scan
-from theano.tensor.basic import Alloc, Dot, Join, Reshape
+from theano.tensor.basic import Alloc, Dot, Join, Reshape, ScalarFromTensor
 from theano.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 from theano.tensor.opt import MakeVector, Shape_i
 from theano.tensor.subtensor import IncSubtensor, Subtensor, get_idx_list
@@ -125,7 +125,9 @@ class _Step:
         op, (out, *more) = node.op, node.outputs
         if more:
             raise Unsupported
-        if isinstance(op, Shape_i):
+        if isinstance(op, ScalarFromTensor):
+            self._seen[out] = self._of(node.inputs[0])
+        elif isinstance(op, Shape_i):
             self._lengths[out] = self._size_of(node.inputs[0], op.i)
         elif out.dtype == "int64" and isinstance(op, MakeVector):
             pass  # a shape, read where it is used; an error elsewhere
@@ -295,9 +297,20 @@ class _Step:
         inputs = node.inputs if isinstance(op, Subtensor) else [node.inputs[0], *node.inputs[2:]]
         indices = dict(enumerate(get_idx_list(inputs, op.idx_list)))
         found = {d: index for d, index in indices.items() if index != slice(None)}
-        if not all(isinstance(index, (Constant, int, np.integer)) for index in found.values()):
+        return {d: self._index(index) for d, index in found.items()}
+
+    def _index(self, index):
+        """A number, or the value that is one."""
+        if isinstance(index, slice):
             raise Unsupported
-        return {d: int(getattr(index, "data", index)) for d, index in found.items()}
+        if isinstance(index, (Constant, int, np.integer)):
+            return int(getattr(index, "data", index))
+        value, _ = self._of(index)
+        if isinstance(value, Literal):
+            return int(value.value)
+        if not self._dtypes.get(value, "").startswith(("int", "uint")):
+            raise Unsupported
+        return value
 
     def _subtensor(self, op, node, out):
         places, x = self._places(op, node), node.inputs[0]
@@ -381,12 +394,21 @@ class _Step:
             return tuple(numbers.setdefault(self._sizes.root(a), len(numbers)) for a in axes)
 
         def argument(a):
-            if isinstance(a, (Literal, At)):
+            if isinstance(a, Literal):
                 return a
+            if isinstance(a, At):
+                return At(a.axis, index(a.index))
             if isinstance(a, Size):
                 return Size(*sizes([a.number]))
-            (kind, position), entries = a
-            return View(position if kind == "input" else len(inputs) + position, entries)
+            value, entries = a
+            return View(number(value), tuple(Place(index(e.index)) if isinstance(e, Place) else e for e in entries))
+
+        def number(value):
+            kind, position = value
+            return position if kind == "input" else len(inputs) + position
+
+        def index(found):
+            return found if isinstance(found, int) else View(number(found), ())
 
         first_new = n_sequences + len(states)
         given = {self._sizes.root(a) for axes in arrays[:first_new] + arrays[first_new + len(new) :] for a in axes}

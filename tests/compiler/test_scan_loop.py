@@ -325,6 +325,43 @@ def test_products_of_a_batch(which, rng):
             np.testing.assert_allclose(slope, right, rtol=1e-10, atol=1e-10 * np.abs(right).max())
 
 
+def _over_places(y, m, first):
+    """The idiom of a loop over numbers of rows, and rows and columns of a matrix by number."""
+
+    def step(t, last, y, m):
+        new = tt.tanh(tt.dot(m, last) * y[t] + m[t] - m[:, t - 1] * last[-1])
+        return tt.set_subtensor(new[t - 2], y[t + 3] * last[t])
+
+    return theano.scan(step, [tt.arange(3)], [first], [y, tt.exp(m)])[0]
+
+
+def test_indices_that_a_step_makes(rng):
+    inputs = y, m, first = tt.dvector(), tt.dmatrix(), tt.dvector()
+    out = _over_places(*inputs)
+    function = agree(
+        inputs, [out, *tt.grad((out**2).sum(), inputs)], [rng.random(6), rng.random((3, 3)), rng.random(3)], 2
+    )
+    for size in (5, 0):
+        with pytest.raises(IndexError, match="out of"):
+            function(rng.random(size), rng.random((3, 3)), rng.random(3))
+
+
+@DEAR
+def test_indices_of_a_batch(rng):
+    inputs = y, m, first = tt.dvector(), tt.dmatrix(), tt.dvector()
+    cost = (_over_places(*inputs) ** 2).sum()
+    many = tt.dmatrix()
+    (batch,) = vectorize_graph([cost], {y: many})
+    function = compile_function([many, m, first], [batch, tt.grad(batch.sum(), many)])
+    assert len(nodes(function, ScanLoop)) == 2 and not nodes(function, Scan)
+    single = compile_function(inputs, [cost, tt.grad(cost, y)])
+    values = rng.random((4, 6)), rng.random((3, 3)), rng.random(3)
+    found = function(*values)
+    for lane, y in enumerate(values[0]):
+        for made, right in zip(found, single(y, *values[1:])):
+            np.testing.assert_allclose(made[lane], right, rtol=1e-12)
+
+
 def test_sizes_that_do_not_fit(rng):
     terms, moves, first = tt.dmatrix(), tt.dmatrix(), tt.dvector()
     function = compile_function([terms, moves, first], forward(terms, moves, first))

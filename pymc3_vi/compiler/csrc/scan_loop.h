@@ -27,6 +27,19 @@ static inline int pv_scan_index(npy_intp index, npy_intp size) {
     return 0;
 }
 
+// An index that a step has made: its place from the begin; 0, and a note, where there is none.
+static inline npy_intp pv_scan_place(npy_intp index, npy_intp size, int* outside) {
+    const npy_intp place = index < 0 ? index + size : index;
+    if (0 <= place && place < size) return place;
+    *outside = 1;
+    return 0;
+}
+
+static __attribute__((noinline, cold)) int pv_scan_outside(void) {
+    PyErr_SetString(PyExc_IndexError, "ScanLoop: an index that a step has made is out of bounds.");
+    return 0;
+}
+
 static inline int pv_scan_not_empty(int empty) {
     if (empty) PyErr_SetString(PyExc_ValueError, "ScanLoop: a maximum or minimum over nothing.");
     return !empty;

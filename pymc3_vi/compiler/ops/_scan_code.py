@@ -9,7 +9,7 @@ from .._csrc import c_source
 from ._loop_code import Literal, ctype
 from ._scalar_code import literal, scalar_expression
 
-__all__ = ["At", "Place", "Product", "Size", "State", "Statement", "StepCode", "View", "own_axes"]
+__all__ = ["At", "Place", "Product", "Size", "State", "Statement", "StepCode", "View", "own_axes", "read_by"]
 
 
 class State(namedtuple("State", "taps writes")):
@@ -37,7 +37,7 @@ Statement = namedtuple("Statement", "op arguments dtype axes reduced")
 #: A value by its number; every entry of `axes` says how one of its axes is read: a position in the loop, or a Place.
 View = namedtuple("View", "value axes")
 
-#: One index of an axis, from its end if negative.
+#: One index of an axis, from its end if negative: a number, or the View of one that is made in the step.
 Place = namedtuple("Place", "index")
 
 #: A length by its number, as an int64.
@@ -127,8 +127,8 @@ class StepCode:
         self.groups, self.group_of = [], {}
         for number, s in enumerate(self.statements, start=self.count):
             earliest = 0
-            for a in s.arguments:
-                if isinstance(a, View) and a.value >= self.count:
+            for a in read_by(s):
+                if a.value >= self.count:
                     earliest = max(earliest, self.group_of[a.value] + (not self._is_local(a, s)))
             is_call = isinstance(s.op, Product)
             for g in range(len(self.groups) if is_call else earliest, len(self.groups) + 1):
@@ -141,8 +141,8 @@ class StepCode:
         # values that are read after their loops
         self.kept = {n for n, s in enumerate(self.statements, self.count) if s.reduced and self.axes[n]}
         for number, s in enumerate(self.statements, self.count):
-            for a in s.arguments:
-                if isinstance(a, View) and a.value >= self.count and self.axes[a.value]:
+            for a in read_by(s):
+                if a.value >= self.count and self.axes[a.value]:
                     if self.group_of[a.value] != self.group_of[number]:
                         self.kept.add(a.value)
         self.direct = [self._may_be_stored(slot, number) for slot, _, _, number in self.targets]
@@ -160,13 +160,26 @@ class StepCode:
         if not self.axes[number]:
             return False  # after all else
         for reader, s in enumerate(self.statements, self.count):
-            for a in s.arguments:
-                if isinstance(a, View) and a.value < self.count and self.reads[a.value][0] == slot:
+            for a in read_by(s):
+                if a.value < self.count and self.reads[a.value][0] == slot:
                     g = self.group_of[reader]
                     whole = a.axes == tuple(range(len(s.axes)))
                     if g > self.group_of[number] or (g == self.group_of[number] and not whole):
                         return False
         return True
+
+    def _place(self, index, axis, loops=None):
+        """Place of an index; of one that a step makes, looked up once before the loops."""
+        if not isinstance(index, View):
+            return str(index) if index >= 0 else f"(c{axis} - {-index})"
+        text = f"pv_scan_place((npy_intp)v{index.value}, c{axis}, &outside)"
+        if loops is None or not loops.axes:
+            return text
+        if (index, axis) not in loops.loaded:
+            loops.loaded[index, axis] = f"q{self.loads}"
+            loops.before.append(f"const npy_intp q{self.loads} = {text};")
+            self.loads += 1
+        return loops.loaded[index, axis]
 
     def sizes(self):
         """Names of the numbers that sizes have in the code."""
@@ -273,7 +286,7 @@ class StepCode:
     def _start(self, view):
         """Distance of the first element that is read."""
         steps = zip(self.axes[view.value], view.axes, self._distances(view.value))
-        return " + ".join(["0", *(f"{_place(e.index, a)} * {d}" for a, e, d in steps if isinstance(e, Place))])
+        return " + ".join(["0", *(f"{self._place(e.index, a)} * {d}" for a, e, d in steps if isinstance(e, Place))])
 
     def _dtype(self, argument):
         if isinstance(argument, (At, Size)):
@@ -287,7 +300,7 @@ class StepCode:
         if isinstance(argument, Size):
             return f"((npy_int64)c{argument.number})"
         if isinstance(argument, At):
-            return f"(j{argument.axis} == {_place(argument.index, loops.axes[argument.axis])})"
+            return f"(j{argument.axis} == {self._place(argument.index, loops.axes[argument.axis], loops)})"
         number = argument.value
         if not self.axes[number] or self.group_of.get(number) == self.group_of[reader]:
             return f"v{number}"
@@ -295,21 +308,29 @@ class StepCode:
             name, dtype = f"x{self.loads}", self.dtypes[number]
             self.loads += 1
             loops.loaded[argument] = name
-            memory = f"{'t' if number >= self.count else 'a'}{number}[{self._index(number, argument.axes)}]"
+            memory = f"{'t' if number >= self.count else 'a'}{number}[{self._index(number, argument.axes, loops)}]"
             loops.inside.append(f"const {ctype(dtype)} {name} = {memory}{' != 0' if dtype == 'bool' else ''};")
         return loops.loaded[argument]
 
-    def _index(self, number, entries):
+    def _index(self, number, entries, loops=None):
         """Place of a value's element in memory."""
         text = "0"
         for axis, entry in zip(self.axes[number], entries):
-            own = _place(entry.index, axis) if isinstance(entry, Place) else f"j{entry}"
+            own = self._place(entry.index, axis, loops) if isinstance(entry, Place) else f"j{entry}"
             text = own if text == "0" else f"({text}) * c{axis} + {own}"
         return text
 
 
-def _place(index, axis):
-    return str(index) if index >= 0 else f"(c{axis} - {-index})"
+def read_by(statement):
+    """All Views of a statement: its arguments, and the indices in these."""
+    found = []
+    for argument in statement.arguments:
+        if isinstance(argument, At) and isinstance(argument.index, View):
+            found.append(argument.index)
+        if isinstance(argument, View):
+            found.append(argument)
+            found += [e.index for e in argument.axes if isinstance(e, Place) and isinstance(e.index, View)]
+    return found
 
 
 def _matrices(product):

@@ -88,15 +88,15 @@ class ScanLoop(COp):
         return found
 
     def indices(self):
-        """All (number of a size, index that is read or set along an axis of it)."""
+        """All (number of a size, index that is read or set along an axis of it); 0 for one that a step makes."""
         n = self.n_sequences
         axes = [*self.axes[:n], *(self.axes[n + k] for k, state in enumerate(self.states) for _ in state.taps)]
         axes += [*self.axes[n + len(self.states) + len(self.new) :], *(own_axes(s) for s in self.statements)]
-        found = {(s.axes[a.axis], a.index) for s in self.statements for a in s.arguments if isinstance(a, At)}
+        found = {(s.axes[a.axis], _known(a.index)) for s in self.statements for a in s.arguments if isinstance(a, At)}
         for view in (*self.results, *(a for s in self.statements for a in s.arguments)):
             if isinstance(view, View):
                 entries = zip(axes[view.value], view.axes)
-                found |= {(axis, entry.index) for axis, entry in entries if isinstance(entry, Place)}
+                found |= {(axis, _known(entry.index)) for axis, entry in entries if isinstance(entry, Place)}
         return sorted(found)
 
     def infer_shape(self, fgraph, node, shapes):
@@ -192,7 +192,7 @@ class ScanLoop(COp):
         return any(isinstance(statement.op, Product) for statement in self.statements)
 
     def c_code_cache_version(self):
-        return (3,)
+        return (4,)
 
     def c_support_code_apply(self, node, name):
         return StepCode(self, self.dtypes(node), name).source()
@@ -211,6 +211,14 @@ def _check_steps(steps, sequences):
             raise ValueError(f"A sequence of {len(x)} is shorter than the {int(steps)} steps of the loop.")
 
 
+def _known(index):
+    return 0 if isinstance(index, View) else index
+
+
+def _index(index, values):
+    return int(values[index.value]) if isinstance(index, View) else index
+
+
 def _read(argument, values, axes, sizes):
     """An argument as an array that fits a loop along `axes`."""
     shape = [1] * len(axes)
@@ -220,7 +228,9 @@ def _read(argument, values, axes, sizes):
         return np.reshape(np.int64(sizes[argument.number]), shape)
     if isinstance(argument, At):
         shape[argument.axis] = sizes[axes[argument.axis]]
-        return np.reshape(np.arange(shape[argument.axis]) == argument.index % shape[argument.axis], shape)
+        places = np.zeros(shape[argument.axis], dtype=bool)
+        places[_index(argument.index, values)] = True
+        return np.reshape(places, shape)
     value = _at_places(argument, values)
     positions = [a for a in argument.axes if not isinstance(a, Place)]
     value = np.transpose(value, np.argsort(positions))
@@ -231,7 +241,8 @@ def _read(argument, values, axes, sizes):
 
 def _at_places(view, values):
     """The part of a value that a view reads."""
-    return np.asarray(values[view.value])[tuple(a.index if isinstance(a, Place) else slice(None) for a in view.axes)]
+    places = (_index(a.index, values) if isinstance(a, Place) else slice(None) for a in view.axes)
+    return np.asarray(values[view.value])[tuple(places)]
 
 
 _UFUNCS = {"Add": np.add, "Mul": np.multiply, "ScalarMaximum": np.maximum, "ScalarMinimum": np.minimum}
@@ -284,7 +295,8 @@ def _call_code(op, node, name, inputs, outputs, fail):
         code.append(f"if (!s.read({op.n_sequences + n + k}, {x}, -1)) {{ {fail} }}")
     step = StepCode(op, op.dtypes(node), name)
     code.append(f"if (!s.take({step.room()})) {{ {fail} }}")
-    code.append(f"{name}_scan({', '.join(['n', *step.sizes()])}, s.room, s.p, s.step, s.at, s.size);")
+    call = f"{name}_scan({', '.join(['n', *step.sizes()])}, s.room, s.p, s.step, s.at, s.size)"
+    code.append(f"if (!{call} && !pv_scan_outside()) {{ {fail} }}")
     for k, state in enumerate([*op.states, *([State((), ())] * len(op.new))]):
         if not state.writes:
             code.append(f"s.end({op.n_sequences + k}, {k}, n + {state.first_place()});")
