@@ -3,6 +3,7 @@
 import copy
 import logging
 import re
+import threading
 
 import theano
 from theano.compile.mode import Mode
@@ -13,6 +14,7 @@ from theano.link.utils import map_storage
 from theano.link.vm import VM, VMLinker
 from theano.scan.op import Scan
 
+from ..errors import EngineError
 from ._blas import blas_libraries, capsule_flags, replace_blas, single_blas_thread
 from ._csrc import c_source
 from ._cxx_modules import MODULE_NAME, CompileError, compile_module
@@ -59,6 +61,7 @@ class IslandVM(VM):
         self.position_of_error = 0
         self._program, self._run, self._items = program, run, items
         self._status = [0, 0, 0]
+        self._lock = threading.Lock()
 
     def __call__(self, n_calls=1, output_subset=None, time_thunks=0, keep_memory=False):
         with single_blas_thread():
@@ -66,6 +69,11 @@ class IslandVM(VM):
 
     def run(self, n_calls=1, keep_memory=False):
         """Calls where BLAS has one thread already."""
+        if not self._lock.acquire(blocking=False):
+            raise EngineError(
+                "A compiled function was called while another thread is in it. Give each thread a model and a fit of "
+                "its own, or let one wait for the other."
+            )
         try:
             return self._run(self._program, n_calls, int(self.allow_gc and not keep_memory), self._status)
         except BaseException:
@@ -75,6 +83,8 @@ class IslandVM(VM):
                 node = owner.failed_node(code) if isinstance(owner, Island) else owner
                 self.position_of_error = self.nodes.index(node)
             raise
+        finally:
+            self._lock.release()
 
     @property
     def calls_done(self):

@@ -368,7 +368,16 @@ def test_sizes_that_do_not_fit(rng):
     assert nodes(function, ScanLoop)
     with pytest.raises(ValueError, match="sizes 3 and 2 do not fit"):
         function(rng.random((N, 3)), rng.random((2, 2)), rng.random(3))
-    x = tt.dvector()
+    column, row, x = tt.col(dtype="float64"), tt.row(dtype="float64"), tt.dvector()
+    for step in (lambda m, c, r: tt.dot(c, m), lambda m, c, r: tt.dot(m, r), lambda m, c, r: tt.dot(m[0], r)):
+        out, _ = theano.scan(
+            lambda u, m, c, r, step=step: step(u * m, c, u + r).sum(), [], [x[0]], [moves, column, row], n_steps=2
+        )
+        function = compile_function([x, moves, column, row], out)
+        assert nodes(function, ScanLoop)
+        assert np.isfinite(function(np.ones(1), np.ones((1, 1)), np.ones((2, 1)), np.ones((1, 2)))).all()
+        with pytest.raises(ValueError, match="sizes 1 and 3 do not fit|sizes 3 and 1 do not fit"):
+            function(np.ones(1), np.ones((3, 3)), np.ones((2, 1)), np.ones((1, 2)))
     steps = [lambda now, last: last[2] * now + last, lambda now, last: tt.set_subtensor(last[2], now)]
     for step in steps:
         out, _ = theano.scan(step, [terms[:, 0]], [x])

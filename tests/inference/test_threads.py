@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pymc3_vi
 from pymc3_vi.compat import _building
-from pymc3_vi.compiler import _cxx_modules, _flags, process_value
+from pymc3_vi.compiler import _cxx_modules, _flags, compile_function, process_value
 from pymc3_vi.diagnostics import _worker_rows
+from pymc3_vi.errors import EngineError
 from pymc3_vi.model import _random_state
 from pymc3_vi.results import _seen_warnings
 
 import numpy as np
 import pymc3 as pm
 import pytest
+import theano.tensor as tt
+from theano.compile.ops import as_op
 
 FLAGS = ("cxx", "compute_test_value", "blas__ldflags", "traceback__limit", "floatX", "mode")
 METHODS = {
@@ -153,6 +156,30 @@ def test_many_fits_beside_a_fit():
     exact = (np.arange(12.0).reshape(4, 3).sum(1) / 3.01)[:, None]
     np.testing.assert_allclose(found[0], exact, rtol=2e-3)
     np.testing.assert_allclose(found[1], exact + 3 / 3.01, rtol=2e-3)
+
+
+def test_a_function_that_two_threads_call_at_once_is_an_error():
+    """Its memory is its own: it would crash."""
+    inside, go_on = threading.Event(), threading.Event()
+
+    @as_op(itypes=[tt.dscalar], otypes=[tt.dscalar])
+    def wait(x):
+        inside.set()
+        assert go_on.wait(20)
+        return x
+
+    x, found = tt.dscalar(), []
+    function = compile_function([x], tt.exp(wait(2 * x)))
+    thread = threading.Thread(target=lambda: found.append(function(0.5)))
+    thread.start()
+    assert inside.wait(20)
+    try:
+        with pytest.raises(EngineError, match="another thread is in it. Give each thread a model and a fit"):
+            function(0.0)
+    finally:
+        go_on.set()
+        thread.join()
+    assert found == [np.e] and function(0.0) == 1.0
 
 
 class Watched:
