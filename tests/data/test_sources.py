@@ -119,7 +119,7 @@ def test_dask_arrays(frame):
 def test_dask_frames(frame):
     try:
         dd = pytest.importorskip("dask.dataframe")
-    except AttributeError as error:  # a Dask of today on pandas of then
+    except (AttributeError, ImportError) as error:  # a Dask of today on pandas of then
         pytest.skip(str(error))
     _check(pymc3_vi.DataLoader(dd.from_pandas(frame, npartitions=PIECES), 30, seed=1), frame)
 
