@@ -61,7 +61,7 @@ class IslandVM(VM):
         self.position_of_error = 0
         self._program, self._run, self._items = program, run, items
         self._status = [0, 0, 0]
-        self._lock = threading.Lock()
+        self._thread = None  # the one that is in it
 
     def __call__(self, n_calls=1, output_subset=None, time_thunks=0, keep_memory=False):
         with single_blas_thread():
@@ -69,11 +69,14 @@ class IslandVM(VM):
 
     def run(self, n_calls=1, keep_memory=False):
         """Calls where BLAS has one thread already."""
-        if not self._lock.acquire(blocking=False):
+        thread = threading.get_ident()
+        if self._thread not in (None, thread):
             raise EngineError(
                 "A compiled function was called while another thread is in it. Give each thread a model and a fit of "
                 "its own, or let one wait for the other."
             )
+        # No lock: one that an interrupt leaves closed would never open.
+        self._thread = thread
         try:
             return self._run(self._program, n_calls, int(self.allow_gc and not keep_memory), self._status)
         except BaseException:
@@ -84,7 +87,7 @@ class IslandVM(VM):
                 self.position_of_error = self.nodes.index(node)
             raise
         finally:
-            self._lock.release()
+            self._thread = None
 
     @property
     def calls_done(self):
