@@ -3,7 +3,7 @@
 VENV ?= .venv
 JOBS ?= 2
 PY := $(VENV)/bin/python
-PYTEST := $(PY) -m pytest -n $(JOBS) --dist worksteal
+PYTEST := $(PY) -m pytest -n $(JOBS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -23,7 +23,7 @@ lint: venv  ## ruff (rules and format) and mypy
 test: lint test-fast test-slow  ## linters and both tiers, the fast one first (what CI runs)
 
 test-fast: venv  ## tests not marked slow
-	$(PYTEST) -m "not slow" $(ARGS)
+	$(PYTEST) --dist worksteal -m "not slow" $(ARGS)
 
 test-slow: venv  ## tests marked slow
 	$(PYTEST) -m slow $(ARGS)
