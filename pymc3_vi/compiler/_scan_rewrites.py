@@ -9,7 +9,7 @@ from theano.graph.optdb import Query
 from theano.scan.op import Scan
 
 from ._scan_sizes import Unsupported
-from ._scan_step import Step, is_array
+from ._scan_step import Step, is_array, pattern
 from .ops import State
 
 __all__ = ["local_scan_in_c"]
@@ -31,9 +31,7 @@ def local_scan_in_c(fgraph, node):
         return None
     if not all(is_array(v) for v in (*op.inputs, *op.outputs)):
         return None
-    if any(
-        (x.dtype, x.broadcastable[t:]) != (v.dtype, v.broadcastable) for (x, t), v in zip(_read(op, node), op.inputs)
-    ):
+    if any((x.dtype, pattern(x)[t:]) != (v.dtype, pattern(v)) for (x, t), v in zip(_read(op, node), op.inputs)):
         return None
     graph = FunctionGraph(op.inputs, op.outputs, clone=True)
     _simplification().optimize(graph)

@@ -4,7 +4,7 @@ import numpy as np
 import theano.tensor as tt
 from theano import scalar as ts
 from theano.graph.basic import Constant
-from theano.tensor.basic import Alloc, Dot, Join, Reshape, ScalarFromTensor
+from theano.tensor.basic import Alloc, Dot, Join, Reshape, ScalarFromTensor, TensorFromScalar
 from theano.tensor.elemwise import CAReduce, DimShuffle, Elemwise
 from theano.tensor.opt import MakeVector, Shape_i
 from theano.tensor.subtensor import IncSubtensor, Subtensor, get_idx_list
@@ -14,7 +14,7 @@ from ._scan_sizes import Sizes, Unsupported
 from .ops import At, BatchMatmul, Literal, Place, Product, ScanLoop, Size, Statement, View
 from .ops._scalar_code import scalar_expression, supported_dtypes
 
-__all__ = ["Step", "is_array"]
+__all__ = ["Step", "is_array", "pattern"]
 
 _FLOATS = ("float64", "float32")
 
@@ -23,7 +23,13 @@ _MOST_AXES = 4
 
 
 def is_array(variable):
+    """Whether a variable is a small tensor, or one of Theano's scalars, which indices are."""
     return getattr(variable, "ndim", 9) <= _MOST_AXES and variable.dtype in supported_dtypes
+
+
+def pattern(variable):
+    """Which dimensions have length one."""
+    return tuple(getattr(variable, "broadcastable", ()))
 
 
 class Step:
@@ -50,7 +56,7 @@ class Step:
             self._add(node)
 
     def _add_input(self, number, variable):
-        value, own = ("input", number), [d for d, b in enumerate(variable.broadcastable) if not b]
+        value, own = ("input", number), [d for d, b in enumerate(pattern(variable)) if not b]
         self._axes[value] = tuple(self._sizes.new() for _ in own)
         self._dtypes[value] = variable.dtype
         self._seen[variable] = value, tuple(own)
@@ -75,7 +81,7 @@ class Step:
         op, (out, *more) = node.op, node.outputs
         if more:
             raise Unsupported
-        if isinstance(op, ScalarFromTensor):
+        if isinstance(op, (ScalarFromTensor, TensorFromScalar)):
             self._seen[out] = self._of(node.inputs[0])
         elif isinstance(op, Shape_i):
             self._lengths[out] = self._size_of(node.inputs[0], op.i)
@@ -257,12 +263,15 @@ class Step:
             raise Unsupported
         if isinstance(index, (Constant, int, np.integer)):
             return int(getattr(index, "data", index))
-        value, _ = self._of(index)
+        value, entries = self._of(index)
         if isinstance(value, Literal):
             return int(value.value)
-        if not self._dtypes.get(value, "").startswith(("int", "uint")):
+        dtype = self._dtypes.get(value, "")
+        if not dtype.startswith(("int", "uint")):
             raise Unsupported
-        return value
+        # an element of an array gets a name of its own
+        copy = ts.Cast(ts.get_scalar_type(dtype))
+        return self._elementwise(copy, [(value, entries)], dtype)[0] if entries else value
 
     def _subtensor(self, op, node, out):
         places, x = self._places(op, node), node.inputs[0]

@@ -347,6 +347,22 @@ def test_indices_that_a_step_makes(rng):
             function(rng.random(size), rng.random((3, 3)), rng.random(3))
 
 
+def test_indices_that_are_looked_up(rng):
+    """Among integers that stay the same, by a number that a step is given, and by one that was looked up."""
+    places, start, m, first = tt.lvector(), tt.lscalar(), tt.dmatrix(), tt.dvector()
+
+    def step(t, last, places, start, m):
+        place = places[t]
+        return tt.tanh(m[place] * last[places[start]] + m[places[place], 0])
+
+    out, _ = theano.scan(step, [tt.arange(3)], [first], [places, start, m])
+    inputs = [places, start, m, first]
+    values = [np.array([2, 0, -1]), 1, rng.random((3, 3)), rng.random(3)]
+    function = agree(inputs, [out, *tt.grad((out**2).sum(), [m, first])], values, 2)
+    with pytest.raises(IndexError, match="out of"):
+        function(np.array([2, 3, 1]), *values[1:])
+
+
 @DEAR
 def test_indices_of_a_batch(rng):
     inputs = y, m, first = tt.dvector(), tt.dmatrix(), tt.dvector()

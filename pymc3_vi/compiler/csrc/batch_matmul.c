@@ -21,7 +21,7 @@
                 int m = (int)dims[2], n = (int)dims[1], k = (int)inner;
                 T one = 1, zero = 0;
                 const npy_intp width = (dims[2] + 64 / sizeof(T) - 1) / (64 / sizeof(T)) * (64 / sizeof(T));
-                std::vector<T> padded(width * inner * sizeof(T) <= @small_factor@ ? width * inner : 0);
+                std::vector<T> padded(width * inner * sizeof(T) <= PV_SMALL_FACTOR ? width * inner : 0);
                 for (npy_intp s = 0; s < dims[0]; ++s) {
                     T* a = (T*)(left.data + s * left.step);
                     T* b = (T*)(right.data + s * right.step);

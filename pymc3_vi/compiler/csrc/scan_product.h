@@ -1,6 +1,3 @@
-// Most bytes of the right factor of a product that is computed in blocks.
-static const npy_intp PV_SMALL_FACTOR = 24 * 1024;
-
 // Doubles that its columns take in blocks.
 static inline npy_intp pv_scan_factor(npy_intp k, npy_intp m) {
     const npy_intp size = (m + 15) / 16 * 16 * k;

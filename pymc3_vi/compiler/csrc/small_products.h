@@ -1,3 +1,6 @@
+// Most bytes of the right factor of a product that is computed in blocks.
+static const npy_intp PV_SMALL_FACTOR = 24 * 1024;
+
 // z (n, m) = a (n, k) b (k, m) for a factor b that stays in the first cache: blocks of 4 rows and two vectors of columns,
 // with their sums in registers.  `steps` are the distances of rows and of columns of each factor.
 template <typename T> static void pv_blocked_product(npy_intp n, npy_intp m, npy_intp k, const T* a, const npy_intp* steps_a,

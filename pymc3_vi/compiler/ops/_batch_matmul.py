@@ -12,11 +12,6 @@ from ._kernels import CTYPES, VECTOR_KERNELS, check_floats
 
 __all__ = ["BatchMatmul", "batch_matmul"]
 
-# Products for which BLAS takes longer to prepare than to compute.
-
-#: Most bytes of a right factor for which the product of blocks is used.
-_SMALL_FACTOR = 24 * 1024
-
 # A stack of matrices as BLAS sees it.  Row-major data is column-major data of the transpose, so one of the two
 # strides must be the item size; anything else is copied first.
 
@@ -82,7 +77,7 @@ class BatchMatmul(COp):
         return initialisation(["gemm"])
 
     def c_code_cache_version(self):
-        return (2,)
+        return (3,)
 
     def c_code(self, node, name, inputs, outputs, sub):
         a, b = inputs
@@ -100,7 +95,6 @@ class BatchMatmul(COp):
             repeat_b=repeat_b,
             fail=fail,
             z=z,
-            small_factor=_SMALL_FACTOR,
             letter=letter,
         )
 
