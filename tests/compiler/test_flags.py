@@ -3,7 +3,7 @@
 import threading
 
 import pymc3_vi
-from pymc3_vi.compiler import compile_function, flags, process_value
+from pymc3_vi.compiler import _cxx_modules, compile_function, flags, process_value
 
 import numpy as np
 import pytest
@@ -76,7 +76,8 @@ def test_functions_are_compiled_in_many_threads():
         except BaseException as error:
             errors.append(error)
 
-    before = {name: process_value(name) for name in ("cxx", "compute_test_value", "blas__ldflags", "traceback__limit")}
+    names = ("cxx", "compute_test_value", "blas__ldflags", "gcc__cxxflags", "traceback__limit")
+    before, command = {name: process_value(name) for name in names}, _cxx_modules._command
     threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
     for thread in threads:
         thread.start()
@@ -84,4 +85,4 @@ def test_functions_are_compiled_in_many_threads():
         thread.join()
     assert errors == []
     np.testing.assert_allclose([results[k] for k in range(6)], np.exp(np.arange(1.0, 7.0)) + 1, rtol=1e-14)
-    assert before == {name: process_value(name) for name in before}
+    assert before == {name: process_value(name) for name in before} and _cxx_modules._command is command
