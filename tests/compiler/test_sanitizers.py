@@ -25,7 +25,9 @@ BEGIN = """
     import numpy as np
     import theano
     import theano.tensor as tt
+    from pymc3_vi.compiler import _cxx_modules
 
+    _cxx_modules.OPTIMIZATION = ("-O0",)
     theano.config.gcc__cxxflags = "-g1 -fsanitize=address,undefined -fno-sanitize-recover=all"
 """
 

@@ -95,10 +95,11 @@ def test_the_end_alone(given):
 
 @pytest.mark.slow(optimized=False)
 def test_second_derivatives(given):
-    inputs, values = given
-    cost = (two_states(*inputs)[0] ** 2).sum()
-    (slope,) = tt.grad(cost, [inputs[1]])
-    agree(inputs, tt.grad(slope, [inputs[1], inputs[2]]), values, 4)
+    """Of a recursion whose length is known: what Theano writes about lengths that are not has 2,500 nodes."""
+    (_, a, b), (x, *values) = given
+    cost = (two_states(tt.constant(x), a, b)[0] ** 2).sum()
+    (slope,) = tt.grad(cost, [a])
+    agree([a, b], tt.grad(slope, [a, b]), values, 4)
 
 
 @pytest.mark.parametrize("options", [dict(go_backwards=True), dict(truncate_gradient=3), dict(n_steps=5)])

@@ -173,7 +173,7 @@ def test_a_first_order_process_near_the_edge_is_fitted_and_sampled():
         pm.AR1("y", k=theta, tau_e=tau, observed=y - centre)
         approx = pm.fit(3000, obj_optimizer=pm.adagrad_window, random_seed=2, progressbar=False)
         starts = list(approx.sample(200))
-        trace = pm.sample(60, init="advi+adapt_diag", n_init=3000, **NUTS)
+        trace = pm.sample(60, init="advi+adapt_diag", n_init=3000, max_treedepth=5, **NUTS)
     assert approx.mean.eval()[0] + approx.std.eval()[0] > 1.0
     assert all(np.isfinite(model.logp(start)) for start in starts)
     least_squares = y[:-1].dot(y[1:]) / y[:-1].dot(y[:-1])
