@@ -122,7 +122,7 @@ class GradientError(VariationalInferenceError, NotImplementedError):
 
 
 class EngineError(VariationalInferenceError, RuntimeError):
-    """An engine cannot honour what a graph asks for, or is called by two threads at once."""
+    """An engine cannot honour what a graph asks for."""
 
 
 class EngineWarning(UserWarning):

@@ -12,6 +12,7 @@ from theano.link.vm import VMLinker
 from ..registry import Registry
 from ._blas import capsule_flags
 from ._building import building
+from ._callable import CompiledFunction
 from ._cxx_modules import active_cxx
 from ._fallbacks import fall_back
 from ._flags import alone, flags
@@ -165,7 +166,8 @@ def compile_function(
 
     Returns
     -------
-    theano Function
+    CompiledFunction
+        Threads that call it at the same time wait for each other.
 
     Raises
     ------
@@ -185,8 +187,10 @@ def compile_function(
         # `fast_build` hides the compiler from Theano; a function in Python folds its constants without compiling them.
         in_python = isinstance(get_mode(mode or theano.config.mode).linker, PerformLinker)
         with flags(cxx="" if in_python else active_cxx()):
-            return _stock_function(inputs, outputs, mode=_stable_mode(mode) if stable else mode, **arguments)
-    return compile_with(inputs, outputs, **arguments)
+            made = _stock_function(inputs, outputs, mode=_stable_mode(mode) if stable else mode, **arguments)
+    else:
+        made = compile_with(inputs, outputs, **arguments)
+    return CompiledFunction.of(made)
 
 
 def run_steps(function, k, keep_memory=False):

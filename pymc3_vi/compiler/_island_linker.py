@@ -3,7 +3,6 @@
 import copy
 import logging
 import re
-import threading
 
 import theano
 from theano.compile.mode import Mode
@@ -14,7 +13,6 @@ from theano.link.utils import map_storage
 from theano.link.vm import VM, VMLinker
 from theano.scan.op import Scan
 
-from ..errors import EngineError
 from ._blas import blas_libraries, capsule_flags, replace_blas, single_blas_thread
 from ._csrc import c_source
 from ._cxx_modules import MODULE_NAME, CompileError, compile_module
@@ -61,7 +59,6 @@ class IslandVM(VM):
         self.position_of_error = 0
         self._program, self._run, self._items = program, run, items
         self._status = [0, 0, 0]
-        self._thread = None  # the one that is in it
 
     def __call__(self, n_calls=1, output_subset=None, time_thunks=0, keep_memory=False):
         with single_blas_thread():
@@ -69,14 +66,6 @@ class IslandVM(VM):
 
     def run(self, n_calls=1, keep_memory=False):
         """Calls where BLAS has one thread already."""
-        thread = threading.get_ident()
-        if self._thread not in (None, thread):
-            raise EngineError(
-                "A compiled function was called while another thread is in it. Give each thread a model and a fit of "
-                "its own, or let one wait for the other."
-            )
-        # No lock: one that an interrupt leaves closed would never open.
-        self._thread = thread
         try:
             return self._run(self._program, n_calls, int(self.allow_gc and not keep_memory), self._status)
         except BaseException:
@@ -86,8 +75,6 @@ class IslandVM(VM):
                 node = owner.failed_node(code) if isinstance(owner, Island) else owner
                 self.position_of_error = self.nodes.index(node)
             raise
-        finally:
-            self._thread = None
 
     @property
     def calls_done(self):

@@ -18,7 +18,7 @@ from ._history import History
 from ._new_rows import refine_with_rows
 from ._run import profile_algorithm, run_algorithm
 from ._same import same
-from ._state import FitState, check_ready, subclass_called
+from ._state import FitState, check_ready, fitting, subclass_called
 
 __all__ = ["Inference", "FitState"]
 
@@ -301,9 +301,8 @@ class Inference:
 
     def _fit(self, n, options, callbacks, progressbar, resume, tol=None, client=None):
         """A fit with complete options."""
-        check_ready(self, "fit", resume)
-        self.tol = None if tol == "auto" and callbacks else tol  # who looks at every step, or counts them, gets all
-        with self.report.recording(n):
+        with fitting(self, resume), self.report.recording(n):
+            self.tol = None if tol == "auto" and callbacks else tol  # who looks at every step, or counts them, gets all
             self._prepare(n, options, client)
             watched = self.algorithm.aim_at(self.tol) or self.tol in ("auto", None)
             self.goal = None if watched else Converged(self.tol)

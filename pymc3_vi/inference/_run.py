@@ -55,7 +55,6 @@ def run_algorithm(inference, algorithm, n, callbacks, score, progressbar, resume
         watch = _watch(inference, algorithm, watching, first)
         watching = watching + ([watch] if watch.callbacks else []) + algorithm.watches(first, n)
         try:
-            inference.running = True
             end = run_loop(approx, algorithm, n, history, first, watching, progressbar, interrupts)
             report.ended(end.reason, end.message)
             watch.look(first + end.steps)
@@ -68,7 +67,6 @@ def run_algorithm(inference, algorithm, n, callbacks, score, progressbar, resume
         except StepDiverged as stop:
             raise non_finite_error(algorithm, stop, first + algorithm.steps_done - before + 1) from None
         finally:
-            inference.running = False
             done = algorithm.steps_done - before
             approx.hist = np.array(history.array)
             approx.fitted_to = DataRead(approx.view, approx.params)

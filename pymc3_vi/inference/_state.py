@@ -1,10 +1,11 @@
 """Where a fit stands, and whether another may begin."""
 
+import contextlib
 from collections import namedtuple
 
 from ..errors import FileFormatError, VariationalInferenceError
 
-__all__ = ["FitState", "NotFittedError", "check_ready", "subclass_called"]
+__all__ = ["FitState", "NotFittedError", "check_ready", "fitting", "subclass_called"]
 
 #: Where a fit stands: steps done `i`, the algorithm that makes the `step`, `callbacks`, whether losses are computed.
 FitState = namedtuple("FitState", "i, step, callbacks, score")
@@ -26,8 +27,8 @@ def check_ready(inference, caller, resume=False):
     """
     if inference.running:
         raise VariationalInferenceError(
-            f"{caller} was called by a callback of a fit of the same inference, which is still under way. Raise "
-            "StopIteration in the callback to end that fit, and call it afterwards."
+            f"{caller} was called while a fit of the same inference is still under way, by a callback or another "
+            "thread. Raise StopIteration in a callback to end that fit, and call it afterwards."
         )
     if inference.state is None and caller != "fit":
         raise NotFittedError(f"Need to call `.fit` first: there is no fit to {caller} yet.")
@@ -36,6 +37,17 @@ def check_ready(inference, caller, resume=False):
             "The 'resume' parameter of fit must be False in the first fit: there is none to resume. Got True instead."
         )
     inference.approx.view.check_unchanged()
+
+
+@contextlib.contextmanager
+def fitting(inference, resume):
+    """Context of one fit, beside which there is no other of the same inference; see :func:`check_ready`."""
+    check_ready(inference, "fit", resume)
+    inference.running = True
+    try:
+        yield
+    finally:
+        inference.running = False
 
 
 def subclass_called(name, cls, path):

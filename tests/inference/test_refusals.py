@@ -102,7 +102,7 @@ def test_a_callback_that_fits_its_own_inference(model, call):
     def callback(approx, losses, i):
         {"fit": inference.fit, "refine": inference.refine, "resume": lambda n: inference.resume()}[call](2)
 
-    with pytest.raises(VariationalInferenceError, match=f"{call} was called by a callback .* StopIteration"):
+    with pytest.raises(VariationalInferenceError, match=f"{call} was called while a fit .* StopIteration"):
         inference.fit(5, callbacks=callback, obj_optimizer=SGD, **QUIET)
     assert len(inference.hist) == 1
     inference.fit(5, obj_optimizer=SGD, **QUIET)

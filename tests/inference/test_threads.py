@@ -1,7 +1,11 @@
 """Fits in several threads at once: the results of one thread, and nothing global left changed."""
 
 import ast
+import copy
 import itertools
+import multiprocessing
+import os
+import sys
 import threading
 import traceback
 import warnings
@@ -9,9 +13,9 @@ from pathlib import Path
 
 import pymc3_vi
 from pymc3_vi.compat import _building
-from pymc3_vi.compiler import _cxx_modules, _flags, compile_function, process_value
+from pymc3_vi.compiler import _callable, _cxx_modules, _flags, compile_function, process_value
 from pymc3_vi.diagnostics import _worker_rows
-from pymc3_vi.errors import EngineError
+from pymc3_vi.errors import VariationalInferenceError
 from pymc3_vi.model import _random_state
 from pymc3_vi.results import _seen_warnings
 
@@ -158,8 +162,8 @@ def test_many_fits_beside_a_fit():
     np.testing.assert_allclose(found[1], exact + 3 / 3.01, rtol=2e-3)
 
 
-def test_a_function_that_two_threads_call_at_once_is_an_error():
-    """Its memory is its own: it would crash."""
+def test_a_function_that_two_threads_call_is_called_by_one_after_the_other():
+    """Its memory is its own: together they would get numbers of each other's, or crash."""
     inside, go_on = threading.Event(), threading.Event()
 
     @as_op(itypes=[tt.dscalar], otypes=[tt.dscalar])
@@ -168,30 +172,121 @@ def test_a_function_that_two_threads_call_at_once_is_an_error():
         assert go_on.wait(20)
         return x
 
-    x, found = tt.dscalar(), []
+    x, found = tt.dscalar(), {}
     function = compile_function([x], tt.exp(wait(2 * x)))
-    thread = threading.Thread(target=lambda: found.append(function(0.5)))
+    threads = [threading.Thread(target=lambda k=k: found.update({k: float(function(k))})) for k in range(3)]
+    for thread in threads:
+        thread.start()
+    assert inside.wait(20) and found == {}
+    go_on.set()
+    for thread in threads:
+        thread.join()
+    assert found == {k: np.exp(2.0 * k) for k in range(3)}
+
+
+def test_copies_of_a_function_are_as_safe():
+    x = tt.dscalar()
+    function = compile_function([x], tt.exp(x))
+    for other in (function.copy(), copy.copy(function), copy.deepcopy(function)):
+        assert type(other) is type(function) and np.allclose(other(1.0), np.e, rtol=1e-15)
+
+
+def test_a_function_is_free_again_after_an_error():
+    @as_op(itypes=[tt.dscalar], otypes=[tt.dscalar])
+    def fails(x):
+        if x < 0:
+            raise ZeroDivisionError
+        return x
+
+    x = tt.dscalar()
+    function = compile_function([x], fails(x) + 1)
+    with pytest.raises(ZeroDivisionError):
+        function(-1.0)
+    found = []
+    thread = threading.Thread(target=lambda: found.append(float(function(1.0))))
+    thread.start()
+    thread.join(20)
+    assert found == [2.0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_a_function_that_another_thread_is_in_is_free_in_a_forked_process():
+    x, inside, go_on = tt.dscalar(), threading.Event(), threading.Event()
+    function = compile_function([x], x + 1)
+
+    def hold():
+        with function._locks[os.getpid()]:
+            inside.set()
+            go_on.wait(60)
+
+    thread = threading.Thread(target=hold)
     thread.start()
     assert inside.wait(20)
+    process = multiprocessing.get_context("fork").Process(target=lambda: os._exit(int(function(5.0))))
+    process.start()
+    process.join(20)
+    code = process.exitcode
+    process.kill()
+    go_on.set()
+    thread.join()
+    assert code == 6
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("method", ["advi", "svgd"])
+def test_threads_share_one_approximation(method):
+    """As those of a server do: every answer is the one that a seed gives alone."""
+    keywords = {"inf_kwargs": {"n_particles": 10}} if method == "svgd" else {}
+    fitted = pymc3_vi.fit(100, method=method, model=model(3), random_seed=1, progressbar=False, **keywords)
+
+    def answers(seed):
+        report = fitted.diagnose(100, random_seed=seed)
+        table = fitted.summary(draws=100, random_seed=seed)
+        draws = [fitted.sample_arrays(30, random_seed=seed, correct=how)["mu"] for how in (None, "hmc")]
+        return [*draws, np.array([report.khat or 0.0]), table.to_numpy()[:, :2].astype(float)]
+
+    together, alone = {}, [answers(seed) for seed in range(3)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
     try:
-        with pytest.raises(EngineError, match="another thread is in it. Give each thread a model and a fit"):
-            function(0.0)
+        run_all([lambda seed=seed: together.update({seed: answers(seed)}) for seed in range(3)])
+    finally:
+        sys.setswitchinterval(interval)
+    for seed, right in enumerate(alone):
+        for found, expected in zip(together[seed], right):
+            np.testing.assert_array_equal(found, expected)
+
+
+def test_one_inference_has_one_fit_at_a_time():
+    inference, inside, go_on = pymc3_vi.ADVI(model=model(3), random_seed=1), threading.Event(), threading.Event()
+
+    def wait(approx, losses, i):
+        inside.set()
+        assert go_on.wait(20)
+
+    thread = threading.Thread(target=lambda: inference.fit(3, callbacks=[wait], progressbar=False))
+    thread.start()
+    assert inside.wait(60)
+    try:
+        with pytest.raises(VariationalInferenceError, match="fit was called while a fit .* by a callback or another"):
+            inference.fit(3, progressbar=False)
     finally:
         go_on.set()
         thread.join()
-    assert found == [np.e] and function(0.0) == 1.0
+    assert len(inference.hist) == 3 and len(inference.fit(2, progressbar=False).hist) == 5
 
 
 class Watched:
     """A lock that notes which others its thread holds when it asks for it."""
 
-    held, pairs = threading.local(), set()
+    held, pairs, asked = threading.local(), set(), set()
 
     def __init__(self, name, lock):
         self.name, self.lock = name, lock
 
     def __enter__(self):
         mine = vars(self.held).setdefault("names", [])
+        self.asked.add(self.name)
         self.pairs.update((other, self.name) for other in mine if self.name not in mine)
         self.lock.acquire()
         mine.append(self.name)
@@ -209,11 +304,13 @@ def test_locks_are_taken_in_one_order(monkeypatch):
         monkeypatch.setattr(module, "_lock", Watched(module.__name__, module._lock))
     for patch in (_building.REFUSED_REWRITES, _building.SHUFFLE_CODE, _building.CONNECTIONS):
         monkeypatch.setattr(patch, "_lock", Watched(patch.name, patch._lock))
+    monkeypatch.setattr(_callable, "RLock", lambda: Watched("function", threading.RLock()))
     built = model(5)
     for keywords in METHODS.values():
         pymc3_vi.fit(20, model=built, random_seed=1, start="prior", progressbar=False, **keywords).sample(3)
     pairs = Watched.pairs
     assert (_flags.__name__, _cxx_modules.__name__) in pairs
+    assert "function" in Watched.asked
     names = set(itertools.chain(*pairs))
     for _ in names:  # what a lock leads to, over others
         pairs |= {(a, d) for a, b in pairs for c, d in pairs if b == c}
