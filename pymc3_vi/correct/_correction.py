@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..compiler import small_algebra
 from ..core import CORRECTIONS, CorrectedPoints
 from ..diagnostics import check_data, coordinate_labels, point_density
 from ..errors import UnconvergedChainsWarning
@@ -169,10 +170,11 @@ class HMC:
 
         slopes, options = density.slopes, (self.tolerance, self.budget, show, self.most_steps, self.chains)
         try:
-            start = start_from(approx, slopes, superchains(self.chains), generator)
-            run = run_chains(start, slopes, draws, generator, *options, self.question)
-            if self.modes:
-                run, complaints = find_basins(approx, run, slopes, generator, *options)
+            with small_algebra(approx.ddim):
+                start = start_from(approx, slopes, superchains(self.chains), generator)
+                run = run_chains(start, slopes, draws, generator, *options, self.question)
+                if self.modes:
+                    run, complaints = find_basins(approx, run, slopes, generator, *options)
         finally:
             progress.close(0)
         return ChainDraws(run, coordinate_labels(approx), draws, generator, complaints)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..approximations import MeanFieldGroup
 from ..approximations.gaussian import GaussianBlocks
+from ..compiler import with_small_algebra
 from ..core import find_correction
 from ..errors import ExplicitInferenceError, VariationalInferenceError
 from ..html_tables import html_table
@@ -176,6 +177,7 @@ def _range(values):
 
 
 @checked
+@with_small_algebra
 def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
     r"""Measure how well the approximation represents the posterior, and say what to do with it.
 

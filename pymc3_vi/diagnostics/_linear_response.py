@@ -5,7 +5,7 @@ import theano
 import theano.tensor as tt
 
 from ..approximations.gaussian import GaussianBlocks
-from ..compiler import compile_function, without_test_values
+from ..compiler import compile_function, with_small_algebra, without_test_values
 from ..errors import ConvergenceWarning, ParametrizationError, VariationalInferenceError
 from ..parameters import checked
 from ..validation import warn_user
@@ -36,6 +36,7 @@ def gaussian_blocks(approx, caller):
 
 
 @checked
+@with_small_algebra
 def lrvb_cov(approx, of=None, n_draws=None, solver="auto", random_seed=None):
     r"""Linear-response covariance of a fitted Gaussian approximation.
 
@@ -98,6 +99,7 @@ def lrvb_cov(approx, of=None, n_draws=None, solver="auto", random_seed=None):
 
 
 @checked
+@with_small_algebra
 def frequentist_se(approx):
     r"""Standard errors of the means of a DADVI fit that come from its finite number of draws.
 

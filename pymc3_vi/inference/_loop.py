@@ -4,6 +4,7 @@ import logging
 import time
 from collections import namedtuple
 
+from ..compiler import small_algebra
 from ..progress import Progress, speed
 from ._history import LossView
 
@@ -59,7 +60,8 @@ def run_loop(approx, step, n, history, first, callbacks, progressbar, interrupts
             for callback in callbacks:
                 size = min(size, max(callback.due - (first + done), 1))
             clock = time.perf_counter()
-            losses = step.run(size)
+            with small_algebra(approx.ddim):
+                losses = step.run(size)
             elapsed = time.perf_counter() - clock
             asked, done = done + size, step.steps_done - begin
             if losses is not None:

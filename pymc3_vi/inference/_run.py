@@ -4,6 +4,7 @@ import numpy as np
 
 from ..algorithms import non_finite_error
 from ..callbacks import Callback
+from ..compiler import small_algebra
 from ..errors import ConvergenceWarning, VariationalInferenceError
 from ..model import DataRead
 from ..steps import StepDiverged
@@ -45,7 +46,8 @@ def run_algorithm(inference, algorithm, n, callbacks, score, progressbar, resume
         if resume:
             algorithm.reopen()
         else:
-            algorithm.begin(n, first=not first)
+            with small_algebra(approx.ddim):
+                algorithm.begin(n, first=not first)
         algorithm.left_out.begin_run()
         inference.state, inference.planned = FitState(first, algorithm, callbacks, score), first + n
         approx.report = report
@@ -58,7 +60,8 @@ def run_algorithm(inference, algorithm, n, callbacks, score, progressbar, resume
             end = run_loop(approx, algorithm, n, history, first, watching, progressbar, interrupts)
             report.ended(end.reason, end.message)
             watch.look(first + end.steps)
-            algorithm.result()
+            with small_algebra(approx.ddim):
+                algorithm.result()
             if end.reason == "done" and algorithm.ending is not None:
                 report.ended("done", algorithm.ending)
             report.found(algorithm.describe())

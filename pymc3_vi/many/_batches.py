@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..approximations.gaussian import response_covariances, response_noise
+from ..compiler import small_algebra
 from ..errors import DataError, FileFormatError, NonFiniteError, UnwritablePathError, VariationalInferenceError
 from ..model import ModelView
 from ..results import read_container, write_container
@@ -95,7 +96,8 @@ class Fitter:
         data = DataSets.of(arrays)
         self.density.compile()  # what goes wrong here is no fault of the data
         try:
-            return self._fitted(np.array(positions), labels, data, errors)
+            with small_algebra(self.density.d):
+                return self._fitted(np.array(positions), labels, data, errors)
         except UNFIT as error:
             if isinstance(error, VariationalInferenceError):
                 raise

@@ -173,9 +173,10 @@ def test_a_first_order_process_near_the_edge_is_fitted_and_sampled():
         pm.AR1("y", k=theta, tau_e=tau, observed=y - centre)
         approx = pm.fit(3000, obj_optimizer=pm.adagrad_window, random_seed=2, progressbar=False)
         starts = list(approx.sample(200))
-        trace = pm.sample(60, init="advi+adapt_diag", n_init=3000, max_treedepth=5, **NUTS)
+        trace = pm.sample(60, init="advi+adapt_diag", n_init=3000, max_treedepth=4, **NUTS)
     assert approx.mean.eval()[0] + approx.std.eval()[0] > 1.0
-    assert all(np.isfinite(model.logp(start)) for start in starts)
+    logp = model.logp  # compiled by each access
+    assert all(np.isfinite(logp(start)) for start in starts)
     least_squares = y[:-1].dot(y[1:]) / y[:-1].dot(y[:-1])
     assert trace["theta"].max() < 1.0 and trace["theta"].mean() == pytest.approx(least_squares, abs=0.1)
     assert trace["tau"].mean() == pytest.approx(0.25, rel=0.5)

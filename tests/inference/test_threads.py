@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pymc3_vi
 from pymc3_vi.compat import _building
-from pymc3_vi.compiler import _callable, _cxx_modules, _flags, compile_function, process_value
+from pymc3_vi.compiler import _blas, _callable, _cxx_modules, _flags, compile_function, process_value
+from pymc3_vi.compiler._blas import blas_threads
 from pymc3_vi.diagnostics import _worker_rows
 from pymc3_vi.errors import VariationalInferenceError
 from pymc3_vi.model import _random_state
@@ -274,6 +275,51 @@ def test_one_inference_has_one_fit_at_a_time():
         go_on.set()
         thread.join()
     assert len(inference.hist) == 3 and len(inference.fit(2, progressbar=False).hist) == 5
+
+
+@pytest.fixture
+def two_blas_threads():
+    """BLAS has two threads; gives what :func:`blas_threads` then says."""
+    setters, before = _blas._thread_functions(), blas_threads()
+    try:
+        for _, _, set_count in setters:
+            set_count(2)
+        two = blas_threads()
+        if not two or {count for _, count in two} != {2}:
+            pytest.skip("BLAS does not take a number of threads")
+        yield two
+    finally:
+        for (_, _, set_count), (_, count) in zip(setters, before):
+            set_count(count)
+
+
+def test_small_matrices_take_one_thread_of_blas(monkeypatch, two_blas_threads):
+    """Where others use the processors, those of BLAS wait for each other; callbacks have what the user chose."""
+    eigh, seen, in_callbacks = np.linalg.eigh, set(), set()
+
+    def watched(*args, **kwargs):
+        seen.update(count for _, count in blas_threads())
+        return eigh(*args, **kwargs)
+
+    def look(approx, losses, i):
+        in_callbacks.update(count for _, count in blas_threads())
+
+    monkeypatch.setattr(np.linalg, "eigh", watched)
+    fitted = pymc3_vi.fit(60, model=model(3), random_seed=1, progressbar=False, callbacks=[look])
+    assert seen == {1} and in_callbacks == {2}
+    fitted.diagnose(100, random_seed=1)
+    fitted.lrvb_cov()
+    assert seen == {1} and blas_threads() == two_blas_threads
+
+
+def test_an_interrupt_before_or_after_leaves_blas_its_threads(two_blas_threads):
+    context = _blas.single_blas_thread()
+    context.__enter__()
+    assert {count for _, count in blas_threads()} == {1}
+    with _blas.single_blas_thread():
+        del context  # whose end was never reached: the next one to end has its part
+        assert {count for _, count in blas_threads()} == {1}
+    assert blas_threads() == two_blas_threads
 
 
 class Watched:
