@@ -62,7 +62,7 @@ def test_islands_do_what_single_nodes_do_and_fused_loops_change_it_by_rounding_o
     np.testing.assert_array_equal(plainly(name, "other"), exact)
 
 
-@pytest.mark.slow(optimized=False)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in (ZOO if WHOLE_ZOO else EVERY_KIND_OF_NODE) if name not in FAST])
 def test_histories_are_those_of_theano_in_python(name):
     with theano.config.change_flags(cxx=""):
