@@ -1,6 +1,6 @@
 """Theano graphs to running functions: rewriting, C++ modules and their cache, many points in one graph."""
 
-from ._blas import small_algebra, with_small_algebra
+from ._blas_threads import small_algebra, with_small_algebra
 from ._building import building, without_test_values
 from ._config import clear_cache, show_config
 from ._cxx_modules import compile_count

@@ -7,7 +7,7 @@ import platform
 from theano import config
 
 from ..parameters import checked
-from ._blas import blas_threads
+from ._blas_threads import blas_threads
 from ._cxx_modules import CompileError, active_cxx, compiler_version
 from ._module_files import cache_dir, cached_files
 from .ops._threads import thread_count

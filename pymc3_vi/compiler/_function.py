@@ -12,7 +12,7 @@ from theano.link.vm import VMLinker
 from ..registry import Registry
 from ._blas import capsule_flags
 from ._building import building
-from ._callable import CompiledFunction
+from ._compiled_function import CompiledFunction
 from ._cxx_modules import active_cxx
 from ._fallbacks import fall_back
 from ._flags import alone, flags

@@ -13,7 +13,8 @@ from theano.link.utils import map_storage
 from theano.link.vm import VM, VMLinker
 from theano.scan.op import Scan
 
-from ._blas import blas_libraries, capsule_flags, replace_blas, single_blas_thread
+from ._blas import blas_libraries, capsule_flags, replace_blas
+from ._blas_threads import single_blas_thread
 from ._csrc import c_source
 from ._cxx_modules import MODULE_NAME, CompileError, compile_module
 from ._flags import flags

@@ -5,6 +5,7 @@ import time
 import numpy as np
 
 from ..algorithms import AnnealedAdam, Task, choose
+from ..compiler import small_algebra
 from ..core import StepOptions
 from ..diagnostics import Converged
 from ..errors import ParameterValueError, VariationalInferenceError
@@ -355,7 +356,8 @@ class Inference:
         task, algorithm, reason = self._chosen(options, client)
         self._look_at_model(algorithm.order if n else 0)
         begin = time.perf_counter()
-        algorithm.prepare(task)
+        with small_algebra(self.approx.ddim):
+            algorithm.prepare(task)
         self.algorithm, self.reason, self._key = algorithm, reason, options
         self.report.compiled(begin)
 

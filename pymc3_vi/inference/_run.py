@@ -88,10 +88,11 @@ def profile_algorithm(task, algorithm, n):
     VariationalInferenceError
         If the algorithm has no function that Theano profiles.
     """
-    algorithm.prepare(task)
-    algorithm.begin(n, first=True)
-    algorithm.run(n)
-    algorithm.result()
+    with small_algebra(task.objective.approx.ddim):
+        algorithm.prepare(task)
+        algorithm.begin(n, first=True)
+        algorithm.run(n)
+        algorithm.result()
     if algorithm.profile is None:
         raise VariationalInferenceError(
             f"algorithm={algorithm.name!r} has no step that Theano could profile. Profile algorithm='stochastic' on "

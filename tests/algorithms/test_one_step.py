@@ -14,7 +14,7 @@ from tests.docs.pages import DOCS
 PACKAGE = Path(pymc3_vi.__file__).parent
 LISTED = re.findall(r"^\d+\. `([\w/]+\.py)`", (DOCS / "architecture.md").read_text(encoding="utf-8"), re.M)
 #: Threads of BLAS, which say nothing of the step.
-BESIDE = {"compiler/_blas.py"}
+BESIDE = {"compiler/_blas_threads.py"}
 
 
 def called(function):

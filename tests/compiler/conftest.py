@@ -3,7 +3,8 @@
 import os
 
 from pymc3_vi.compiler import _cxx_modules, _fallbacks
-from pymc3_vi.compiler._blas import blas_threads, capsule_flags
+from pymc3_vi.compiler._blas import capsule_flags
+from pymc3_vi.compiler._blas_threads import blas_threads
 from pymc3_vi.compiler._function import default_mode_query
 from pymc3_vi.compiler._rewrites import EXACT_REWRITES
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pymc3_vi
 from pymc3_vi.compat import _building
-from pymc3_vi.compiler import _blas, _callable, _cxx_modules, _flags, compile_function, process_value
-from pymc3_vi.compiler._blas import blas_threads
+from pymc3_vi.compiler import _blas_threads, _compiled_function, _cxx_modules, _flags, compile_function, process_value
+from pymc3_vi.compiler._blas_threads import blas_threads
 from pymc3_vi.diagnostics import _worker_rows
 from pymc3_vi.errors import VariationalInferenceError
 from pymc3_vi.model import _random_state
@@ -280,7 +280,7 @@ def test_one_inference_has_one_fit_at_a_time():
 @pytest.fixture
 def two_blas_threads():
     """BLAS has two threads; gives what :func:`blas_threads` then says."""
-    setters, before = _blas._thread_functions(), blas_threads()
+    setters, before = _blas_threads._thread_functions(), blas_threads()
     try:
         for _, _, set_count in setters:
             set_count(2)
@@ -313,10 +313,10 @@ def test_small_matrices_take_one_thread_of_blas(monkeypatch, two_blas_threads):
 
 
 def test_an_interrupt_before_or_after_leaves_blas_its_threads(two_blas_threads):
-    context = _blas.single_blas_thread()
+    context = _blas_threads.single_blas_thread()
     context.__enter__()
     assert {count for _, count in blas_threads()} == {1}
-    with _blas.single_blas_thread():
+    with _blas_threads.single_blas_thread():
         del context  # whose end was never reached: the next one to end has its part
         assert {count for _, count in blas_threads()} == {1}
     assert blas_threads() == two_blas_threads
@@ -346,11 +346,11 @@ class Watched:
 def test_locks_are_taken_in_one_order(monkeypatch):
     """Two threads that hold one lock each and want the other's wait for ever."""
     monkeypatch.setattr(Watched, "pairs", set())
-    for module in (_cxx_modules, _flags, _worker_rows, _random_state, _seen_warnings):
+    for module in (_blas_threads, _cxx_modules, _flags, _worker_rows, _random_state, _seen_warnings):
         monkeypatch.setattr(module, "_lock", Watched(module.__name__, module._lock))
     for patch in (_building.REFUSED_REWRITES, _building.SHUFFLE_CODE, _building.CONNECTIONS):
         monkeypatch.setattr(patch, "_lock", Watched(patch.name, patch._lock))
-    monkeypatch.setattr(_callable, "RLock", lambda: Watched("function", threading.RLock()))
+    monkeypatch.setattr(_compiled_function, "RLock", lambda: Watched("function", threading.RLock()))
     built = model(5)
     for keywords in METHODS.values():
         pymc3_vi.fit(20, model=built, random_seed=1, start="prior", progressbar=False, **keywords).sample(3)
