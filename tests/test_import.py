@@ -53,3 +53,17 @@ def test_no_blas_is_looked_for_before_one_is_needed():
         """
     )
     assert done.stdout.splitlines() == ["not looked for", "as Theano has it"]
+
+
+@pytest.mark.parametrize("before, enabled, frozen", [("", True, False), ("gc.disable(); gc.freeze()", False, True)])
+def test_garbage_is_not_looked_for_among_what_is_imported(before, enabled, frozen):
+    """No collection looks at everything meanwhile, and afterwards the collector is as it was."""
+    script = f"""
+import gc
+{before}
+collections = []
+gc.callbacks.append(lambda phase, info: collections.append(info["generation"]))
+import pymc3_vi
+print(collections.count(2), gc.isenabled(), gc.get_freeze_count() > 0)
+"""
+    assert run(script).stdout.split() == ["0", str(enabled), str(frozen)]
