@@ -124,6 +124,7 @@ def _run(draws, switch, cache, source_is_known, pipe):
     """
     if switch != ALL_ON:
         SWITCHES[switch]()
+    with_value({"keep": False}, "_kept_rewrites._state")()
     with_value(lambda: cache, "_cxx_modules.cache_dir")()
     compiler = mock.Mock(side_effect=NewSource)
     if source_is_known:

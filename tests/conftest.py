@@ -32,12 +32,13 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # the workers use the cores; BLAS threads would only spin
 
 import pymc3_vi  # noqa: E402,F401  (first: Theano cannot be imported on NumPy 1.23 without it)
+from pymc3_vi.compiler._kept_rewrites import keep_rewrites  # noqa: E402
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import theano  # noqa: E402
 
-from tests import quick_gxx, quick_models, quick_rewrites  # noqa: E402
+from tests import quick_gxx, quick_models  # noqa: E402
 
 
 def _share_modules():
@@ -52,7 +53,6 @@ _share_modules()
 
 
 quick_gxx.install(BASE)
-quick_rewrites.install()
 quick_models.install()
 
 
@@ -83,7 +83,7 @@ def pytest_runtest_setup(item):
     marker = item.get_closest_marker("slow")
     slow = marker is not None and marker.kwargs.get("optimized", True)
     quick_gxx.optimize(slow)
-    quick_rewrites.remember(not slow and item.path.parent.name not in ("compiler", "ops", "vectorize"))
+    keep_rewrites(item.path.parent.name not in ("compiler", "ops", "vectorize"))
 
 
 @pytest.fixture

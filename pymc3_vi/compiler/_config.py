@@ -12,12 +12,13 @@ from ._cxx_modules import CompileError, active_cxx, compiler_version
 from ._module_files import cache_dir, cached_files
 from .ops._threads import thread_count
 
-__all__ = ["clear_cache", "show_config"]
+__all__ = ["clear_cache", "show_config", "version_of"]
 
 _PACKAGES = ("pymc3_vi", "pymc3", "Theano-PyMC", "arviz", "numpy", "scipy")
 
 
-def _version(package):
+def version_of(package):
+    """Version of a distribution, as it was installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -68,7 +69,7 @@ def show_config(print_it=True):
     libraries = [f"{path} ({count} threads outside of fits, 1 inside)" for path, count in blas_threads()]
     sizes = _sizes()
     settings = {"python": platform.python_version(), "platform": platform.platform()}
-    settings.update((package, _version(package)) for package in _PACKAGES)
+    settings.update((package, version_of(package)) for package in _PACKAGES)
     settings["compiler"] = _compiler()
     settings["blas"] = "through SciPy: " + (", ".join(libraries) or "a library whose threads are not known")
     settings["threads of long loops"] = thread_count()
@@ -84,7 +85,7 @@ def show_config(print_it=True):
 
 
 def clear_cache():
-    """Remove the compiled code that the package keeps on disk.
+    """Remove the compiled code and the rewritten graphs that the package keeps on disk.
 
     What this process has loaded goes on working; other processes and the next start compile anew.  Theano's own cache
     is left alone (``theano-cache purge`` removes it).

@@ -17,6 +17,7 @@ from ._cxx_modules import active_cxx
 from ._fallbacks import fall_back
 from ._flags import alone, flags
 from ._island_linker import IslandLinker, IslandsUnavailable, IslandVM
+from ._kept_rewrites import KeepingMode
 from ._rewrites import EXACT_REWRITES, FAST_REWRITES, PYTHON_REWRITES
 
 __all__ = ["ENGINES", "calls_done", "compile_function", "default_mode_query", "release_memory", "run_steps"]
@@ -103,7 +104,7 @@ def _with_islands(inputs, outputs, choices, kwargs):
         try:
             # Rewriting sees no compiler, so that folding constants compiles nothing; NumPy computes them.
             with building(cxx=""), capsule_flags():
-                mode = Mode(IslandLinker(cxx), default_mode_query()).register(*rewrites)
+                mode = KeepingMode(IslandLinker(cxx), default_mode_query()).register(*rewrites)
                 function = theano.function(inputs, outputs, mode=mode, **kwargs)
         except IslandsUnavailable as error:
             reasons.append(str(error))

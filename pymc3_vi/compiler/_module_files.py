@@ -16,12 +16,13 @@ import stat
 import sysconfig
 import tempfile
 import time
+from pathlib import Path
 
 from theano.configdefaults import config
 
 from ._fallbacks import tell_once
 
-__all__ = ["cache_dir", "cached_files", "find_module", "put_module", "temporary_path"]
+__all__ = ["cache_dir", "cached_files", "find_module", "graph_path", "is_trusted", "put_module", "temporary_path"]
 
 logger = logging.getLogger("pymc3_vi")
 
@@ -82,9 +83,20 @@ def _untrusted(path):
     return "may be written by others" if found.st_mode & 0o022 else None
 
 
+def is_trusted(path):
+    """Whether there is a file that nobody but this user may have written."""
+    return os.path.exists(path) and _untrusted(path) is None
+
+
 def cached_files(directory):
-    """Paths of the shared objects in the cache `directory`."""
-    return sorted(glob.glob(os.path.join(glob.escape(directory), "pv_*" + glob.escape(_SUFFIX))))
+    """Paths of the shared objects and the rewritten graphs in the cache `directory`."""
+    names = "pv_*" + glob.escape(_SUFFIX), str(graph_path("", "*"))
+    return sorted(path for name in names for path in glob.glob(os.path.join(glob.escape(directory), name)))
+
+
+def graph_path(directory, key):
+    """Path of the rewritten graph with the name `key`."""
+    return Path(directory, f"graph_{key}.pickle")
 
 
 def find_module(directory, name):

@@ -1,0 +1,117 @@
+"""A graph as plain data: numbers in place of variables, and bytes that are the same in every process."""
+
+import copyreg
+import hashlib
+import io
+import pickle
+from collections import namedtuple
+
+from theano.compile.sharedvalue import SharedVariable
+from theano.graph.basic import Apply, Constant, Variable, io_toposort
+from theano.graph.utils import Scratchpad
+from theano.link.c.basic import CLinker
+from theano.scan.op import Scan
+
+__all__ = ["FlatGraph", "NotPlain", "digest", "flatten", "packed", "rebuild"]
+
+#: Packages whose code is fixed by their version; a user's own Op may have changed since its graph was looked at.
+_FIXED = set("builtins collections copyreg functools numpy operator pymc3 pymc3_vi scipy theano".split())
+
+#: Constants; nodes as (Op, numbers of its inputs, types and names of its outputs); numbers of the graph's outputs.
+#: Inputs of the graph are numbered first, then constants, then what nodes give.
+FlatGraph = namedtuple("FlatGraph", "constants nodes outputs")
+
+
+class NotPlain(Exception):
+    """A graph with something that only this process knows."""
+
+
+class _Pickler(pickle.Pickler):
+    """Leaves out what differs between equal graphs: test values, where in the source a variable was made, counters."""
+
+    def reducer_override(self, value):
+        if isinstance(value, Scratchpad):
+            return Scratchpad, ()
+        if isinstance(value, SharedVariable):
+            raise NotPlain(f"{value} has a value of this process")
+        if isinstance(value, Constant):
+            return type(value), (value.type, value.data, value.name)
+        if isinstance(value, Variable):
+            state = {name: x for name, x in value.__getstate__().items() if name not in ("auto_name", "tag")}
+            return _blank, (type(value),), state
+        if isinstance(value, Scan):
+            state = {name: x for name, x in vars(value).items() if name not in ("_cmodule_key", "_hash_inner_graph")}
+            return copyreg.__newobj__, (type(value),), state, None, None, _set_scan
+        if hasattr(value, "__qualname__") and str(value.__module__).partition(".")[0] not in _FIXED:
+            raise NotPlain(f"{value} is of {value.__module__}")
+        return NotImplemented
+
+
+def _blank(kind):
+    """A variable without a state."""
+    made = kind.__new__(kind)
+    made.tag, made.auto_name = Scratchpad(), "auto"
+    return made
+
+
+def _set_scan(scan, state):
+    """What was left out are hashes, which differ between processes."""
+    scan.__setstate__(state)
+    scan._cmodule_key = CLinker().cmodule_key_variables(scan.inputs, scan.outputs, [])
+    scan._hash_inner_graph = hash(scan._cmodule_key)
+
+
+class _Digest:
+    """A file that keeps only the hash of what is written to it."""
+
+    def __init__(self):
+        self.hash = hashlib.sha256()
+
+    def write(self, data):
+        self.hash.update(data)
+
+
+def _pickle(data, file):
+    try:
+        _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(data)
+    except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:
+        raise NotPlain(f"{type(error).__name__}: {error}") from error
+
+
+def packed(data):
+    """`data` as bytes for ``pickle.loads``; NotPlain where it has parts that other processes would not understand."""
+    file = io.BytesIO()
+    _pickle(data, file)
+    return file.getvalue()
+
+
+def digest(data):
+    """Text that stands for `data`, in every process; NotPlain as for :func:`packed`."""
+    file = _Digest()
+    _pickle(data, file)
+    return file.hash.hexdigest()
+
+
+def flatten(inputs, outputs):
+    """The graph from the variables `inputs` to the variables `outputs` as a `FlatGraph`, and its variables in order."""
+    nodes = io_toposort(inputs, outputs)
+    made = [variable for node in nodes for variable in node.outputs]
+    known = {*inputs, *made}
+    read = [variable for node in nodes for variable in node.inputs] + list(outputs)
+    constants = list(dict.fromkeys(variable for variable in read if variable not in known))
+    for variable in constants:
+        if not isinstance(variable, Constant):
+            raise NotPlain(f"{variable} is no constant and no input")
+    variables = [*inputs, *constants, *made]
+    number = {variable: k for k, variable in enumerate(variables)}
+    flat = [(n.op, [number[v] for v in n.inputs], [(v.type, v.name) for v in n.outputs]) for n in nodes]
+    return FlatGraph(constants, flat, [number[v] for v in outputs]), variables
+
+
+def rebuild(flat, inputs):
+    """Outputs of the graph `flat` on the variables `inputs`, and its variables in order, two lists."""
+    variables = [*inputs, *flat.constants]
+    for op, places, kinds in flat.nodes:
+        outputs = [kind.make_variable(name) for kind, name in kinds]
+        variables += Apply(op, [variables[k] for k in places], outputs).outputs
+    return [variables[k] for k in flat.outputs], variables

@@ -1,0 +1,198 @@
+"""Rewritten graphs on disk, beside the compiled modules: rewriting takes most of the time until a known graph runs."""
+
+import contextlib
+import functools
+import hashlib
+import os
+import pickle
+import sys
+from pathlib import Path
+
+import theano
+from theano.compile.function.types import Supervisor, std_fgraph
+from theano.compile.mode import Mode, optdb
+from theano.graph.destroyhandler import DestroyHandler
+from theano.graph.fg import FunctionGraph
+from theano.graph.opt import GlobalOptimizer
+from theano.graph.optdb import DB
+
+from ..compat._patch import switched_off
+from ._config import version_of
+from ._flat_graph import NotPlain, digest, flatten, packed, rebuild
+from ._module_files import cache_dir, graph_path, is_trusted
+
+__all__ = ["KeepingMode", "keep_rewrites"]
+
+#: Graphs of fewer nodes are rewritten in a few milliseconds.
+FEWEST_NODES = 10
+#: Bytes of one kept graph; one that holds more is a copy of the data.
+MOST_BYTES = 2**20
+
+_FLAGS_THAT_SHOW = ("optimizer_verbose", "profile", "profile_optimizer")
+_REWRITERS = ("Theano-PyMC", "pymc3", "numpy", "scipy")
+_PACKAGES = ("theano.", "pymc3.", "pymc3_vi.")
+_state = {"keep": True}
+
+
+def keep_rewrites(wanted):
+    """Whether rewritten graphs are kept and looked for from now on; they are, unless a rewrite itself is changed."""
+    _state["keep"] = wanted
+
+
+class KeepingMode(Mode):
+    """A mode that finds the graphs that it has rewritten before, in this process or another one."""
+
+    @property
+    def optimizer(self):
+        """What rewrites a graph."""
+        return _Kept(self._optimizer, Mode.optimizer.fget(self))
+
+
+class _Kept(GlobalOptimizer):
+    def __init__(self, query, rewrite):
+        self.query, self.rewrite = query, rewrite
+
+    def apply(self, fgraph):
+        try:
+            graph = _Graph(fgraph)
+            path = graph_path(cache_dir(), digest((_versions(), _flags(), _rewrites(self.query), graph.description())))
+        except NotPlain:
+            return self.rewrite(fgraph)
+        try:
+            content = _read(path)
+        except Exception:  # missing, cut short, or of a class that is not there any more
+            copy = graph.copy()
+            profile = self.rewrite(copy)
+            try:
+                content = packed(graph.rewritten(copy))
+            except NotPlain:
+                self.rewrite(fgraph)
+                return profile
+            _write(path, content)
+        # What was rewritten just now is rebuilt as well: nodes in another order would be another module.
+        graph.replace(pickle.loads(content))
+        return None
+
+
+class _Graph:
+    """A graph before it is rewritten, and what was made of it."""
+
+    def __init__(self, fgraph):
+        self.fgraph = fgraph
+        self.flat, self.variables = flatten(fgraph.inputs, fgraph.outputs)
+        if not _state["keep"] or len(self.flat.nodes) < FEWEST_NODES:
+            raise NotPlain("it is not to be kept")
+        number = {variable: k for k, variable in enumerate(fgraph.inputs)}
+        supervisors = [feature for feature in fgraph._features if isinstance(feature, Supervisor)]
+        self.protected = sorted(number[v] for feature in supervisors for v in feature.protected)
+
+    def description(self):
+        """All that decides on the rewritten graph, names of the variables included."""
+        inputs = [(type(v).__name__, v.type, v.name) for v in self.fgraph.inputs]
+        constants = [(type(v).__name__, v.type, v.name, v.data) for v in self.flat.constants]
+        updates = sorted((self.fgraph.update_mapping or {}).items())
+        return inputs, constants, self.flat.nodes, self.flat.outputs, self.protected, updates
+
+    def copy(self):
+        """The same graph, to be rewritten."""
+        inputs = [variable.clone() for variable in self.fgraph.inputs]
+        outputs, variables = rebuild(self.flat, inputs)
+        for old, new in zip(self.variables, variables):
+            if new is not old:
+                new.tag = old.tag
+        copy = FunctionGraph(inputs, outputs, clone=False, update_mapping=self.fgraph.update_mapping)
+        copy.attach_feature(Supervisor(inputs[k] for k in self.protected))
+        for feature in std_fgraph.features:
+            copy.attach_feature(feature())
+        return copy
+
+    def rewritten(self, fgraph):
+        """What is kept: whether nodes overwrite memory, the graph without the data, and what its variables were."""
+        flat, variables = flatten(fgraph.inputs, fgraph.outputs)
+        number = {variable: k for k, variable in enumerate(self.flat.constants)}
+        constants = [number.get(variable, variable) for variable in flat.constants]
+        origin = {_trace(variable): k for k, variable in enumerate(self.variables)}
+        origins = [origin.get(_trace(variable) or None) for variable in variables]
+        return hasattr(fgraph, "destroy_handler"), flat._replace(constants=constants), origins
+
+    def replace(self, kept):
+        """Put what :meth:`rewritten` gave in the place of the graph."""
+        overwrites, flat, origins = kept
+        constants = [self.flat.constants[x] if isinstance(x, int) else x for x in flat.constants]
+        outputs, variables = rebuild(flat._replace(constants=constants), self.fgraph.inputs)
+        for variable, origin in zip(variables, origins):
+            if variable.owner is not None and origin is not None:  # errors tell the line of the model
+                variable.tag.trace = self.variables[origin].tag.trace
+        for k, variable in enumerate(outputs):
+            self.fgraph.change_input("output", k, variable)
+        if overwrites:
+            self.fgraph.attach_feature(DestroyHandler())
+
+
+def _trace(variable):
+    """Where in the source a variable was made."""
+    return tuple(map(tuple, getattr(variable.tag, "trace", ())))
+
+
+def _read(path):
+    if not is_trusted(path):
+        raise FileNotFoundError(path)
+    content = path.read_bytes()
+    if hashlib.sha256(content[32:]).digest() != content[:32]:
+        raise EOFError(path)
+    return content[32:]
+
+
+def _write(path, content):
+    if len(content) > MOST_BYTES:
+        return
+    with contextlib.suppress(OSError):
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_bytes(hashlib.sha256(content).digest() + content)
+        os.chmod(temporary, 0o600)
+        os.replace(temporary, path)
+
+
+@functools.lru_cache(None)
+def _versions():
+    """Of everything that rewrites, or that computes what is folded; of this package the files."""
+    folder = Path(__file__).parent.parent
+    files = [(str(path.relative_to(folder)), path.stat()) for path in sorted(folder.rglob("*.py"))]
+    own = [(name, found.st_mtime_ns, found.st_size) for name, found in files]
+    return sys.version, sorted(switched_off()), [version_of(name) for name in _REWRITERS], own
+
+
+def _flags():
+    config, kind = theano.config, type(theano.config)
+    if any(getattr(config, name) for name in _FLAGS_THAT_SHOW):
+        raise NotPlain("what the rewrites do is to be seen")
+    return [
+        (name, str(parameter.__get__(config, kind)))
+        for name, parameter in sorted(config._config_var_dict.items())
+        if not name.startswith(("blas__", "dnn__", "gpuarray__", "compiledir", "base_compiledir"))  # some are searches
+    ]
+
+
+def _rewrites(query):
+    """Names of all rewrites, and what `query` takes of them; NotPlain where a user's are registered."""
+    tags = [sorted(map(str, names)) for names in (query.include, query.require, query.exclude, query.subquery)]
+    extra = [(_origin(rewrite), getattr(rewrite, "__name__", ""), at) for rewrite, at in query.extra_optimizations]
+    return tags, str(query.position_cutoff), extra, sorted(_registered(optdb, set()))
+
+
+def _registered(database, seen):
+    seen.add(id(database))
+    for name, rewrites in database.__db__.items():
+        for rewrite in rewrites:
+            if not isinstance(rewrite, DB):
+                _origin(rewrite)
+                yield f"{database.name}.{name}"
+            elif id(rewrite) not in seen:
+                yield from _registered(rewrite, seen)
+
+
+def _origin(rewrite):
+    modules = type(rewrite).__module__, getattr(getattr(rewrite, "fn", None), "__module__", "theano.")
+    if not all(module.startswith(_PACKAGES) for module in modules):
+        raise NotPlain(f"{rewrite} is of {modules}")
+    return (*modules, type(rewrite).__qualname__)
