@@ -8,7 +8,9 @@ import pickle
 import sys
 from pathlib import Path
 
+import numpy as np
 import theano
+from numpy.lib.stride_tricks import as_strided
 from theano.compile.function.types import Supervisor, std_fgraph
 from theano.compile.mode import Mode, optdb
 from theano.graph.destroyhandler import DestroyHandler
@@ -27,6 +29,8 @@ __all__ = ["KeepingMode", "keep_rewrites"]
 FEWEST_NODES = 10
 #: Bytes of one kept graph; one that holds more is a copy of the data.
 MOST_BYTES = 2**20
+#: Bytes of a constant that is kept by itself even where it shows a part of another one.
+SMALL_BYTES = 1000
 
 _FLAGS_THAT_SHOW = ("optimizer_verbose", "profile", "profile_optimizer")
 _REWRITERS = ("Theano-PyMC", "pymc3", "numpy", "scipy")
@@ -59,7 +63,7 @@ class _Kept(GlobalOptimizer):
         except NotPlain:
             return self.rewrite(fgraph)
         try:
-            content = _read(path)
+            kept = pickle.loads(_read(path))
         except Exception:  # missing, cut short, or of a class that is not there any more
             copy = graph.copy()
             profile = self.rewrite(copy)
@@ -69,8 +73,8 @@ class _Kept(GlobalOptimizer):
                 self.rewrite(fgraph)
                 return profile
             _write(path, content)
-        # What was rewritten just now is rebuilt as well: nodes in another order would be another module.
-        graph.replace(pickle.loads(content))
+            kept = pickle.loads(content)  # nodes in another order would be another module
+        graph.replace(kept)
         return None
 
 
@@ -80,6 +84,7 @@ class _Graph:
     def __init__(self, fgraph):
         self.fgraph = fgraph
         self.flat, self.variables = flatten(fgraph.inputs, fgraph.outputs)
+        self.numbers = {constant: k for k, constant in enumerate(self.flat.constants)}
         if not _state["keep"] or len(self.flat.nodes) < FEWEST_NODES:
             raise NotPlain("it is not to be kept")
         number = {variable: k for k, variable in enumerate(fgraph.inputs)}
@@ -109,16 +114,37 @@ class _Graph:
     def rewritten(self, fgraph):
         """What is kept: whether nodes overwrite memory, the graph without the data, and what its variables were."""
         flat, variables = flatten(fgraph.inputs, fgraph.outputs)
-        number = {variable: k for k, variable in enumerate(self.flat.constants)}
-        constants = [number.get(variable, variable) for variable in flat.constants]
+        constants = [self._without_data(constant) for constant in flat.constants]
         origin = {_trace(variable): k for k, variable in enumerate(self.variables)}
         origins = [origin.get(_trace(variable) or None) for variable in variables]
         return hasattr(fgraph, "destroy_handler"), flat._replace(constants=constants), origins
 
+    def _without_data(self, constant):
+        """`constant`, or how to find it: the number of the one that it is, or of the one whose data it shows."""
+        if constant in self.numbers:
+            return self.numbers[constant]
+        data = constant.data
+        for k, given in enumerate(self.flat.constants) if getattr(data, "nbytes", 0) > SMALL_BYTES else ():
+            whole = given.data
+            of_kind = isinstance(whole, np.ndarray) and whole.flags.c_contiguous and whole.dtype == data.dtype
+            if of_kind and np.may_share_memory(whole, data):
+                begin = (data.__array_interface__["data"][0] - whole.__array_interface__["data"][0]) // whole.itemsize
+                return k, (begin, data.shape, data.strides), type(constant), constant.type, constant.name
+        return constant
+
+    def _with_data(self, kept):
+        """The constant of which :meth:`_without_data` gave `kept`."""
+        if isinstance(kept, int):
+            return self.flat.constants[kept]
+        if isinstance(kept, tuple):
+            k, (begin, shape, strides), kind, type_, name = kept
+            return kind(type_, as_strided(self.flat.constants[k].data.reshape(-1)[begin:], shape, strides), name)
+        return kept
+
     def replace(self, kept):
         """Put what :meth:`rewritten` gave in the place of the graph."""
         overwrites, flat, origins = kept
-        constants = [self.flat.constants[x] if isinstance(x, int) else x for x in flat.constants]
+        constants = [self._with_data(constant) for constant in flat.constants]
         outputs, variables = rebuild(flat._replace(constants=constants), self.fgraph.inputs)
         for variable, origin in zip(variables, origins):
             if variable.owner is not None and origin is not None:  # errors tell the line of the model

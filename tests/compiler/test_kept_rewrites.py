@@ -112,6 +112,7 @@ def test_updates_overwrite_their_own_memory_alone(kept):
 
 
 def test_data_are_not_copied(kept):
+    """Nor what shows them otherwise, as the transpose in a gradient."""
     data = np.random.RandomState(2).normal(size=(5000, 3))
     first = compile_function(*regression(data))
     (path,) = kept()
