@@ -11,6 +11,7 @@ from theano.graph.basic import Apply, Constant, Variable, io_toposort
 from theano.graph.utils import Scratchpad
 from theano.link.c.basic import CLinker
 from theano.scan.op import Scan
+from theano.tensor.random.type import random_state_type
 
 __all__ = ["FlatGraph", "NotPlain", "digest", "flatten", "packed", "rebuild"]
 
@@ -34,6 +35,8 @@ class _Pickler(pickle.Pickler):
             return Scratchpad, ()
         if isinstance(value, SharedVariable):
             raise NotPlain(f"{value} has a value of this process")
+        if value is random_state_type:  # types are compared, and this one is equal to itself alone
+            return "random_state_type"
         if isinstance(value, Constant):
             return type(value), (value.type, value.data, value.name)
         if isinstance(value, Variable):

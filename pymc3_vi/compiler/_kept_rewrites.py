@@ -27,8 +27,9 @@ __all__ = ["KeepingMode", "keep_rewrites"]
 
 #: Graphs of fewer nodes are rewritten in a few milliseconds.
 FEWEST_NODES = 10
-#: Bytes of one kept graph; one that holds more is a copy of the data.
-MOST_BYTES = 2**20
+#: Bytes of one kept graph, which is a copy of the data where it holds more; and of the data of a graph that is looked for,
+#: whose hash takes longer than the rewriting where there are more.
+MOST_BYTES, MOST_DATA = 2**20, 2**26
 #: Bytes of a constant that is kept by itself even where it shows a part of another one.
 SMALL_BYTES = 1000
 
@@ -63,19 +64,19 @@ class _Kept(GlobalOptimizer):
         except NotPlain:
             return self.rewrite(fgraph)
         try:
-            kept = pickle.loads(_read(path))
+            graph.replace(pickle.loads(_read(path)))
+            return None
         except Exception:  # missing, cut short, or of a class that is not there any more
             copy = graph.copy()
-            profile = self.rewrite(copy)
-            try:
-                content = packed(graph.rewritten(copy))
-            except NotPlain:
-                self.rewrite(fgraph)
-                return profile
+        profile = self.rewrite(copy)
+        try:
+            content = packed(graph.rewritten(copy))
+            graph.replace(pickle.loads(content))  # nodes in another order would be another module
+        except NotPlain:
+            self.rewrite(fgraph)
+        else:
             _write(path, content)
-            kept = pickle.loads(content)  # nodes in another order would be another module
-        graph.replace(kept)
-        return None
+        return profile
 
 
 class _Graph:
@@ -85,7 +86,8 @@ class _Graph:
         self.fgraph = fgraph
         self.flat, self.variables = flatten(fgraph.inputs, fgraph.outputs)
         self.numbers = {constant: k for k, constant in enumerate(self.flat.constants)}
-        if not _state["keep"] or len(self.flat.nodes) < FEWEST_NODES:
+        data = sum(getattr(constant.data, "nbytes", 0) for constant in self.flat.constants)
+        if not _state["keep"] or len(self.flat.nodes) < FEWEST_NODES or data > MOST_DATA:
             raise NotPlain("it is not to be kept")
         number = {variable: k for k, variable in enumerate(fgraph.inputs)}
         supervisors = [feature for feature in fgraph._features if isinstance(feature, Supervisor)]
@@ -146,6 +148,8 @@ class _Graph:
         overwrites, flat, origins = kept
         constants = [self._with_data(constant) for constant in flat.constants]
         outputs, variables = rebuild(flat._replace(constants=constants), self.fgraph.inputs)
+        if any(old.type != new.type for old, new in zip(self.fgraph.outputs, outputs)):
+            raise NotPlain("it has a type that is equal to none but itself")
         for variable, origin in zip(variables, origins):
             if variable.owner is not None and origin is not None:  # errors tell the line of the model
                 variable.tag.trace = self.variables[origin].tag.trace

@@ -181,15 +181,41 @@ def test_a_users_rewrite_is_heard(kept):
             compile_function(*regression())
             assert seen and kept() == []
     finally:
-        optdb["canonicalize"].__db__["listening"].clear()
-        for tag in ("listening", "fast_run"):
-            optdb["canonicalize"].__db__[tag].discard(listening)
+        for rewrites in optdb["canonicalize"].__db__.values():
+            if listening in rewrites:
+                rewrites.remove(listening)
+    compile_function(*regression())
+    assert len(kept()) == 1
 
 
 def test_small_graphs_are_rewritten(kept):
     x = tt.dvector("x")
     compile_function([x], [x + 1])
     assert kept() == []
+
+
+def test_much_data_are_not_read_for_it(kept, monkeypatch):
+    monkeypatch.setattr(_kept_rewrites, "MOST_DATA", DATA.nbytes)
+    compile_function(*regression(np.concatenate([DATA, DATA])))
+    assert kept() == []
+
+
+def test_graphs_with_random_numbers_are_kept(kept):
+    """The type of their streams is equal to none but itself."""
+
+    def noisy():
+        inputs, outputs = regression()
+        stream = theano.tensor.random.utils.RandomStream(seed=3)
+        return inputs, [outputs[0] + tt.sum(stream.normal(size=(3,))), outputs[1]]
+
+    def losses():
+        inputs, outputs = noisy()
+        function = compile_function(inputs, outputs)
+        return [values(function)[0] for _ in range(3)]
+
+    first, kept.rewritten = losses(), 0
+    np.testing.assert_array_equal(losses(), first)
+    assert kept.rewritten == 0 and len(kept()) == 1 and len(set(map(float, first))) == 3
 
 
 def test_recursions_are_kept(kept):
