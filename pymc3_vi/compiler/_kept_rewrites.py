@@ -27,7 +27,7 @@ __all__ = ["KeepingMode", "keep_rewrites"]
 
 #: Graphs of fewer nodes are rewritten in a few milliseconds.
 FEWEST_NODES = 10
-#: Bytes of one kept graph, which is a copy of the data where it holds more; and of the data of a graph that is looked for,
+#: Bytes of one kept graph, which is a copy of the data where it holds more; and of the data of one that is looked for,
 #: whose hash takes longer than the rewriting where there are more.
 MOST_BYTES, MOST_DATA = 2**20, 2**26
 #: Bytes of a constant that is kept by itself even where it shows a part of another one.
