@@ -89,25 +89,24 @@ class PointDensity:
     def _logp(self, points):
         return tt.add(*self.approx.evaluate(self._terms(), points, batched=True))
 
-    @without_test_values
     def _function(self, what):
-        if what not in self._functions and what == "slopes" and self.one_by_one:
-            self._functions[what] = PointLoop(self.approx, self._terms(), self.fn_kwargs)
         if what not in self._functions:
-            points = self._placeholders("z")
-            logp, slopes = self._values_and_slopes(points)
-            if what == "slopes":
-                options = {"name": "log density", "mode": self.mode, "stable": True, **self.fn_kwargs}
-                compiled = compile_function(points, [logp] + slopes, **options)
-            else:
-                directions = self._placeholders("v")
-                along = tt.add(*[tt.sum(g * v) for g, v in zip(slopes, directions)])
-                products = tt.grad(along, points, consider_constant=directions, disconnected_inputs="ignore")
-                compiled = compile_function(
-                    points + directions, products, **{"name": "Hessian product", **self.fn_kwargs}
-                )
-            self._functions[what] = compiled
+            self._functions[what] = self._compiled(what)
         return self._functions[what]
+
+    @without_test_values
+    def _compiled(self, what):
+        if what == "slopes" and self.one_by_one:
+            return PointLoop(self.approx, self._terms(), self.fn_kwargs)
+        points = self._placeholders("z")
+        logp, slopes = self._values_and_slopes(points)
+        if what == "slopes":
+            options = {"name": "log density", "mode": self.mode, "stable": True, **self.fn_kwargs}
+            return compile_function(points, [logp] + slopes, **options)
+        directions = self._placeholders("v")
+        along = tt.add(*[tt.sum(g * v) for g, v in zip(slopes, directions)])
+        products = tt.grad(along, points, consider_constant=directions, disconnected_inputs="ignore")
+        return compile_function(points + directions, products, **{"name": "Hessian product", **self.fn_kwargs})
 
     @property
     def profile(self):

@@ -95,15 +95,16 @@ def bytes_per_row(outputs, point):
     if not kept:
         return _WITH_GRADIENT * own
     with building(cxx=""):
-        sizes = theano.function(
+        shapes = theano.function(
             list(known),
-            tt.stack([tt.cast(tt.prod(v.shape, dtype="int64"), "int64") * np.dtype(v.dtype).itemsize for v in kept]),
+            [variable.shape for variable in kept],
             mode=Mode("py", optimizer=None),
             on_unused_input="ignore",
             no_default_updates=True,
             allow_input_downcast=True,
         )
-        return _WITH_GRADIENT * int(own + np.sum(sizes(*known.values())))
+        sizes = [np.prod(shape) * np.dtype(v.dtype).itemsize for v, shape in zip(kept, shapes(*known.values()))]
+        return _WITH_GRADIENT * int(own + np.sum(sizes))
 
 
 def rows_per_slice(n_rows, row_bytes, budget_bytes=None):
