@@ -5,6 +5,9 @@ JOBS ?= 2
 PY := $(VENV)/bin/python
 PYTEST := $(PY) -m pytest -n $(JOBS)
 
+# Without bytecode every process of the tests would parse and rewrite all of them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected verdicts calibration effective-draws ingredients ablation development-set docs gallery gallery-references look clean
