@@ -26,8 +26,12 @@ class CompiledFunction(Function):
         function._locks = collections.defaultdict(RLock)
         return function
 
+    def held(self):
+        """Context in which other threads wait, for several calls and what they read and leave in shared variables."""
+        return self._locks[getpid()]
+
     def __call__(self, *args, **kwargs):
-        with self._locks[getpid()]:
+        with self.held():
             return _call(self, *args, **kwargs)
 
     def copy(self, *args, **kwargs):

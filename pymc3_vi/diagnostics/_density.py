@@ -97,7 +97,7 @@ class PointDensity:
     @without_test_values
     def _compiled(self, what):
         if what == "slopes" and self.one_by_one:
-            return PointLoop(self.approx, self._terms(), self.fn_kwargs)
+            return PointLoop(self.approx, self._terms(), self.fn_kwargs, self.bytes_per_point)
         points = self._placeholders("z")
         logp, slopes = self._values_and_slopes(points)
         if what == "slopes":
@@ -177,7 +177,7 @@ class PointDensity:
     def _at(self, function, z):
         def evaluate(z):
             value, *parts = function(*self.split(z))
-            return np.broadcast_to(value, len(z)), self.join(parts)
+            return value if np.ndim(value) else np.broadcast_to(value, len(z)), self.join(parts)
 
         return where_defined(evaluate, z, self.d)
 

@@ -6,11 +6,21 @@ import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..compiler import compile_function, release_memory, with_linear_algebra_in_c, without_test_values
+from ..compiler import (
+    as_undefined,
+    calls_done,
+    compile_function,
+    release_memory,
+    run_steps,
+    with_linear_algebra_in_c,
+    without_test_values,
+)
 from ..graph import floatx, substitute
-from ..steps import run_rows
 
 __all__ = ["PointLoop"]
+
+#: Temporaries of a point up to which they are kept from call to call.
+KEPT_BYTES = 2**24
 
 
 class PointLoop:
@@ -27,11 +37,14 @@ class PointLoop:
         Graphs of the model's variables whose sum is evaluated.
     fn_kwargs : dict
         Of ``compile_function``.
+    bytes_per_point : int
+        Of the temporaries: few are kept between calls.
     """
 
     @without_test_values
-    def __init__(self, approx, terms, fn_kwargs):
+    def __init__(self, approx, terms, fn_kwargs, bytes_per_point):
         dtype = theano.config.floatX
+        self._is_small = bytes_per_point <= KEPT_BYTES
         self._row = theano.shared(np.int64(0), "row")
         self._points = [theano.shared(np.zeros((1, g.ddim), dtype=dtype), "points") for g in approx.groups]
         self._slopes = [theano.shared(np.zeros((1, g.ddim), dtype=dtype), "slopes") for g in approx.groups]
@@ -55,14 +68,37 @@ class PointLoop:
 
     def __call__(self, *points):
         """Value (s,) and gradients, one array (s, d) a group; NaN at points for which an Op raises."""
-        count = len(points[0])
-        for shared, value in zip(self._points, points):
-            shared.set_value(value, borrow=True)
-        for shared in self._slopes:
-            shared.set_value(np.zeros((count,) + shared.get_value(borrow=True).shape[1:], shared.dtype), borrow=True)
-        self._values.set_value(np.zeros(count), borrow=True)
-        self._row.set_value(np.int64(0))
-        outputs = [self._values] + self._slopes
-        run_rows(self._function, self._row, outputs, count)
-        release_memory(self._function)
-        return [np.array(shared.get_value(borrow=True)) for shared in outputs]
+        with self._function.held():
+            count = len(points[0])
+            if count != len(_array(self._values)):
+                for shared in (*self._points, *self._slopes, self._values):
+                    shared.set_value(np.zeros((count,) + _array(shared).shape[1:], shared.dtype), borrow=True)
+            for shared, value in zip(self._points, points):
+                _array(shared)[...] = value
+            self._run(count)
+            if not self._is_small:
+                release_memory(self._function)
+            return [_array(shared).copy() for shared in (self._values, *self._slopes)]
+
+    def _run(self, count):
+        """Evaluate `count` rows."""
+        begin = 0
+        while begin < count:
+            _array(self._row)[...] = begin
+            before = calls_done(self._function, 0)
+            try:
+                # Large temporaries that are freed go back to the system, and asking for them again is slow.
+                run_steps(self._function, count - begin, keep_memory=True)
+                return
+            except Exception as error:
+                if as_undefined(error) is None:
+                    raise
+            begin += calls_done(self._function, before) - before
+            for shared in (self._values, *self._slopes):
+                _array(shared)[begin] = np.nan
+            begin += 1
+
+
+def _array(shared):
+    """The memory of a shared variable."""
+    return shared.get_value(borrow=True)

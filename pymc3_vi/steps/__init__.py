@@ -1,6 +1,6 @@
 """Step graphs, the compiled steps that are made of them, and the state that they change."""
 
-from ._left_out import LeftOut, run_rows
+from ._left_out import LeftOut
 from ._snapshot import Snapshot, put_snapshot, take_snapshot
 from ._step import Step, StepDiverged, StepGraph
 
@@ -11,6 +11,5 @@ __all__ = [
     "StepDiverged",
     "StepGraph",
     "put_snapshot",
-    "run_rows",
     "take_snapshot",
 ]

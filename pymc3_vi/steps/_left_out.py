@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ..compiler import UNDEFINED, as_undefined, calls_done, run_steps
+from ..compiler import as_undefined, run_steps
 
-__all__ = ["LeftOut", "redraw", "run_defined", "run_rows"]
+__all__ = ["LeftOut", "redraw", "run_defined"]
 
 #: More than twice the draws that are used, and those of this number of steps, may not be left out: where q's centre
 #: lies just inside an edge, half of all draws and some more are, until its scale has become small.
@@ -24,33 +24,6 @@ def run_defined(function, count):
         if undefined is None:
             raise
         raise undefined from error
-
-
-def run_rows(function, row, outputs, count):
-    """Run `count` calls of a function that fills one row of arrays and counts it; where an Op has no value it is NaN.
-
-    Parameters
-    ----------
-    function : theano Function
-    row : shared variable
-        Number of the row that is next.
-    outputs : list of shared variable
-    count : int
-    """
-    end = int(row.get_value()) + count
-    while True:
-        begin, before = int(row.get_value()), calls_done(function, 0)
-        if begin >= end:
-            return
-        try:
-            run_defined(function, end - begin)
-        except UNDEFINED:
-            failed = begin + calls_done(function, before) - before
-            for shared in outputs:
-                value = shared.get_value(borrow=True)
-                value[failed] = np.nan
-                shared.set_value(value, borrow=True)
-            row.set_value(np.int64(failed + 1))
 
 
 class LeftOut:

@@ -1,7 +1,9 @@
 """Single points one after the other: the same values and gradients as in a batch, wherever they are."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pymc3_vi
-from pymc3_vi.diagnostics import PointDensity
+from pymc3_vi.diagnostics import PointDensity, _point_loop
 from pymc3_vi.diagnostics import _density as _density_module
 
 import numpy as np
@@ -81,3 +83,31 @@ def test_where_points_share_a_matrix_of_data_they_are_batched(monkeypatch):
         regression()
     monkeypatch.setattr(_density_module, "CACHE_BUDGET_BYTES", 1)
     assert not PointDensity(pymc3_vi.MeanField(model=model)).one_by_one
+
+
+def test_threads_take_turns(process, rng):
+    """What is evaluated lies in memory of the one function: two at once ended the process."""
+    density, points = process[0], [rng.normal(size=(count, 3)) for count in (1, 3, 5, 5)]
+    alone = [density.slopes(z) for z in points]
+
+    def work(z):
+        return [density.slopes(z) for _ in range(200)]
+
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(work, points))
+    for expected, results in zip(alone, together):
+        for result in results:
+            np.testing.assert_array_equal(result[0], expected[0])
+            np.testing.assert_array_equal(result[1], expected[1])
+
+
+def test_memory_of_large_points_is_given_back(monkeypatch, rng):
+    """Of small ones it stays for the next call."""
+    released = []
+    monkeypatch.setattr(_point_loop, "release_memory", released.append)
+    for kept_bytes, times in ((2**24, 0), (1, 2)):
+        monkeypatch.setattr(_point_loop, "KEPT_BYTES", kept_bytes)
+        density = _density(_process, monkeypatch, True)
+        for _ in range(2):
+            density.slopes(rng.normal(size=(2, 3)))
+        assert len(released) == times
