@@ -4,19 +4,25 @@ import copyreg
 import hashlib
 import io
 import pickle
+import sys
 from collections import namedtuple
 
+from theano.compile.ops import FromFunctionOp
 from theano.compile.sharedvalue import SharedVariable
 from theano.graph.basic import Apply, Constant, Variable, io_toposort
+from theano.graph.type import Type
 from theano.graph.utils import Scratchpad
 from theano.link.c.basic import CLinker
 from theano.scan.op import Scan
 from theano.tensor.random.type import random_state_type
 
-__all__ = ["FlatGraph", "NotPlain", "digest", "flatten", "packed", "rebuild"]
+__all__ = ["Digests", "FlatGraph", "NotPlain", "flatten", "is_fixed", "packed", "rebuild"]
 
 #: Packages whose code is fixed by their version; a user's own Op may have changed since its graph was looked at.
 _FIXED = set("builtins collections copyreg functools numpy operator pymc3 pymc3_vi scipy theano".split())
+
+#: Recursion limit of Python beyond which pickling may use up the stack, which ends the process.
+DEEPEST = 10_000
 
 #: Constants; nodes as (Op, numbers of its inputs, types and names of its outputs); numbers of the graph's outputs.
 #: Inputs of the graph are numbered first, then constants, then what nodes give.
@@ -33,21 +39,33 @@ class _Pickler(pickle.Pickler):
     def reducer_override(self, value):
         if isinstance(value, Scratchpad):
             return Scratchpad, ()
-        if isinstance(value, SharedVariable):
-            raise NotPlain(f"{value} has a value of this process")
         if value is random_state_type:  # types are compared, and this one is equal to itself alone
             return "random_state_type"
         if isinstance(value, Constant):
             return type(value), (value.type, value.data, value.name)
         if isinstance(value, Variable):
-            state = {name: x for name, x in value.__getstate__().items() if name not in ("auto_name", "tag")}
-            return _blank, (type(value),), state
+            return _of_inner_graph(value)
         if isinstance(value, Scan):
             state = {name: x for name, x in vars(value).items() if name not in ("_cmodule_key", "_hash_inner_graph")}
             return copyreg.__newobj__, (type(value),), state, None, None, _set_scan
-        if hasattr(value, "__qualname__") and str(value.__module__).partition(".")[0] not in _FIXED:
-            raise NotPlain(f"{value} is of {value.__module__}")
+        code = value._FromFunctionOp__fn if isinstance(value, FromFunctionOp) else value
+        if hasattr(code, "__qualname__") and not is_fixed(code):
+            raise NotPlain(f"{code} is of {code.__module__}")
         return NotImplemented
+
+
+def is_fixed(code):
+    """Whether a class or function is the same in every process with the same packages."""
+    return str(code.__module__).partition(".")[0] in _FIXED
+
+
+def _of_inner_graph(variable):
+    if isinstance(variable, SharedVariable):
+        raise NotPlain(f"{variable} has a value of this process")
+    if sys.getrecursionlimit() > DEEPEST:
+        raise NotPlain("pickling a long graph within a graph would need more stack than there is")
+    state = {name: x for name, x in variable.__getstate__().items() if name not in ("auto_name", "tag")}
+    return _blank, (type(variable),), state
 
 
 def _blank(kind):
@@ -77,7 +95,9 @@ class _Digest:
 def _pickle(data, file):
     try:
         _Pickler(file, pickle.HIGHEST_PROTOCOL).dump(data)
-    except (pickle.PicklingError, AttributeError, TypeError, RecursionError) as error:
+    except NotPlain:
+        raise
+    except Exception as error:  # whatever the state of a user's object raises
         raise NotPlain(f"{type(error).__name__}: {error}") from error
 
 
@@ -88,11 +108,19 @@ def packed(data):
     return file.getvalue()
 
 
-def digest(data):
-    """Text that stands for `data`, in every process; NotPlain as for :func:`packed`."""
-    file = _Digest()
-    _pickle(data, file)
-    return file.hash.hexdigest()
+class Digests(dict):
+    """Text that stands for an Op, a type or an array in every process, made once; NotPlain as for :func:`packed`.
+
+    Each by itself: a string that two of them share is another one in another process, of which pickles tell.
+    """
+
+    def __call__(self, value):
+        key = value if isinstance(value, Type) else id(value)
+        if key not in self:
+            file = _Digest()
+            _pickle(value, file)
+            self[key] = file.hash.hexdigest()
+        return self[key]
 
 
 def flatten(inputs, outputs):

@@ -3,6 +3,7 @@
 import re
 from collections import namedtuple
 
+import numpy as np
 from theano.graph.basic import Constant, NoParams
 from theano.graph.op import COp
 from theano.graph.utils import MethodNotDefined
@@ -115,6 +116,16 @@ def _array_objects(node, naming, body):
     return body
 
 
+def _without_gaps(data):
+    """`data`, copied where its elements lie apart, backwards or, as those of sliding windows, on one another.
+
+    Theano's products hand BLAS strides that it refuses of the last.
+    """
+    if not isinstance(data, np.ndarray) or data.flags.c_contiguous or data.flags.f_contiguous:
+        return data
+    return np.ascontiguousarray(data)
+
+
 class Island:
     """A run of nodes that becomes one struct.
 
@@ -169,7 +180,7 @@ class Island:
         return (
             [storage_map[v] for v in self.inputs],
             [storage_map[v] for v in self.outputs],
-            [storage_map[v][0] if v in storage_map else v.data for v in self.constants],
+            [_without_gaps(storage_map[v][0] if v in storage_map else v.data) for v in self.constants],
         )
 
     # ---------------------------------------------------------------- source
@@ -241,11 +252,12 @@ class Island:
             members.append(self._declare(variable))
             item = f"PyList_GET_ITEM(__constants, {position})"
             if _is_tensor(variable):
-                init.append(f"{name} = (PyArrayObject*){item};")
+                init.append(f"{name} = (PyArrayObject*){item}; Py_INCREF({name});")
                 init.append(
                     f"if (!pv_is_array((PyObject*){name}, {_type_num(variable)}, {variable.type.ndim})) return 1;"
                 )
-                continue  # the list of constants owns the array
+                cleanup.append(f"Py_XDECREF({name});")  # an Op may have put a copy with other strides in its place
+                continue
             sub = self._sub(name, 0, fail="{return pv_fail(1);}")
             init.append(variable.type.c_init(name, sub))
             init.append(f"py_{name} = {item};")

@@ -12,16 +12,16 @@ import numpy as np
 import theano
 from numpy.lib.stride_tricks import as_strided
 from theano.compile.function.types import Supervisor, std_fgraph
-from theano.compile.mode import Mode, optdb
+from theano.compile.mode import Mode
 from theano.graph.destroyhandler import DestroyHandler
 from theano.graph.fg import FunctionGraph
 from theano.graph.opt import GlobalOptimizer
-from theano.graph.optdb import DB
 
 from ..compat._patch import switched_off
 from ._config import version_of
-from ._flat_graph import NotPlain, digest, flatten, packed, rebuild
+from ._flat_graph import Digests, NotPlain, flatten, packed, rebuild
 from ._module_files import cache_dir, graph_path, is_trusted
+from ._registered_rewrites import describe_rewrites
 
 __all__ = ["KeepingMode", "keep_rewrites"]
 
@@ -35,7 +35,6 @@ SMALL_BYTES = 1000
 
 _FLAGS_THAT_SHOW = ("optimizer_verbose", "profile", "profile_optimizer")
 _REWRITERS = ("Theano-PyMC", "pymc3", "numpy", "scipy")
-_PACKAGES = ("theano.", "pymc3.", "pymc3_vi.")
 _state = {"keep": True}
 
 
@@ -60,11 +59,11 @@ class _Kept(GlobalOptimizer):
     def apply(self, fgraph):
         try:
             graph = _Graph(fgraph)
-            path = graph_path(cache_dir(), digest((_versions(), _flags(), _rewrites(self.query), graph.description())))
+            key = _key(_versions(), _flags(), describe_rewrites(self.query), graph.description())
         except NotPlain:
             return self.rewrite(fgraph)
         try:
-            graph.replace(pickle.loads(_read(path)))
+            graph.replace(pickle.loads(_read(key)))
             return None
         except Exception:  # missing, cut short, or of a class that is not there any more
             copy = graph.copy()
@@ -75,7 +74,7 @@ class _Kept(GlobalOptimizer):
         except NotPlain:
             self.rewrite(fgraph)
         else:
-            _write(path, content)
+            _write(key, content)
         return profile
 
 
@@ -95,10 +94,12 @@ class _Graph:
 
     def description(self):
         """All that decides on the rewritten graph, names of the variables included."""
-        inputs = [(type(v).__name__, v.type, v.name) for v in self.fgraph.inputs]
-        constants = [(type(v).__name__, v.type, v.name, v.data) for v in self.flat.constants]
+        text = Digests()
+        inputs = [(type(v).__name__, text(v.type), v.name) for v in self.fgraph.inputs]
+        constants = [(type(v).__name__, text(v.type), v.name, text(v.data)) for v in self.flat.constants]
+        nodes = [(text(op), at, [(text(kind), name) for kind, name in kinds]) for op, at, kinds in self.flat.nodes]
         updates = sorted((self.fgraph.update_mapping or {}).items())
-        return inputs, constants, self.flat.nodes, self.flat.outputs, self.protected, updates
+        return inputs, constants, nodes, self.flat.outputs, self.protected, updates
 
     def copy(self):
         """The same graph, to be rewritten."""
@@ -127,11 +128,10 @@ class _Graph:
             return self.numbers[constant]
         data = constant.data
         for k, given in enumerate(self.flat.constants) if getattr(data, "nbytes", 0) > SMALL_BYTES else ():
-            whole = given.data
-            of_kind = isinstance(whole, np.ndarray) and whole.flags.c_contiguous and whole.dtype == data.dtype
-            if of_kind and np.may_share_memory(whole, data):
-                begin = (data.__array_interface__["data"][0] - whole.__array_interface__["data"][0]) // whole.itemsize
-                return k, (begin, data.shape, data.strides), type(constant), constant.type, constant.name
+            if _is_within(data, given.data):
+                begin = _bounds(data)[1] - _bounds(given.data)[1]
+                shown = begin // data.itemsize, data.shape, data.strides
+                return k, shown, type(constant), constant.type, constant.name
         return constant
 
     def _with_data(self, kept):
@@ -159,26 +159,52 @@ class _Graph:
             self.fgraph.attach_feature(DestroyHandler())
 
 
+def _bounds(array):
+    """Addresses of the lowest byte of an array, of its first element, and of what follows its highest byte."""
+    first = array.__array_interface__["data"][0]
+    ends = [(n - 1) * step for n, step in zip(array.shape, array.strides)]
+    return first + sum(e for e in ends if e < 0), first, first + sum(e for e in ends if e > 0) + array.itemsize
+
+
+def _is_within(part, whole):
+    """Whether all elements of the array `part` are elements of `whole`."""
+    if not isinstance(whole, np.ndarray) or whole.dtype != part.dtype or not whole.flags.c_contiguous or not whole.size:
+        return False
+    (low, _, high), (lowest, _, highest) = _bounds(part), _bounds(whole)
+    return lowest <= low and high <= highest and (low - lowest) % whole.itemsize == 0
+
+
 def _trace(variable):
     """Where in the source a variable was made."""
     return tuple(map(tuple, getattr(variable.tag, "trace", ())))
 
 
-def _read(path):
+def _key(*parts):
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _checksum(key, content):
+    return hashlib.sha256(key.encode() + content).digest()
+
+
+def _read(key):
+    path = graph_path(cache_dir(), key)
     if not is_trusted(path):
         raise FileNotFoundError(path)
     content = path.read_bytes()
-    if hashlib.sha256(content[32:]).digest() != content[:32]:
+    if _checksum(key, content[32:]) != content[:32]:
         raise EOFError(path)
+    os.utime(path)  # files that nobody reads go away
     return content[32:]
 
 
-def _write(path, content):
+def _write(key, content):
     if len(content) > MOST_BYTES:
         return
     with contextlib.suppress(OSError):
+        path = graph_path(cache_dir(), key)
         temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_bytes(hashlib.sha256(content).digest() + content)
+        temporary.write_bytes(_checksum(key, content) + content)
         os.chmod(temporary, 0o600)
         os.replace(temporary, path)
 
@@ -201,28 +227,3 @@ def _flags():
         for name, parameter in sorted(config._config_var_dict.items())
         if not name.startswith(("blas__", "dnn__", "gpuarray__", "compiledir", "base_compiledir"))  # some are searches
     ]
-
-
-def _rewrites(query):
-    """Names of all rewrites, and what `query` takes of them; NotPlain where a user's are registered."""
-    tags = [sorted(map(str, names)) for names in (query.include, query.require, query.exclude, query.subquery)]
-    extra = [(_origin(rewrite), getattr(rewrite, "__name__", ""), at) for rewrite, at in query.extra_optimizations]
-    return tags, str(query.position_cutoff), extra, sorted(_registered(optdb, set()))
-
-
-def _registered(database, seen):
-    seen.add(id(database))
-    for name, rewrites in database.__db__.items():
-        for rewrite in rewrites:
-            if not isinstance(rewrite, DB):
-                _origin(rewrite)
-                yield f"{database.name}.{name}"
-            elif id(rewrite) not in seen:
-                yield from _registered(rewrite, seen)
-
-
-def _origin(rewrite):
-    modules = type(rewrite).__module__, getattr(getattr(rewrite, "fn", None), "__module__", "theano.")
-    if not all(module.startswith(_PACKAGES) for module in modules):
-        raise NotPlain(f"{rewrite} is of {modules}")
-    return (*modules, type(rewrite).__qualname__)

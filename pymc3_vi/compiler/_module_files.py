@@ -28,6 +28,8 @@ logger = logging.getLogger("pymc3_vi")
 
 #: Seconds after which a temporary file belongs to no process that still compiles, and a directory to none that lives.
 _OLD_FILE, _OLD_DIRECTORY = 3600, 7 * 86400
+#: Seconds after which a rewritten graph that nobody has read is removed: some have another name in every process.
+_OLD_GRAPH = 30 * 86400
 
 _SUFFIX = sysconfig.get_config_var("EXT_SUFFIX") or ".so"
 _PROBE = "probe"
@@ -139,17 +141,16 @@ def _file_name(name, path):
 
 
 def _sweep(directory):
-    """Remove, once in a process, what processes that were killed have left."""
+    """Remove, once in a process, what processes that were killed have left, and graphs that nobody reads."""
     if directory in _swept:
         return
     _swept.add(directory)
     now = time.time()
-    left = glob.glob(os.path.join(glob.escape(directory), "*.tmp"))
-    left += glob.glob(os.path.join(glob.escape(directory), _PROBE + "*"))
-    for path in left:
-        with contextlib.suppress(OSError):
-            if now - os.stat(path).st_mtime > _OLD_FILE:
-                os.unlink(path)
+    for pattern, age in (("*.tmp", _OLD_FILE), (_PROBE + "*", _OLD_FILE), (graph_path("", "*").name, _OLD_GRAPH)):
+        for path in glob.glob(os.path.join(glob.escape(directory), pattern)):
+            with contextlib.suppress(OSError):
+                if now - os.stat(path).st_mtime > age:
+                    os.unlink(path)
     for path in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), "pymc3_vi_*")):
         with contextlib.suppress(OSError):
             if os.path.isdir(path) and not _untrusted(path) and now - os.stat(path).st_mtime > _OLD_DIRECTORY:

@@ -238,6 +238,30 @@ def test_constants_and_identities(compiled):
     assert compiled([], None)() == []
 
 
+@pytest.mark.parametrize(
+    "hold", [tt.as_tensor_variable, partial(theano.shared, borrow=True)], ids=["constant", "shared"]
+)
+@pytest.mark.parametrize("columns", [(), (2,)], ids=["vector", "matrix"])
+@pytest.mark.parametrize("lay", [
+    lambda x: np.lib.stride_tricks.as_strided(x, (40, 3), (8, 8)),
+    lambda x: np.lib.stride_tricks.as_strided(x, (2, 3), (16, 8)),
+    lambda x: x[::-1, ::2],
+    lambda x: x[:, ::-2],
+    lambda x: x[::3, 1:4],
+    lambda x: np.broadcast_to(x[0, :3], (5, 3)),
+], ids=["windows", "two windows", "rows backwards", "columns backwards", "steps", "repeated"])  # fmt: skip
+def test_data_of_any_layout_in_products(rng, lay, columns, hold):
+    """An Op that copies what BLAS refuses frees what it had; windows that overlap even Theano hands to it."""
+    data = lay(rng.normal(size=(60, 6)))
+    w = tt.TensorType("float64", (False,) * (1 + len(columns)))("w")
+    loss = tt.sum(tt.sqr(tt.dot(hold(data), w)))
+    function, at = compile_function([w], [loss, tt.grad(loss, w)]), rng.normal(size=(3, *columns))
+    for _ in range(3):
+        found = function(at)
+        np.testing.assert_allclose(found[0], np.sum((data @ at) ** 2))
+        np.testing.assert_allclose(found[1], 2 * data.T @ (data @ at), rtol=1e-10)
+
+
 def test_inside_a_model_context_test_values_are_not_asked_for():
     x = tt.dvector("x")
     y = tt.exp(x)

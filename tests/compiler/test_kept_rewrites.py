@@ -1,11 +1,12 @@
 """Rewritten graphs that are found again, and those that must not be."""
 
+import contextlib
 import os
 import subprocess
 import sys
 
 from pymc3_vi.compiler import _kept_rewrites, compile_count, compile_function
-from pymc3_vi.compiler._flat_graph import NotPlain, digest, flatten, packed, rebuild
+from pymc3_vi.compiler._flat_graph import Digests, NotPlain, flatten, packed, rebuild
 from pymc3_vi.compiler._kept_rewrites import FEWEST_NODES, keep_rewrites
 
 import numpy as np
@@ -13,9 +14,10 @@ import pytest
 import theano
 import theano.tensor as tt
 from theano.compile.mode import optdb
+from theano.compile.ops import as_op
 from theano.graph.basic import Apply
 from theano.graph.op import Op
-from theano.graph.opt import local_optimizer
+from theano.graph.opt import LocalOptGroup, PatternSub, local_optimizer
 
 from tests.processes import forked
 
@@ -138,6 +140,18 @@ def test_files_that_are_not_whole_or_not_ours_are_not_read(kept, damage):
     assert path.read_bytes() == content and path.stat().st_mode & 0o077 == 0
 
 
+def test_a_file_under_another_name_is_not_read(kept):
+    compile_function(*regression())
+    (path,) = kept()
+    compile_function(*with_operation(tt.exp))
+    (other,) = set(kept()) - {path}
+    other.write_bytes(path.read_bytes())
+    for one, expected in zip(
+        values(compile_function(*with_operation(tt.exp))), values(compile_function(*regression()))
+    ):
+        np.testing.assert_allclose(one, np.exp(expected))
+
+
 def test_a_folder_that_cannot_be_written_costs_nothing_but_time(kept, monkeypatch):
     monkeypatch.setattr(_kept_rewrites, "cache_dir", lambda: "/dev/null/nowhere")
     first = compile_function(*regression())
@@ -166,6 +180,67 @@ def test_graphs_with_a_users_op_are_rewritten_each_time(kept):
     np.testing.assert_allclose(values(function)[1], 2 * values(compile_function(*regression()))[1])
 
 
+def scaled(x):
+    """A user's function, which may be another one next time."""
+    return 3.0 * x
+
+
+def test_nor_are_those_with_a_users_function(kept):
+    """Theano's Op for such functions tells of them only their names."""
+    inputs, (loss, slope) = regression()
+    function = compile_function(inputs, [loss, as_op([tt.dvector], [tt.dvector])(scaled)(slope)])
+    assert kept() == []
+    np.testing.assert_allclose(values(function)[1], 3 * values(compile_function(*regression()))[1])
+
+
+class Unwilling(Doubled):
+    """An Op whose state cannot be told."""
+
+    def __getstate__(self):
+        raise RuntimeError("no state")
+
+
+def test_what_does_not_pickle_compiles_all_the_same(kept):
+    inputs, (loss, slope) = regression()
+    function = compile_function(inputs, [loss, Unwilling()(slope)])
+    np.testing.assert_allclose(values(function)[1], 2 * values(compile_function(*regression()))[1])
+
+
+@pytest.mark.parametrize("kind", ["pattern", "group"])
+def test_theanos_classes_with_a_users_code_are_known(kept, kind):
+    """A pattern tells what it is; a function in a group does not."""
+
+    @local_optimizer(None)
+    def nothing(fgraph, node):
+        return None
+
+    rewrites = {
+        "pattern": [PatternSub((tt.sinh, "x"), (tt.tanh, "x")), PatternSub((tt.sinh, "x"), (tt.sin, "x"))],
+        "group": [LocalOptGroup(nothing), LocalOptGroup(nothing)],
+    }
+    for rewrite in rewrites[kind]:
+        kept.rewritten = 0
+        with registered(rewrite):
+            compile_function(*with_operation(tt.sinh))
+        assert kept.rewritten > 0 or kept() == []
+
+
+@contextlib.contextmanager
+def registered(rewrite):
+    database = optdb["canonicalize"]
+    names = set(database._names)
+    database.register("of_a_user", rewrite, "fast_run")
+    try:
+        yield
+    finally:
+        database._names = names
+        for name, rewrites in list(database.__db__.items()):
+            if rewrite in rewrites:
+                rewrites.remove(rewrite)
+            if not len(rewrites):
+                del database.__db__[name]
+
+
 def test_a_users_rewrite_is_heard(kept):
     """One that is registered under a name of its own, and then another under that name."""
     seen = []
@@ -174,16 +249,11 @@ def test_a_users_rewrite_is_heard(kept):
     def listening(fgraph, node):
         seen.append(node)
 
-    optdb["canonicalize"].register("listening", listening, "fast_run")
-    try:
+    with registered(listening):
         for _ in range(2):
             seen.clear()
             compile_function(*regression())
             assert seen and kept() == []
-    finally:
-        for rewrites in optdb["canonicalize"].__db__.values():
-            if listening in rewrites:
-                rewrites.remove(listening)
     compile_function(*regression())
     assert len(kept()) == 1
 
@@ -192,6 +262,31 @@ def test_small_graphs_are_rewritten(kept):
     x = tt.dvector("x")
     compile_function([x], [x + 1])
     assert kept() == []
+
+
+def lagged(y, *parts):
+    """Sum of squares about columns that show `y`, rows of which are laid out otherwise in the gradient."""
+    b = tt.dvector("b")
+    target, *columns = [tt.as_tensor_variable(y[part]) for part in parts]
+    rest = target - sum(b[k] * column.dimshuffle("x", 0) for k, column in enumerate(columns))
+    loss = tt.sum(tt.sqr(rest)) / (1 + tt.sum(tt.exp(b)))
+    return [b], [loss, tt.grad(loss, b)]
+
+
+LAGS = [slice(2, None), slice(1, -1), slice(0, -2)]
+
+
+@pytest.mark.parametrize("order", [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]])
+def test_data_that_show_parts_of_one_array(kept, order):
+    """Each is found by its own place: one that lies a row before another is not taken for a part of it."""
+    y, parts = np.random.RandomState(4).normal(size=402), [LAGS[k] for k in order]
+    found = [values(compile_function(*lagged(y, *parts)), (0.3, 0.6)) for _ in range(2)]
+    apart = values(compile_function(*lagged(y, *parts)), (0.3, 0.6))
+    keep_rewrites(False)
+    fresh = values(compile_function(*lagged(y, *parts)), (0.3, 0.6))
+    for result in (*found, apart):
+        for one, other in zip(result, fresh):
+            np.testing.assert_allclose(one, other, rtol=1e-12)
 
 
 def test_much_data_are_not_read_for_it(kept, monkeypatch):
@@ -256,12 +351,11 @@ def test_errors_tell_where_the_model_has_the_expression(tmp_path):
     assert forked(f"exec(compile(open({str(script)!r}).read(), {str(script)!r}, 'exec'))").stdout == "True\nTrue\n"
 
 
-def test_bytes_are_those_of_the_graph():
-    """Whatever was built before, and however sets are ordered."""
+def test_digests_are_those_of_the_content():
     inputs, outputs = regression()
-    name = digest(flatten(inputs, outputs)[0])
-    [tt.dscalar() for _ in range(7)]
-    assert digest(flatten(*regression())[0]) == name
+    ops = [op for op, *_ in flatten(inputs, outputs)[0].nodes]
+    again = [op for op, *_ in flatten(*regression())[0].nodes]
+    assert [Digests()(op) for op in ops] == [Digests()(op) for op in again]
     with pytest.raises(NotPlain, match="test_kept_rewrites"):
         packed(Doubled())
     with pytest.raises(NotPlain, match="value of this process"):

@@ -133,6 +133,16 @@ def test_what_killed_processes_left_is_removed(compiledir):
     assert sorted(folder.iterdir()) == kept
 
 
+def test_graphs_that_nobody_reads_go_away(compiledir):
+    folder = compiledir / "pymc3_vi"
+    old, read = (_module_files.graph_path(folder, key) for key in "ab")
+    for path, days in ((old, 31), (read, 29)):
+        path.write_text("")
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    _module_files.cache_dir()
+    assert list(folder.iterdir()) == [read]
+
+
 @needs_compiler
 def test_a_directory_that_vanishes_leads_to_another_engine(empty_cache, falls_back):
     os.rmdir(empty_cache)

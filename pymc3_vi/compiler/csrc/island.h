@@ -53,10 +53,19 @@ static inline int pv_is_array(PyObject* o, int type_num, int ndim) {
     return pv_bad_array(o, type_num, ndim);
 }
 
+// Whether rows or columns of a matrix lie on one another, as those of sliding windows: Theano's products hand such strides
+// to BLAS, which refuses them and leaves the result as it was.
+static int pv_overlaps(PyArrayObject* a) {
+    if (PyArray_NDIM(a) != 2) return 0;
+    const npy_intp item = PyArray_ITEMSIZE(a), *n = PyArray_DIMS(a), *step = PyArray_STRIDES(a);
+    return (step[1] == item && n[0] > 1 && step[0] < item * n[1]) || (step[0] == item && n[1] > 1 && step[1] < item * n[0]);
+}
+
 // Takes a reference to the array in a storage cell.
 static PyArrayObject* pv_take(PyObject* cell, int type_num, int ndim) {
     PyObject* o = PyList_GET_ITEM(cell, 0);
     if (!pv_is_array(o, type_num, ndim)) return NULL;
+    if (pv_overlaps((PyArrayObject*)o)) return (PyArrayObject*)PyArray_NewCopy((PyArrayObject*)o, NPY_CORDER);
     Py_INCREF(o);
     return (PyArrayObject*)o;
 }
