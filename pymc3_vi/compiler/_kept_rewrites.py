@@ -49,12 +49,16 @@ class KeepingMode(Mode):
     @property
     def optimizer(self):
         """What rewrites a graph."""
-        return _Kept(self._optimizer, Mode.optimizer.fget(self))
+        return _Kept(self._optimizer, functools.partial(Mode.optimizer.fget, self))
 
 
 class _Kept(GlobalOptimizer):
-    def __init__(self, query, rewrite):
-        self.query, self.rewrite = query, rewrite
+    def __init__(self, query, make):
+        self.query, self.make = query, make
+
+    def rewrite(self, fgraph):
+        """What the rewrites do to any graph; they are collected when they are needed."""
+        return self.make()(fgraph)
 
     def apply(self, fgraph):
         try:
