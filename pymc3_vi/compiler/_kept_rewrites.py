@@ -34,7 +34,7 @@ MOST_BYTES, MOST_DATA = 2**20, 2**26
 SMALL_BYTES = 1000
 
 _FLAGS_THAT_SHOW = ("optimizer_verbose", "profile", "profile_optimizer")
-_REWRITERS = ("Theano-PyMC", "pymc3", "numpy", "scipy")
+_REWRITERS = ("pymc3_vi", "Theano-PyMC", "pymc3", "numpy", "scipy")
 _state = {"keep": True}
 
 
