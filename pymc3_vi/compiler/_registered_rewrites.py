@@ -9,7 +9,7 @@ from ._flat_graph import NotPlain, is_fixed
 
 __all__ = ["describe_rewrites"]
 
-_last = {"registered": None, "texts": None}
+_last: dict = {"registered": None, "texts": None}
 
 
 def describe_rewrites(query):
