@@ -124,7 +124,9 @@ def _run(draws, switch, cache, source_is_known, pipe):
     """
     if switch != ALL_ON:
         SWITCHES[switch]()
-    with_value({"keep": False}, "_kept_rewrites._state")()
+    from pymc3_vi.compiler._kept_rewrites import keep_rewrites
+
+    keep_rewrites(False)
     with_value(lambda: cache, "_cxx_modules.cache_dir")()
     compiler = mock.Mock(side_effect=NewSource)
     if source_is_known:

@@ -262,6 +262,19 @@ def test_data_of_any_layout_in_products(rng, lay, columns, hold):
         np.testing.assert_allclose(found[1], 2 * data.T @ (data @ at), rtol=1e-10)
 
 
+@pytest.mark.parametrize("hold", [tt.as_tensor_variable, partial(theano.shared, borrow=True)], ids=["fixed", "shared"])
+def test_stacks_of_sliding_windows_in_products(rng, hold):
+    windows, at = (
+        np.lib.stride_tricks.as_strided(rng.normal(size=40), (7, 4, 5), (8, 16, 8)),
+        rng.normal(size=(7, 5, 2)),
+    )
+    w = tt.dtensor3("w")
+    product = tt.batched_dot(hold(windows), w)
+    found = compile_function([w], [product, tt.grad(tt.sum(tt.sqr(product)), w)])(at)
+    np.testing.assert_allclose(found[0], windows @ at)
+    np.testing.assert_allclose(found[1], 2 * windows.transpose(0, 2, 1) @ (windows @ at), rtol=1e-10)
+
+
 def test_inside_a_model_context_test_values_are_not_asked_for():
     x = tt.dvector("x")
     y = tt.exp(x)

@@ -53,12 +53,16 @@ static inline int pv_is_array(PyObject* o, int type_num, int ndim) {
     return pv_bad_array(o, type_num, ndim);
 }
 
-// Whether rows or columns of a matrix lie on one another, as those of sliding windows: Theano's products hand such strides
-// to BLAS, which refuses them and leaves the result as it was.
+// Whether rows lie on one another, as those of sliding windows: products hand such strides to BLAS, which refuses them
+// and leaves the result as it was.
 static int pv_overlaps(PyArrayObject* a) {
-    if (PyArray_NDIM(a) != 2) return 0;
+    const int ndim = PyArray_NDIM(a);
+    if (ndim < 2 || PyArray_IS_C_CONTIGUOUS(a)) return 0;
     const npy_intp item = PyArray_ITEMSIZE(a), *n = PyArray_DIMS(a), *step = PyArray_STRIDES(a);
-    return (step[1] == item && n[0] > 1 && step[0] < item * n[1]) || (step[0] == item && n[1] > 1 && step[1] < item * n[0]);
+    for (int i = 0; i < ndim; ++i)
+        for (int j = 0; j < ndim && step[i] == item && n[i] > 1; ++j)
+            if (j != i && n[j] > 1 && step[j] > 0 && step[j] < item * n[i]) return 1;
+    return 0;
 }
 
 // Takes a reference to the array in a storage cell.
