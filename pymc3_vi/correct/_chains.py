@@ -1,16 +1,18 @@
-"""Many Hamiltonian chains that move together, one batched call of log p a leapfrog step."""
+"""Many Hamiltonian chains that move together, one batched call of log p a step."""
 
 from types import MappingProxyType
 
 import numpy as np
 
-__all__ = ["Chains", "Sweep"]
+__all__ = ["LONGEST_STEP", "Chains", "Sweep"]
 
 #: Standard deviation of the logarithm of a chain's step in a sweep: lengths of trajectories differ between chains, so
 #: that no period of the target can hide.
 STEP_SPREAD = 0.25
 #: Share of the chains whose steps are this much shorter in a sweep: narrow places are entered and left.
 SHORT_SHARE, SHORTER = 0.2, 0.2
+#: Longest step, a quarter of the circles in which a standard normal moves: x becomes what the momentum was.
+LONGEST_STEP = np.pi / 2
 #: Loss of energy beyond which a trajectory is called divergent: a step was too long for the place, not just inexact.
 DIVERGENT = 30.0
 
@@ -31,13 +33,28 @@ class Sweep:
 
 
 class Chains:
-    """State of c chains: positions, log densities and gradients.
+    r"""State of c chains: positions, log densities and gradients.
+
+    The coordinates are such that the target is nearly a standard normal.  Trajectories of that one are circles, which
+    steps of any size follow exactly; what is left of the gradient turns the momentum before and after (Strang's
+    splitting):
+
+    .. math:: p \leftarrow p + \tfrac h2 (\nabla \log p(x) + x), \qquad
+              (x, p) \leftarrow (x \cos h + p \sin h,\; p \cos h - x \sin h), \qquad
+              p \leftarrow p + \tfrac h2 (\nabla \log p(x) + x).
+
+    For a normal target one step of :data:`LONGEST_STEP` is a draw that does not depend on the last one; leapfrog steps,
+    which take the target for free space, need three or more.
 
     Parameters
     ----------
     target : Target
     x : ndarray (c, d)
         Starts, where log p is finite.
+
+    References
+    ----------
+    Shahbaba, Lan, Johnson, Neal: Split Hamiltonian Monte Carlo, Statistics and Computing 24, 2014, section 3.1.
 
     Attributes
     ----------
@@ -54,7 +71,7 @@ class Chains:
     grad = property(lambda self: self._state[2])
 
     def sweep(self, step, steps, generator, watch=MappingProxyType({})):
-        """Move every chain by one trajectory of `steps` leapfrog steps of about `step`.
+        """Move every chain by one trajectory of `steps` steps of about `step`.
 
         Parameters
         ----------
@@ -62,7 +79,7 @@ class Chains:
         steps : int
         generator : numpy.random.Generator
         watch : dict, optional
-            Step k -> function ``(x, accept)``, called after this leapfrog step with the positions and the probability
+            Step k -> function ``(x, accept)``, called after this step with the positions and the probability
             that a trajectory that ended there would be accepted.
 
         Returns
@@ -72,22 +89,23 @@ class Chains:
         c, d = self.x.shape
         momentum = generator.standard_normal((c, d))
         h = step * np.exp(STEP_SPREAD * generator.standard_normal(c))
-        h = np.where(generator.random(c) < SHORT_SHARE, SHORTER * h, h)[:, None]
+        h = np.minimum(np.where(generator.random(c) < SHORT_SHARE, SHORTER * h, h), LONGEST_STEP)[:, None]
+        cos, sin = np.cos(h), np.sin(h)
         uniform = generator.random(c)
         energy = self.logp - 0.5 * np.einsum("cd,cd->c", momentum, momentum)
         x, logp, grad = self.x, self.logp, self.grad
-        momentum = momentum + 0.5 * h * grad
+        momentum = momentum + 0.5 * h * (grad + x)
         with np.errstate(all="ignore"):
             for k in range(1, steps + 1):
-                x = x + h * momentum
+                x, momentum = cos * x + sin * momentum, cos * momentum - sin * x
                 logp, grad = self.target(x)
                 if k == steps or k in watch:
-                    ended = momentum + 0.5 * h * grad
+                    ended = momentum + 0.5 * h * (grad + x)
                     change = logp - 0.5 * np.einsum("cd,cd->c", ended, ended) - energy
                     accept = np.where(np.isfinite(change), np.exp(np.minimum(change, 0.0)), 0.0)
                     if k in watch:
                         watch[k](x, accept)
-                momentum = momentum + h * grad
+                momentum = momentum + h * (grad + x)
         moved = uniform < accept
         # One assignment, so that Ctrl-C cannot part a point from its density.
         self._state = (
@@ -96,6 +114,10 @@ class Chains:
             np.where(moved[:, None], grad, self.grad),
         )
         return Sweep(accept, ~(change > -DIVERGENT))
+
+    def multiply(self, times):
+        """Go on with `times` chains in place of each, which begin where it is."""
+        self._state = tuple(np.repeat(part, times, axis=0) for part in self._state)
 
     def stretch(self, location, scale, others=()):
         """Go on in coordinates y with x = location + scale y, see :meth:`Target.stretched`.

@@ -41,7 +41,11 @@ ROUNDS = (0.1, 0.05, 0.02, 0.02)
 SAMPLING = 4
 #: Sweeps of a warm-up after which the coordinates are changed, as fractions of its length.
 UPDATES = (0.025, 0.05, 0.075, 0.125, 0.2, 0.3, 0.4, 0.55, 0.75)
-#: Leapfrog steps of a trajectory at most, and of the whole run.
+#: How much longer trajectories are while they are tuned: to see whether longer ones are better.
+LONGER = 1.3
+#: Chains that do for the first tuning of the coordinates; after it, each becomes as many as are missing.
+TUNING_CHAINS = 64
+#: Steps of a trajectory at most, and of the whole run.
 LONGEST, MOST_STEPS = 512, 20_000
 
 REMEMBERS = "chains still remember where they began"
@@ -76,6 +80,7 @@ class Run:
     sweeps, steps, evaluations : int
         Of everything, warm-up included.
     ended : {'converged', 'decided', 'steps', 'budget', 'interrupted'}
+        'steps': all that are allowed were made, or more would not help.
     seconds : float
     tolerance : float
     target : Target
@@ -140,7 +145,9 @@ class _Sampler:
 
     def __init__(self, target, starts, generator, seconds, tell, most_steps, chains):
         self.superchains = len(starts)
-        self.chains = Chains(target, target.coordinates(np.repeat(starts, chains // self.superchains, axis=0)))
+        each = chains // self.superchains
+        self._missing = math.gcd(each, max(chains // TUNING_CHAINS, 1))
+        self.chains = Chains(target, target.coordinates(np.repeat(starts, each // self._missing, axis=0)))
         self.generator, self.seconds, self.tell = generator, seconds, tell
         self.most_steps = most_steps or MOST_STEPS
         self.step = StepSize(min(1.0, 1.2 * target.d**-0.25))
@@ -170,16 +177,15 @@ class _Sampler:
         return sweep
 
     def warm_up(self, sweeps, stuck):
-        """Tune step, length and coordinates."""
+        """Tune step, length and coordinates, for at most half of the steps that are left."""
         changes = {max(1, int(round(f * sweeps))) for f in UPDATES}
         self.step.stuck = stuck
-        recent = []
+        recent, most_steps = [], (self.steps + self.most_steps) / 2
         for t in range(1, sweeps + 1):
-            if self.spent():
-                return
+            if self.spent() or self.steps >= most_steps:
+                break
             step = self.step.now
-            # Beyond the present length, to see whether a longer one is better.
-            sweep = self._move(step, 1.3 * self.length.now, True)
+            sweep = self._move(step, LONGER * self.length.now, True)
             self.step.update(sweep.accept)
             self.length.update(step)
             recent.append((self.chains.x, self.chains.grad))
@@ -188,6 +194,14 @@ class _Sampler:
                 points = (np.concatenate(part) for part in zip(*recent))
                 recent = self.chains.stretch(*fisher_scale(*points, self.chains.target.is_dense), recent)
                 self.step.again()
+            if t == max(changes):
+                self._complete()
+        self._complete()
+
+    def _complete(self):
+        """All chains, where the first tuning has made do with fewer."""
+        self.chains.multiply(self._missing)
+        self._missing = 1
 
     def sweep(self):
         """Points, log densities, acceptance and divergence of a sweep with everything held fixed."""
@@ -225,7 +239,7 @@ def run_chains(
     tell : callable
         Called with the sampler after every sweep.
     most_steps : int, optional
-        Leapfrog steps after which to stop in any case.
+        Steps of trajectories after which to stop in any case.
     chains : int
         A multiple of the number of points of `start`.
     question : Question, optional
@@ -259,7 +273,7 @@ def run_chains(
             run = _round(
                 sampler, kept, WARM_UP * 2**number, stuck, draws, tolerance, lambda run: finished(run) or decided(run)
             )
-            if run.finished() or decided(run) or sampler.spent():
+            if run.finished() or decided(run) or sampler.spent() or not sampler.can_begin_anew():
                 break
         run.ended = "converged" if run.finished() else "decided" if decided(run) else sampler.spent() or "steps"
     except KeyboardInterrupt:
@@ -287,7 +301,8 @@ def _round(sampler, kept, warm_up, stuck, draws, tolerance, done):
         if flaws and sampler.spent():
             break
         worth = warm_up * SAMPLING / (1 if flaws <= NOISE else 4)
-        if flaws and len(kept) >= worth and sampler.can_begin_anew():
+        # Shorter steps may spare divergences, more sweeps do not.
+        if flaws and len(kept) >= worth and (sampler.can_begin_anew() or flaws == {DIVERGES}):
             return run
         if sampler.spent():
             break

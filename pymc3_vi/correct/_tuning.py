@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from ._chains import LONGEST_STEP
+
 __all__ = ["StepSize", "Length"]
 
 #: Mean acceptance at which Hamiltonian Monte Carlo does best (Beskos et al. 2013 and, for harmonic means over chains,
@@ -32,7 +34,8 @@ class StepSize:
         """Learn from the acceptance probabilities (c,) of a sweep."""
         self._count += 1
         mean = 1.0 / np.mean(1.0 / np.maximum(accept, self.stuck))
-        self._log += (mean - TARGET) * max(1.5 / np.sqrt(self._count), 0.25)
+        change = (mean - TARGET) * max(1.5 / np.sqrt(self._count), 0.25)
+        self._log = min(self._log + change, float(np.log(LONGEST_STEP)))
         weight = max(1.0 / self._count, 0.15)
         self._average += weight * (self._log - self._average)
 
