@@ -5,7 +5,7 @@ from ._density import point_density
 
 __all__ = ["affordable_steps", "chains_take_seconds"]
 
-#: Steps of trajectories after which chains that nobody asked for stop (half a second of one processor where log p is cheap),
+#: Steps after which chains that nobody asked for stop (half a second of one processor where log p is cheap),
 #: and what a point's bytes times steps may be: some two to five seconds.  Those that converge take 80 to 400 steps,
 #: those that show q to be wrong 150 to 500; where fewer than 200 are allowed none is made.  Not seconds: the verdict
 #: would be another one on a busy machine.

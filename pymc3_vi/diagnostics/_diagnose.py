@@ -198,7 +198,7 @@ def diagnose(approx, draws=None, random_seed=None, correct="auto", client=None):
         With 'hmc' (or :class:`pymc3_vi.HMC`), chains that begin at q are the truth that q is compared with, and the log
         evidence comes from bridge sampling; where they have not converged, the verdict is that by the weights, and
         never better than 'correct'.  'auto', the default, does the same with 64 chains instead of 256 where it takes
-        seconds (log p of some 10,000 rows, or a Gaussian process of 60), for at most 1,000 steps of trajectories or until q is
+        seconds (log p of some 10,000 rows, or a Gaussian process of 60), for at most 1,000 steps or until q is
         shown to be wrong, and judges by weights elsewhere, as None does everywhere.
     client : dask.distributed.Client or concurrent.futures.Executor, optional
         Whose workers read the rows of a ``DataLoader`` or ``pm.Minibatch``, as in ``fit(client=...)``.
