@@ -181,6 +181,7 @@ class _Sampler:
         changes = {max(1, int(round(f * sweeps))) for f in UPDATES}
         self.step.stuck = stuck
         recent, most_steps = [], (self.steps + self.most_steps) / 2
+        self.chains.are_near = False
         for t in range(1, sweeps + 1):
             if self.spent() or self.steps >= most_steps:
                 break
@@ -199,7 +200,8 @@ class _Sampler:
         self._complete()
 
     def _complete(self):
-        """All chains, where the first tuning has made do with fewer."""
+        """All chains, where the first tuning has made do with fewer, in coordinates in which they may turn."""
+        self.chains.are_near = True
         self.chains.multiply(self._missing)
         self._missing = 1
 

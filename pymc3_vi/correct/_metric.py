@@ -41,11 +41,15 @@ def fisher_scale(x, grad, dense):
     n, d = x.shape
     weight = PRIOR * d / n if dense else PRIOR / n
     location, x, grad = x.mean(axis=0), x - x.mean(axis=0), grad - grad.mean(axis=0)
+    spread, slope = np.mean(x**2, axis=0) + weight, np.mean(grad**2, axis=0) + weight
+    sd = (spread / slope) ** 0.25
     if not dense:
-        spread, slope = np.mean(x**2, axis=0) + weight, np.mean(grad**2, axis=0) + weight
-        return location, (spread / slope) ** 0.25
-    spread = x.T @ x / n + weight * np.eye(d)
-    root = linalg.cholesky(grad.T @ grad / n + weight * np.eye(d), lower=True)
-    values, vectors = linalg.eigh(root.T @ spread @ root)
+        return location, sd
+    x, grad = x / sd, grad * sd  # of one size: far from the mode that of gradients differs by many orders
+    try:
+        root = linalg.cholesky(grad.T @ grad / n + weight * np.diag(sd**2), lower=True)
+        values, vectors = linalg.eigh(root.T @ (x.T @ x / n + weight * np.diag(sd**-2)) @ root)
+    except linalg.LinAlgError:  # all gradients along one line
+        return location, np.diag(sd)
     right = linalg.solve_triangular(root, vectors, lower=True, trans="T")
-    return location, right * np.maximum(values, np.finfo("float64").tiny) ** 0.25
+    return location, sd[:, None] * right * np.maximum(values, np.finfo("float64").tiny) ** 0.25

@@ -2,8 +2,10 @@
 
 import warnings
 
+from pymc3_vi.correct import _hmc
 from pymc3_vi.correct._chains import LONGEST_STEP, Chains
 from pymc3_vi.correct._metric import fisher_scale
+from pymc3_vi.correct._starts import Start
 from pymc3_vi.correct._target import Target
 from pymc3_vi.correct._tuning import Length, StepSize
 
@@ -74,9 +76,11 @@ def test_impossible_points_are_never_entered(rng):
     assert abs(kept.mean() - 1.0) < 4 * error and error < 0.05
 
 
-def test_sweeps_leave_the_target_invariant(rng):
+@pytest.mark.parametrize("are_near", [True, False])
+def test_sweeps_leave_the_target_invariant(are_near, rng):
     sd, n = np.array([0.5, 2.0]), 4000
     chains = Chains(Target(gaussian(np.diag(sd**2)), np.zeros(2), np.ones(2)), rng.normal(size=(n, 2)) * sd)
+    chains.are_near = are_near
     accepted = [chains.sweep(0.9, 3, rng).accept.mean() for _ in range(5)]
     assert 0.4 < np.mean(accepted) < 0.8  # steps so long that a good part is rejected
     assert np.all(np.abs(chains.x.mean(0)) < 4 * sd / np.sqrt(n))
@@ -86,6 +90,7 @@ def test_sweeps_leave_the_target_invariant(rng):
 @pytest.mark.parametrize("step, steps", [(0.1, 7), (1.0, 3), (5.0, 2)])
 def test_steps_of_any_size_are_exact_for_a_standard_normal(step, steps, rng):
     chains = Chains(Target(gaussian(np.eye(3)), np.zeros(3), np.ones(3)), rng.normal(size=(256, 3)))
+    chains.are_near = True
     np.testing.assert_allclose(chains.sweep(step, steps, rng).accept, 1.0, rtol=1e-12)
 
 
@@ -93,9 +98,18 @@ def test_one_longest_step_forgets_where_it_began(rng):
     n = 4000
     begin = rng.normal(size=(n, 1))
     chains = Chains(Target(gaussian(np.eye(1)), np.zeros(1), np.ones(1)), begin)
+    chains.are_near = True
     chains.sweep(50.0, 1, rng)  # so long that all, the short ones too, are cut to the longest
     assert abs(np.mean(begin * chains.x)) < 4 / np.sqrt(n)
     np.testing.assert_allclose(chains.x.var(), 1.0, atol=4 * np.sqrt(2 / n))
+
+
+def test_coordinates_of_gradients_of_all_sizes(rng):
+    """A fit that is hundreds of standard deviations off: gradients differ by many orders, along one line or not."""
+    x = rng.normal(size=(200, 3))
+    for grad in (np.exp(40 * x), np.exp(40 * x[:, :1]) * [1.0, 1e-9, 1e9]):
+        location, scale = fisher_scale(x, grad, dense=True)
+        assert np.isfinite(location).all() and np.isfinite(scale).all() and abs(np.linalg.det(scale)) > 0
 
 
 def test_tuned_steps_are_no_longer_than_the_longest(rng):
@@ -136,3 +150,30 @@ def test_length_fits_the_widest_coordinate(rng):
             chains.sweep(0.5, steps, rng, length.watch(chains, 0.5, steps))
             length.update(0.5)
         assert 0.8 * sd < length.now < 3.5 * sd
+
+
+def _sampler(rng, most_steps, chains=256):
+    target = Target(gaussian(np.diag([1.0, 1e-4])), np.zeros(2), np.ones(2))
+    return _hmc._Sampler(target, rng.normal(size=(16, 2)) * 0.01, rng, None, lambda sampler: None, most_steps, chains)
+
+
+def test_a_warm_up_takes_at_most_half_of_the_steps_that_are_left(rng):
+    sampler = _sampler(rng, 80)
+    sampler.warm_up(40, 0.1)
+    assert 40 <= sampler.steps < 60 and sampler.sweeps < 40
+    assert len(sampler.chains.x) == 256 and sampler.chains.are_near
+
+
+@pytest.mark.parametrize("chains, tuning", [(256, 64), (64, 64), (16, 16), (320, 64)])
+def test_coordinates_are_tuned_on_few_chains(chains, tuning, rng):
+    sampler = _sampler(rng, None, chains)
+    assert len(sampler.chains.x) == tuning
+    sampler.warm_up(40, 0.1)
+    assert len(sampler.chains.x) == chains
+
+
+def test_more_draws_are_not_made_where_nothing_but_divergences_is_left(rng, monkeypatch):
+    monkeypatch.setattr(_hmc.Run, "flaws", lambda run: {_hmc.DIVERGES: np.array([0])})
+    start = Start(rng.normal(size=(16, 2)), np.zeros(2), np.ones(2))
+    run = _hmc.run_chains(start, gaussian(np.eye(2)), 100, rng)
+    assert run.ended == "steps" and run.steps < _hmc.MOST_STEPS / 2
