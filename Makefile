@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench accuracy corrected verdicts calibration effective-draws ingredients ablation development-set docs gallery gallery-references look clean
+.PHONY: help venv lint test test-fast test-slow matrix coverage demo mutations references sources parity bench batches accuracy corrected verdicts calibration effective-draws ingredients ablation development-set docs gallery gallery-references look clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | awk -F'\t' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -56,6 +56,9 @@ parity: venv  ## PyMC3's own tests of its variational module, run against this p
 
 bench: venv  ## times against pymc3.variational, PyMC 5 and NumPyro, hours long; ARGS="--help" tells how to shorten it
 	$(PY) -m benchmarks --markdown docs/benchmarks.md $(ARGS)
+
+batches: venv  ## cost of log p for each of many points, one and two threads, against NumPyro, into docs/batches.md
+	$(PY) -m benchmarks.batches $(ARGS)
 
 accuracy: venv  ## default fits against the optimum of their family over the development set, into docs/accuracy.md
 	$(PY) -m benchmarks.accuracy

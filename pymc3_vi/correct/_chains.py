@@ -35,17 +35,17 @@ class Sweep:
 class Chains:
     r"""State of c chains: positions, log densities and gradients.
 
-    Far from the mode, steps are those of leapfrog.  Near it (`are_near`) the coordinates are such that the target is
-    nearly a standard normal.  Its trajectories are circles, which steps of any size follow exactly; what is left of the
-    gradient turns the momentum before and after (Strang's splitting):
+    Steps are those of leapfrog, or circles (`on_circles`), where the coordinates are such that the target is nearly a
+    standard normal.  Its trajectories are circles, which steps of any size follow exactly; what is left of the gradient
+    turns the momentum before and after (Strang's splitting):
 
     .. math:: p \leftarrow p + \tfrac h2 (\nabla \log p(x) + x), \qquad
               (x, p) \leftarrow (x \cos h + p \sin h,\; p \cos h - x \sin h), \qquad
               p \leftarrow p + \tfrac h2 (\nabla \log p(x) + x).
 
     For a normal target one step of :data:`LONGEST_STEP` is a draw that does not depend on the last one; leapfrog steps,
-    which go straight between two gradients, need three or more.  Circles through a point that is far off lead to the
-    other side, as far off, where few can go on.
+    which go straight between two gradients, need three or more.  Where tails are flatter than a normal's,
+    circles are refused there, and so seldom lead there; through a point that is far off they lead to the other side.
 
     Parameters
     ----------
@@ -61,14 +61,14 @@ class Chains:
     ----------
     x, grad : ndarray (c, d)
     logp : ndarray (c,)
-    are_near : bool
+    on_circles : bool
         Whether to move on circles.
     """
 
     def __init__(self, target, x):
         self.target = target
         self._state = (np.array(x),) + target(x)
-        self.are_near = False
+        self.on_circles = False
 
     x = property(lambda self: self._state[0])
     logp = property(lambda self: self._state[1])
@@ -94,22 +94,22 @@ class Chains:
         momentum = generator.standard_normal((c, d))
         h = step * np.exp(STEP_SPREAD * generator.standard_normal(c))
         h = np.minimum(np.where(generator.random(c) < SHORT_SHARE, SHORTER * h, h), LONGEST_STEP)[:, None]
-        cos, sin, back = (np.cos(h), np.sin(h), np.sin(h)) if self.are_near else (1.0, h, 0.0)
+        cos, sin, back = (np.cos(h), np.sin(h), np.sin(h)) if self.on_circles else (1.0, h, 0.0)
         uniform = generator.random(c)
         energy = self.logp - 0.5 * np.einsum("cd,cd->c", momentum, momentum)
         x, logp, grad = self.x, self.logp, self.grad
-        momentum = momentum + 0.5 * h * (grad + self.are_near * x)
+        momentum = momentum + 0.5 * h * (grad + self.on_circles * x)
         with np.errstate(all="ignore"):
             for k in range(1, steps + 1):
                 x, momentum = cos * x + sin * momentum, cos * momentum - back * x
                 logp, grad = self.target(x)
                 if k == steps or k in watch:
-                    ended = momentum + 0.5 * h * (grad + self.are_near * x)
+                    ended = momentum + 0.5 * h * (grad + self.on_circles * x)
                     change = logp - 0.5 * np.einsum("cd,cd->c", ended, ended) - energy
                     accept = np.where(np.isfinite(change), np.exp(np.minimum(change, 0.0)), 0.0)
                     if k in watch:
                         watch[k](x, accept)
-                momentum = momentum + h * (grad + self.are_near * x)
+                momentum = momentum + h * (grad + self.on_circles * x)
         moved = uniform < accept
         # One assignment, so that Ctrl-C cannot part a point from its density.
         self._state = (

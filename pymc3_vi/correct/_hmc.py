@@ -8,7 +8,7 @@ import numpy as np
 from ..errors import VariationalInferenceError
 from ._chains import Chains
 from ._convergence import chain_errors, nested_rhat, tail_error
-from ._metric import fisher_scale
+from ._metric import fisher_scale, is_nearly_normal
 from ._target import Target
 from ._tuning import Length, StepSize
 
@@ -43,7 +43,8 @@ SAMPLING = 4
 UPDATES = (0.025, 0.05, 0.075, 0.125, 0.2, 0.3, 0.4, 0.55, 0.75)
 #: How much longer trajectories are while they are tuned: to see whether longer ones are better.
 LONGER = 1.3
-#: Chains that do for the first tuning of the coordinates; after it, each becomes as many as are missing.
+#: Chains that do for the first tuning of the coordinates, at least two a dimension; after it, each becomes as many as
+#: are missing.
 TUNING_CHAINS = 64
 #: Steps of a trajectory at most, and of the whole run.
 LONGEST, MOST_STEPS = 512, 20_000
@@ -146,12 +147,13 @@ class _Sampler:
     def __init__(self, target, starts, generator, seconds, tell, most_steps, chains):
         self.superchains = len(starts)
         each = chains // self.superchains
-        self._missing = math.gcd(each, max(chains // TUNING_CHAINS, 1))
+        self._missing = math.gcd(each, max(chains // max(TUNING_CHAINS, 2 * target.d), 1))
         self.chains = Chains(target, target.coordinates(np.repeat(starts, each // self._missing, axis=0)))
         self.generator, self.seconds, self.tell = generator, seconds, tell
         self.most_steps = most_steps or MOST_STEPS
         self.step = StepSize(min(1.0, 1.2 * target.d**-0.25))
         self.length = Length(target.d)
+        self._may_circle, self._seen = True, []
         self.sweeps = self.steps = 0
         self.began = time.perf_counter()
 
@@ -181,7 +183,7 @@ class _Sampler:
         changes = {max(1, int(round(f * sweeps))) for f in UPDATES}
         self.step.stuck = stuck
         recent, most_steps = [], (self.steps + self.most_steps) / 2
-        self.chains.are_near = False
+        self.chains.on_circles = False
         for t in range(1, sweeps + 1):
             if self.spent() or self.steps >= most_steps:
                 break
@@ -196,19 +198,32 @@ class _Sampler:
                 recent = self.chains.stretch(*fisher_scale(*points, self.chains.target.is_dense), recent)
                 self.step.again()
             if t == max(changes):
+                self.chains.on_circles = self._may_circle and _are_nearly_normal(recent)
                 self._complete()
         self._complete()
 
     def _complete(self):
-        """All chains, where the first tuning has made do with fewer, in coordinates in which they may turn."""
-        self.chains.are_near = True
+        """All chains, where the first tuning has made do with fewer."""
         self.chains.multiply(self._missing)
         self._missing = 1
+
+    def leaves_circles(self):
+        """Whether chains on circles have met tails, since it was asked last, that they are not for: then no more."""
+        seen, self._seen = self._seen, []
+        self._may_circle = self._may_circle and (not seen or _are_nearly_normal(seen))
+        return bool(seen) and not self._may_circle
 
     def sweep(self):
         """Points, log densities, acceptance and divergence of a sweep with everything held fixed."""
         sweep = self._move(self.step.settled, self.length.now, False)
+        if self.chains.on_circles:
+            self._seen.append((self.chains.x, self.chains.grad))
         return self.chains.target.points(self.chains.x), self.chains.logp, sweep.accept, sweep.divergent
+
+
+def _are_nearly_normal(points):
+    """Whether tails are, of positions and gradients of some sweeps."""
+    return is_nearly_normal(*(np.concatenate(part) for part in zip(*points)))
 
 
 def run_chains(
@@ -291,11 +306,15 @@ def _round(sampler, kept, warm_up, stuck, draws, tolerance, done):
     """Tune, then sample until nothing is wrong or it is better to tune again; the sweeps kept begin anew."""
     if not kept or not sampler.spent():
         sampler.warm_up(warm_up, stuck)
-        del kept[:]
+        kept[:] = [sampler.sweep()]  # those before are kept until then, for a Ctrl-C
     wanted = FIRST_LOOK
     while True:
         while len(kept) < wanted and not (kept and sampler.spent()):
             kept.append(sampler.sweep())
+        if sampler.leaves_circles():
+            sampler.warm_up(WARM_UP // 2, stuck)
+            kept[:], wanted = [sampler.sweep()], FIRST_LOOK
+            continue
         run = Run(sampler, kept, tolerance)
         if run.logp.size >= draws and done(run):
             return run

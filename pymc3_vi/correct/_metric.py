@@ -3,12 +3,15 @@
 import numpy as np
 from scipy import linalg
 
-__all__ = ["fisher_scale"]
+__all__ = ["fisher_scale", "is_nearly_normal"]
 
 #: Share of the points, those with the largest gradients, that are left out: one chain in a neck must not set the scale.
 TRIM = 0.05
 #: Weight of the present coordinates against the points', in points per dimension.
 PRIOR = 0.002
+#: Share of the points at either end of a coordinate that tell of its tails, and how steep these are at least, in
+#: comparison with a normal's.
+TAIL, STEEP = 0.05, 0.75
 
 
 def fisher_scale(x, grad, dense):
@@ -35,10 +38,14 @@ def fisher_scale(x, grad, dense):
     ----------
     Seyboldt, Carlson, Carpenter: Preconditioning Hamiltonian Monte Carlo by minimizing Fisher Divergence.
     """
-    size = np.einsum("nd,nd->n", grad, grad)
-    keep = np.isfinite(size) & (size <= np.quantile(size[np.isfinite(size)], 1 - TRIM))
+    with np.errstate(over="ignore"):
+        size = np.einsum("nd,nd->n", grad, grad)
+    size = np.where(np.isfinite(size), size, np.inf)
+    keep = np.isfinite(size) & (size <= np.sort(size)[int((1 - TRIM) * (len(size) - 1))])
+    n, d = keep.sum(), x.shape[1]
+    if not n:  # gradients whose squares overflow tell nothing
+        return x.mean(axis=0), np.eye(d) if dense else np.ones(d)
     x, grad = x[keep], grad[keep]
-    n, d = x.shape
     weight = PRIOR * d / n if dense else PRIOR / n
     location, x, grad = x.mean(axis=0), x - x.mean(axis=0), grad - grad.mean(axis=0)
     spread, slope = np.mean(x**2, axis=0) + weight, np.mean(grad**2, axis=0) + weight
@@ -49,7 +56,23 @@ def fisher_scale(x, grad, dense):
     try:
         root = linalg.cholesky(grad.T @ grad / n + weight * np.diag(sd**2), lower=True)
         values, vectors = linalg.eigh(root.T @ (x.T @ x / n + weight * np.diag(sd**-2)) @ root)
-    except linalg.LinAlgError:  # all gradients along one line
+    except (linalg.LinAlgError, ValueError):  # all gradients along one line, or too large for their products
         return location, np.diag(sd)
     right = linalg.solve_triangular(root, vectors, lower=True, trans="T")
-    return location, sd[:, None] * right * np.maximum(values, np.finfo("float64").tiny) ** 0.25
+    least = values[-1] * np.finfo("float64").eps ** 2  # a matrix that can be inverted
+    return location, sd[:, None] * right * np.maximum(values, least) ** 0.25
+
+
+def is_nearly_normal(x, grad):
+    r"""Whether tails are about as steep as those of a standard normal, whose gradient is -x, in both directions of all
+    coordinates: :math:`-\sum_n x_{nj} g_{nj} \ge 0.75 \sum_n x_{nj}^2` over the outermost points.
+
+    Parameters
+    ----------
+    x, grad : ndarray (n, d)
+    """
+    for sign in (1.0, -1.0):
+        weight = np.where(sign * x >= np.quantile(sign * x, 1 - TAIL, axis=0), x, 0.0)
+        if np.any(-np.einsum("nd,nd->d", weight, grad) < STEEP * np.einsum("nd,nd->d", weight, weight)):
+            return False
+    return True

@@ -4,7 +4,7 @@ import warnings
 
 from pymc3_vi.correct import _hmc
 from pymc3_vi.correct._chains import LONGEST_STEP, Chains
-from pymc3_vi.correct._metric import fisher_scale
+from pymc3_vi.correct._metric import fisher_scale, is_nearly_normal
 from pymc3_vi.correct._starts import Start
 from pymc3_vi.correct._target import Target
 from pymc3_vi.correct._tuning import Length, StepSize
@@ -76,11 +76,11 @@ def test_impossible_points_are_never_entered(rng):
     assert abs(kept.mean() - 1.0) < 4 * error and error < 0.05
 
 
-@pytest.mark.parametrize("are_near", [True, False])
-def test_sweeps_leave_the_target_invariant(are_near, rng):
+@pytest.mark.parametrize("on_circles", [True, False])
+def test_sweeps_leave_the_target_invariant(on_circles, rng):
     sd, n = np.array([0.5, 2.0]), 4000
     chains = Chains(Target(gaussian(np.diag(sd**2)), np.zeros(2), np.ones(2)), rng.normal(size=(n, 2)) * sd)
-    chains.are_near = are_near
+    chains.on_circles = on_circles
     accepted = [chains.sweep(0.9, 3, rng).accept.mean() for _ in range(5)]
     assert 0.4 < np.mean(accepted) < 0.8  # steps so long that a good part is rejected
     assert np.all(np.abs(chains.x.mean(0)) < 4 * sd / np.sqrt(n))
@@ -90,7 +90,7 @@ def test_sweeps_leave_the_target_invariant(are_near, rng):
 @pytest.mark.parametrize("step, steps", [(0.1, 7), (1.0, 3), (5.0, 2)])
 def test_steps_of_any_size_are_exact_for_a_standard_normal(step, steps, rng):
     chains = Chains(Target(gaussian(np.eye(3)), np.zeros(3), np.ones(3)), rng.normal(size=(256, 3)))
-    chains.are_near = True
+    chains.on_circles = True
     np.testing.assert_allclose(chains.sweep(step, steps, rng).accept, 1.0, rtol=1e-12)
 
 
@@ -98,7 +98,7 @@ def test_one_longest_step_forgets_where_it_began(rng):
     n = 4000
     begin = rng.normal(size=(n, 1))
     chains = Chains(Target(gaussian(np.eye(1)), np.zeros(1), np.ones(1)), begin)
-    chains.are_near = True
+    chains.on_circles = True
     chains.sweep(50.0, 1, rng)  # so long that all, the short ones too, are cut to the longest
     assert abs(np.mean(begin * chains.x)) < 4 / np.sqrt(n)
     np.testing.assert_allclose(chains.x.var(), 1.0, atol=4 * np.sqrt(2 / n))
@@ -107,7 +107,7 @@ def test_one_longest_step_forgets_where_it_began(rng):
 def test_coordinates_of_gradients_of_all_sizes(rng):
     """A fit that is hundreds of standard deviations off: gradients differ by many orders, along one line or not."""
     x = rng.normal(size=(200, 3))
-    for grad in (np.exp(40 * x), np.exp(40 * x[:, :1]) * [1.0, 1e-9, 1e9]):
+    for grad in (np.exp(40 * x), np.exp(40 * x[:, :1]) * [1.0, 1e-9, 1e9], np.full(x.shape, 1e200)):
         location, scale = fisher_scale(x, grad, dense=True)
         assert np.isfinite(location).all() and np.isfinite(scale).all() and abs(np.linalg.det(scale)) > 0
 
@@ -152,21 +152,23 @@ def test_length_fits_the_widest_coordinate(rng):
         assert 0.8 * sd < length.now < 3.5 * sd
 
 
-def _sampler(rng, most_steps, chains=256):
-    target = Target(gaussian(np.diag([1.0, 1e-4])), np.zeros(2), np.ones(2))
-    return _hmc._Sampler(target, rng.normal(size=(16, 2)) * 0.01, rng, None, lambda sampler: None, most_steps, chains)
+def _sampler(rng, most_steps, chains=256, d=2):
+    target = Target(gaussian(np.diag([1e-4] + [1.0] * (d - 1))), np.zeros(d), np.ones(d))
+    return _hmc._Sampler(target, rng.normal(size=(16, d)) * 0.01, rng, None, lambda sampler: None, most_steps, chains)
 
 
 def test_a_warm_up_takes_at_most_half_of_the_steps_that_are_left(rng):
     sampler = _sampler(rng, 80)
     sampler.warm_up(40, 0.1)
     assert 40 <= sampler.steps < 60 and sampler.sweeps < 40
-    assert len(sampler.chains.x) == 256 and sampler.chains.are_near
+    assert len(sampler.chains.x) == 256 and not sampler.chains.on_circles
 
 
-@pytest.mark.parametrize("chains, tuning", [(256, 64), (64, 64), (16, 16), (320, 64)])
-def test_coordinates_are_tuned_on_few_chains(chains, tuning, rng):
-    sampler = _sampler(rng, None, chains)
+@pytest.mark.parametrize(
+    "chains, d, tuning", [(256, 2, 64), (64, 2, 64), (16, 2, 16), (320, 2, 64), (256, 50, 128), (256, 90, 256)]
+)
+def test_coordinates_are_tuned_on_few_chains(chains, d, tuning, rng):
+    sampler = _sampler(rng, None, chains, d)
     assert len(sampler.chains.x) == tuning
     sampler.warm_up(40, 0.1)
     assert len(sampler.chains.x) == chains
@@ -177,3 +179,77 @@ def test_more_draws_are_not_made_where_nothing_but_divergences_is_left(rng, monk
     start = Start(rng.normal(size=(16, 2)), np.zeros(2), np.ones(2))
     run = _hmc.run_chains(start, gaussian(np.eye(2)), 100, rng)
     assert run.ended == "steps" and run.steps < _hmc.MOST_STEPS / 2
+
+
+@pytest.mark.parametrize(
+    "score, draw, nearly",
+    [
+        (lambda x: -x, "standard_normal", True),
+        (lambda x: -31 * x / (30 + x**2), ("standard_t", 30), True),
+        (lambda x: -6 * x / (5 + x**2), ("standard_t", 5), False),
+        (lambda x: -np.sign(x), "laplace", False),
+        (lambda x: 1 - np.exp(x), "log of an exponential", False),
+    ],
+)
+def test_circles_need_tails_as_steep_as_a_normal(score, draw, nearly, rng):
+    """Where they are flatter, points far out are refused on circles, and so seldom entered."""
+    if draw == "log of an exponential":
+        x = np.log(rng.exponential(size=(640, 1)))
+    elif isinstance(draw, tuple):
+        x = rng.standard_t(draw[1], size=(640, 1))
+    else:
+        x = getattr(rng, draw)(size=(640, 1))
+    location, scale = fisher_scale(x, score(x), dense=False)
+    assert is_nearly_normal((x - location) / scale, score(x) * scale) == nearly
+
+
+def test_chains_of_a_normal_move_on_circles(rng):
+    sampler = _sampler(rng, None)
+    sampler.warm_up(40, 0.1)
+    assert sampler.chains.on_circles
+
+
+def test_a_ctrl_c_after_a_later_warm_up_keeps_the_draws_before(rng, monkeypatch):
+    """Those of the first round, until the first sweep of the next one is done."""
+    monkeypatch.setattr(_hmc.Run, "flaws", lambda run: {_hmc.REMEMBERS: np.array([0])})
+    sweeps = []
+
+    def tell(sampler):
+        sweeps.append(sampler.sweeps)
+        if sampler.sweeps == interrupted:
+            raise KeyboardInterrupt
+
+    start = Start(rng.normal(size=(16, 2)), np.zeros(2), np.ones(2))
+    warm_ups, warm_up = [], _hmc._Sampler.warm_up
+
+    def watched(sampler, *args):
+        warm_up(sampler, *args)
+        warm_ups.append(sampler.sweeps)
+
+    monkeypatch.setattr(_hmc._Sampler, "warm_up", watched)
+    interrupted = None
+    _hmc.run_chains(start, gaussian(np.eye(2)), 100, np.random.default_rng(1), tell=tell)
+    interrupted = warm_ups[1] + 1
+    run = _hmc.run_chains(start, gaussian(np.eye(2)), 100, np.random.default_rng(1), tell=tell)
+    assert run.ended == "interrupted" and len(run.draws) > 1
+
+
+def test_chains_that_meet_tails_on_circles_go_straight(rng):
+    """One chain in a hundred begins in a wide slab around a normal, which the first look may not see."""
+
+    def slopes(z):
+        inside, outside = -0.5 * z**2, np.log(0.05 / 8) - 0.5 * (z / 8) ** 2
+        logp = np.logaddexp(inside, outside)
+        share = np.exp(outside - logp)
+        return logp[:, 0], -z * (1 - share) - z / 64 * share
+
+    target, starts = Target(slopes, np.zeros(1), np.ones(1)), rng.normal(size=(16, 1))
+    sampler = _hmc._Sampler(target, starts, rng, None, lambda sampler: None, None, 256)
+    sampler.chains.on_circles = True
+    for _ in range(200):
+        sampler.sweep()
+        if sampler.leaves_circles():
+            break
+    assert not sampler._may_circle
+    sampler.warm_up(20, 0.1)
+    assert not sampler.chains.on_circles and not sampler.leaves_circles()
