@@ -91,6 +91,8 @@ class _InnerVM(IslandVM):
     """Runs a step of a loop, which another program calls."""
 
     __call__ = IslandVM.run
+    #: Where Theano looks for the graph of a step that raised.
+    maker = property(lambda self: self)
 
 
 class IslandLinker(VMLinker):

@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as tt
+from theano.compile.ops import as_op
 from theano.ifelse import ifelse
 from theano.tensor.slinalg import cholesky
 
@@ -64,6 +65,24 @@ def test_exceptions_of_python_nodes_surface_with_their_node(engine):
     with pytest.raises(np.linalg.LinAlgError, match="Cholesky"):
         function(-np.eye(2))
     np.testing.assert_allclose(function(np.eye(2)), 2 * np.e + 2)
+
+
+@needs_compiler
+@both_engines
+def test_exceptions_of_the_steps_of_a_loop_surface(engine):
+    """Theano's own loop hides them: its virtual machines lack what it asks them for."""
+
+    @as_op(itypes=[tt.dscalar], otypes=[tt.dscalar])
+    def root(x):
+        if x < 0:
+            raise ValueError(f"there is no root of {x}")
+        return np.sqrt(x)
+
+    x = tt.dvector("x")
+    function = compile_function([x], theano.scan(root, [x])[0], engine=engine)
+    np.testing.assert_allclose(function([1.0, 4.0]), [1.0, 2.0])
+    with pytest.raises(ValueError, match="(?s)there is no root of -1.0.*root"):
+        function([1.0, -1.0])
 
 
 @needs_compiler
