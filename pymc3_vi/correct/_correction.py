@@ -115,8 +115,10 @@ class HMC:
     r"""Corrects draws from q by many short Hamiltonian chains, which end at the posterior or say that they do not.
 
     256 chains start at 16 draws from q, picked by tempered importance weights, and move together, one batched call of
-    log p and its gradient for all of them.  Their positions and gradients give the coordinates in which they move
-    (whatever q's family), the step size, and the length of the trajectories; then they go on until nested R-hat of
+    log p and its gradient for all of them.  Positions and gradients, at first of a quarter of them, give the
+    coordinates in which they move (whatever q's family), the step size, and the length of the trajectories.  Where all
+    tails are about as steep as a normal's, trajectories are the circles of a standard normal, turned by what is left of
+    the gradient (Shahbaba et al., section 3.1), else straight (leapfrog).  Chains go on until nested R-hat of
     every unconstrained coordinate and of its distance from the mean is below 1.01, no mean drifts, and Monte Carlo
     errors are below `tolerance`; where tails are long, for at least 20,000 draws of all chains together.
 
@@ -148,7 +150,8 @@ class HMC:
     ----------
     Hoffman, Radul, Sountsov: An Adaptive MCMC Scheme for Setting Trajectory Lengths in Hamiltonian Monte Carlo, AISTATS
     2021.  Margossian et al.: Nested R-hat, Bayesian Analysis 2024.  Seyboldt, Carlson, Carpenter: Preconditioning
-    Hamiltonian Monte Carlo by minimizing Fisher Divergence.
+    Hamiltonian Monte Carlo by minimizing Fisher Divergence.  Shahbaba, Lan, Johnson, Neal: Split Hamiltonian Monte
+    Carlo, Statistics and Computing 24, 2014.
     """
 
     @checked
