@@ -17,6 +17,7 @@ from ._starts import start_from
 
 __all__ = ["HMC", "ChainDraws"]
 
+NOT_SEARCHED = "the search for other modes was interrupted"
 #: Most names of variables in a message.
 NAMES = 6
 
@@ -144,7 +145,7 @@ class HMC:
 
     Notes
     -----
-    Ctrl-C ends the chains and keeps their draws, once the first warm-up is over.
+    Ctrl-C ends the chains, or the search for other modes, and keeps their draws, once the first warm-up is over.
 
     References
     ----------
@@ -177,7 +178,10 @@ class HMC:
                 start = start_from(approx, slopes, superchains(self.chains), generator)
                 run = run_chains(start, slopes, draws, generator, *options, self.question)
                 if self.modes:
-                    run, complaints = find_basins(approx, run, slopes, generator, *options)
+                    try:
+                        run, complaints = find_basins(approx, run, slopes, generator, *options)
+                    except KeyboardInterrupt:
+                        run.ended, complaints = "interrupted", [NOT_SEARCHED]
         finally:
             progress.close(0)
         return ChainDraws(run, coordinate_labels(approx), draws, generator, complaints)

@@ -48,8 +48,10 @@ def fisher_scale(x, grad, dense):
     x, grad = x[keep], grad[keep]
     weight = PRIOR * d / n if dense else PRIOR / n
     location, x, grad = x.mean(axis=0), x - x.mean(axis=0), grad - grad.mean(axis=0)
-    spread, slope = np.mean(x**2, axis=0) + weight, np.mean(grad**2, axis=0) + weight
+    with np.errstate(over="ignore"):
+        spread, slope = np.mean(x**2, axis=0) + weight, np.mean(grad**2, axis=0) + weight
     sd = (spread / slope) ** 0.25
+    sd = np.where(np.isfinite(sd) & (sd > 0), sd, 1.0)  # where sums of squares overflow
     if not dense:
         return location, sd
     x, grad = x / sd, grad * sd  # of one size: far from the mode that of gradients differs by many orders

@@ -4,7 +4,7 @@ import re
 from types import SimpleNamespace
 
 import pymc3_vi
-from pymc3_vi.correct import _hmc
+from pymc3_vi.correct import _correction, _hmc
 from pymc3_vi.errors import UnconvergedChainsWarning, UnknownNameError, VariationalInferenceError
 
 import numpy as np
@@ -161,6 +161,16 @@ def test_ctrl_c_keeps_what_there_is(rate, monkeypatch):
     with pytest.warns(UnconvergedChainsWarning, match="were interrupted"):
         draws = rate.gaussian().sample(50, correct=pymc3_vi.HMC(tolerance=1e-3), random_seed=1)["rate"]
     assert len(draws) == 50 and np.isfinite(draws).all()
+
+
+def test_ctrl_c_in_the_search_for_modes_keeps_the_draws(rate, monkeypatch):
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_correction, "find_basins", interrupted)
+    with pytest.warns(UnconvergedChainsWarning, match="search for other modes was interrupted"):
+        draws = rate.gaussian().sample(500, correct="hmc", random_seed=1)["rate"]
+    assert abs(draws.mean() - rate.mean) < 5 * rate.sd / np.sqrt(500)
 
 
 def test_more_draws_than_convergence_needs(rate):
