@@ -34,7 +34,7 @@ LONG_TAILS, LONG_TAILS_TOLD = 0.35, 20_000
 MOST_DIVERGENT = 0.004
 IN_ONE_PLACE, IN_ONE_PLACE_SCORE = 1.5, 6.0
 #: Sweeps of the first warm-up, of sampling before the first look, and at least between looks.
-WARM_UP, FIRST_LOOK, BETWEEN_LOOKS = 40, 12, 8
+WARM_UP, FIRST_LOOK, BETWEEN_LOOKS = 40, 20, 8
 #: What stuck chains count for in the warm-ups, each of which is twice as long as the one before (see StepSize).
 ROUNDS = (0.1, 0.05, 0.02, 0.02)
 #: Sweeps of sampling for every sweep of the last warm-up, after which it is better to tune again.
