@@ -292,6 +292,10 @@ def run_chains(
             )
             if run.finished() or decided(run) or sampler.spent() or not sampler.can_begin_anew():
                 break
+        if run.logp.size < draws:  # as many as were asked for, however the rounds ended
+            while len(kept) * run.logp.shape[1] < draws:
+                kept.append(sampler.sweep())
+            run = Run(sampler, kept, tolerance)
         run.ended = "converged" if run.finished() else "decided" if decided(run) else sampler.spent() or "steps"
     except KeyboardInterrupt:
         if not kept:
@@ -320,14 +324,11 @@ def _round(sampler, kept, warm_up, stuck, draws, tolerance, done):
             return run
         flaws = set() if run.finished() else set(run.flaws())
         if flaws and sampler.spent():
-            break
+            return run
         worth = warm_up * SAMPLING / (1 if flaws <= NOISE else 4)
         # Shorter steps may spare divergences, more sweeps do not.
         if flaws and len(kept) >= worth and (sampler.can_begin_anew() or flaws == {DIVERGES}):
             return run
         if sampler.spent():
-            break
+            return run
         wanted = len(kept) + max(BETWEEN_LOOKS, len(kept) // 4)
-    while len(kept) * run.logp.shape[1] < draws:
-        kept.append(sampler.sweep())
-    return Run(sampler, kept, tolerance)

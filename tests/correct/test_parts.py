@@ -179,6 +179,7 @@ def test_more_draws_are_not_made_where_nothing_but_divergences_is_left(rng, monk
     start = Start(rng.normal(size=(16, 2)), np.zeros(2), np.ones(2))
     run = _hmc.run_chains(start, gaussian(np.eye(2)), 100, rng)
     assert run.ended == "steps" and run.steps < _hmc.MOST_STEPS / 2
+    assert _hmc.run_chains(start, gaussian(np.eye(2)), 100_000, rng).logp.size >= 100_000  # as many as were asked for
 
 
 @pytest.mark.parametrize(
