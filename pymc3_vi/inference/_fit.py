@@ -14,8 +14,8 @@ from ._base import Inference
 from ._dadvi import DADVI
 from ._implicit import ASVGD, SVGD
 from ._klqp import ADVI, NFVI, FullRankADVI
-from ._prior_start import better_than_prior
-from ._start import try_starts, working_start
+from ._several_starts import better_than_prior, try_starts
+from ._start import working_start
 
 __all__ = ["fit", "METHODS"]
 

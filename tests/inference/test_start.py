@@ -147,6 +147,19 @@ def test_the_best_of_several_modes_wins_and_all_are_listed(two_modes):
     assert not _begun(two_modes).starts
 
 
+def test_starts_are_compared_where_there_is_no_mode(model_fast):
+    """Log p grows without bound as the scale of the group goes to zero: maxima of it would tell nothing."""
+    with model_fast(), pm.Model() as model:
+        tau = pm.HalfCauchy("tau", 5.0)
+        theta = pm.Normal("theta", 0.0, tau, shape=4)
+        pm.Normal("y", theta, 1.0, observed=np.array([1.0, -2.0, 0.5, 3.0]))
+    approx = pymc3_vi.fit(model=model, starts=4, **PLAIN)
+    elbo = -approx.hist[-200:].mean()
+    np.testing.assert_allclose([t.elbo for t in approx.starts], elbo, atol=0.3)
+    fitted = approx.bij.rmap(approx.mean.eval())
+    np.testing.assert_allclose(approx.starts[0].point["tau_log__"], fitted["tau_log__"], atol=0.2)
+
+
 def test_workers_of_a_client_climb_to_the_same_places(two_modes):
     here = _begun(two_modes, starts=5).starts
     with ThreadPoolExecutor(2) as pool:

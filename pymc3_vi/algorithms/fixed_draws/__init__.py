@@ -2,6 +2,5 @@
 
 from ._fixed_draws import FixedDraws
 from ._minimisers import OPTIMIZERS
-from ._mode import find_map
 
-__all__ = ["FixedDraws", "OPTIMIZERS", "find_map"]
+__all__ = ["FixedDraws", "OPTIMIZERS"]

@@ -1,7 +1,5 @@
 """Deterministic ADVI: the ELBO with fixed draws, minimised one iteration a step."""
 
-import logging
-
 import numpy as np
 
 from ...approximations.gaussian import GaussianBlocks
@@ -15,12 +13,9 @@ from .._algorithm import Algorithm
 from .._non_finite import culprits
 from ..newton import DrawTarget, NoFiniteStart, WarmStart, gaussian_obstacle
 from ._minimisers import OPTIMIZERS
-from ._mode import find_map
 from ._solver import Solver
 
 __all__ = ["FixedDraws"]
-
-logger = logging.getLogger("pymc3_vi")
 
 #: Draws of the first problem: this number, or this multiple of the largest full-rank block's dimension.
 FIRST_DRAWS, DRAWS_PER_DIMENSION = 128, 8
@@ -156,14 +151,8 @@ class FixedDraws(Algorithm):
         return np.array(self._recent) if self.task.score else None
 
     def _find_start(self):
-        """Set the parameters to those of a few draws, from the posterior's mode if there is one."""
+        """Set the parameters to those of a few draws."""
         approx = self.task.approx
-        mu, scale = self.blocks.read()
-        mode = find_map(self.density, mu)
-        if mode is not None:
-            self.blocks.write(mode, scale)
-        else:
-            logger.debug("The posterior has no mode near the start point; the search begins at the start point.")
         seed = int(approx.groups[0].seeds.generator("start").integers(2**31))
         warm = WarmStart(DrawTarget(self.density, self.blocks), seed, START_LIMIT)
         try:

@@ -1,12 +1,12 @@
 """Limited-memory BFGS that never accepts a non-finite point."""
 
+from functools import partial
+
 import numpy as np
 
-__all__ = ["InverseHessian", "minimise"]
+from ._line_search import backtrack
 
-#: Factor by which a rejected step shrinks, and how often.
-SHRINK, TRIALS = 0.3, 14
-SUFFICIENT = 1e-4
+__all__ = ["InverseHessian", "minimise"]
 
 
 class InverseHessian:
@@ -78,24 +78,20 @@ def minimise(function, x, tolerance=1e-3, iterations=50, longest=1.0, rounding=1
             break
         size = np.sqrt(np.mean(direction**2))
         length = min(1.0, longest / size)
-        found = _search(function, x, value, direction, length, decrement, rounding)
+        found = backtrack(partial(_at, function, x, direction), -value, decrement, length, rounding)
         if found is None:
             if not inverse.pairs:
                 break
             inverse.pairs = []
             continue
-        at, new_value, new_slope = found
+        rise, at, new_slope = found
         inverse.update(at - x, new_slope - slope)
-        x, value, slope = at, new_value, new_slope
+        x, value, slope = at, -rise, new_slope
     return x, value, decrement, inverse
 
 
-def _search(function, x, value, direction, length, decrement, rounding):
-    for _ in range(TRIALS):
-        at = x + length * direction
-        new_value, new_slope = function(at)
-        enough = value - SUFFICIENT * length * decrement + rounding * abs(value)
-        if np.isfinite(new_value) and np.isfinite(new_slope).all() and new_value <= enough:
-            return at, new_value, new_slope
-        length *= SHRINK
-    return None
+def _at(function, x, direction, length):
+    """-f, the place, and the gradient of f there."""
+    at = x + length * direction
+    value, slope = function(at)
+    return -value if np.isfinite(slope).all() else -np.inf, at, slope

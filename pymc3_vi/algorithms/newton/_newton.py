@@ -6,14 +6,15 @@ import numpy as np
 from scipy import linalg
 
 from ...approximations.gaussian import Curvature
+from ._line_search import backtrack
 
 __all__ = ["Place", "variational_newton"]
 
 #: A mean and scale with their :class:`Evaluation` at fixed draws, and the predicted gain of another Newton step.
 Place = namedtuple("Place", "mu, scale, evaluation, decrement")
 
-SHRINK, TRIALS = 0.3, 14
-SUFFICIENT, ROUNDING = 1e-4, 1e-9
+#: Relative accuracy of an ELBO.
+ROUNDING = 1e-9
 #: A curvature in units of the present scale is taken to lie in this range: scales grow at most threefold a step.
 SMALLEST, LARGEST = 0.1, 1e6
 
@@ -48,41 +49,27 @@ def variational_newton(target, mu, scale, eps, tolerance, iterations, limit=np.i
     ----------
     Khan, Rue: The Bayesian learning rule, JMLR 24(281), 2023, section 4.2 (the variational Newton step).
     """
-    blocks = target.blocks
     place = Place(mu, scale, target.evaluate(mu, scale, eps), np.inf)
     for _ in range(iterations):
-        step = _Step(blocks, place, eps)
+        step = _Step(target, place, eps)
         place = place._replace(decrement=step.decrement)
         if step.decrement < tolerance or target.evaluations > limit:
             break
-        found = _search(target, place, step, eps)
+        found = backtrack(step.value_at, place.evaluation.elbo, step.decrement, rounding=ROUNDING)
         if found is None:
             break
-        place = found
+        place = found[1]
         if keep is not None:
             keep(place)
     return place
 
 
-def _search(target, place, step, eps):
-    length = 1.0
-    before = place.evaluation.elbo
-    for _ in range(TRIALS):
-        mu, scale = step.at(length)
-        if np.isfinite(mu).all() and np.isfinite(scale).all():
-            evaluation = target.evaluate(mu, scale, eps)
-            enough = before + SUFFICIENT * length * step.decrement - ROUNDING * abs(before)
-            if evaluation.finite and evaluation.elbo >= enough:
-                return Place(mu, scale, evaluation, step.decrement)
-        length *= SHRINK
-    return None
-
-
 class _Step:
     """Direction of one iteration and what it promises."""
 
-    def __init__(self, blocks, place, eps):
-        self.blocks, self.place = blocks, place
+    def __init__(self, target, place, eps):
+        self.target, self.place, self.eps = target, place, eps
+        self.blocks = blocks = target.blocks
         grad, scale = place.evaluation.grad, place.scale
         mean_grad = grad.mean(axis=0)
         self.move = Curvature.of_draws(blocks, scale, eps, grad, dense=True).tamed(scale).solve(mean_grad)
@@ -95,6 +82,14 @@ class _Step:
             self.values, self.vectors = np.linalg.eigh(np.where(blocks.same_block(), inner, 0.0))
         self.values = np.clip(self.values, SMALLEST, LARGEST)
         self.decrement = float(mean_grad.dot(self.move) + 0.25 * np.sum(np.log(self.values) ** 2))
+
+    def value_at(self, length):
+        """ELBO and :class:`Place` after a part `length` of the step; -inf and None where a draw has no density."""
+        mu, scale = self.at(length)
+        if not (np.isfinite(mu).all() and np.isfinite(scale).all()):
+            return -np.inf, None
+        evaluation = self.target.evaluate(mu, scale, self.eps)
+        return evaluation.elbo if evaluation.finite else -np.inf, Place(mu, scale, evaluation, self.decrement)
 
     def at(self, length):
         """(mu, scale) after a part `length` of the step."""
