@@ -29,6 +29,10 @@ _STABLE = ("canonicalize", "stabilize", "specialize")
 _QUICK = ("fast_compile", "merge", "o2")
 
 
+#: Products that are also taken without a factor would be taken twice; the factor costs nothing in a loop.
+_WASTEFUL = {"local_dot22_to_dot22scalar"}
+
+
 def default_mode_query(has_compiler=True):
     """Query of the graph rewrites that Theano's flags ask for.
 
@@ -41,7 +45,7 @@ def default_mode_query(has_compiler=True):
     query = Query(
         include=list(chosen.include),
         require=list(chosen.require),
-        exclude=list(exclude if has_compiler else exclude | {"cxx_only", "fusion"}),
+        exclude=list(exclude | _WASTEFUL | (set() if has_compiler else {"cxx_only", "fusion"})),
         position_cutoff=chosen.position_cutoff,
     )
     for flag, method in (("including", "including"), ("excluding", "excluding"), ("requiring", "requiring")):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import theano
 import theano.tensor as tt
-from theano.tensor.blas import Gemv
+from theano.tensor.blas import Dot22, Dot22Scalar, Gemm, Gemv
 
 PYTHON = theano.Mode("py", "fast_compile")
 
@@ -33,6 +33,18 @@ def compare(inputs, outputs, values, passes, alone=0, rtol=1e-12):
 def logistic(x, w, y):
     eta = tt.dot(x, w)
     return tt.sum(tt.switch(y, -tt.nnet.softplus(-eta), -tt.nnet.softplus(eta)))
+
+
+def test_a_product_of_matrices_that_is_also_read_negated_is_taken_once(rng):
+    """Of a batch of logistic regressions: Theano makes products with a factor of their own, though loops have them."""
+    x, y, w = rng.standard_normal((50, 4)), rng.random(50) > 0.5, tt.matrix("w", dtype="float64")
+    eta = tt.dot(w, x.T)
+    logp = tt.sum(tt.switch(y, -tt.nnet.softplus(-eta), -tt.nnet.softplus(eta)))
+    outputs, point = [logp, tt.grad(logp, w)], rng.standard_normal((3, 4))
+    function = compile_function([w], outputs)
+    assert count(function, Dot22, Dot22Scalar, Gemm) == 2
+    for mine, reference in zip(function(point), theano.function([w], outputs, mode=PYTHON)(point)):
+        np.testing.assert_allclose(mine, reference, rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", ["constant", "columns", "shared", "minibatch"])
