@@ -10,6 +10,7 @@ from ._linear_algebra import with_linear_algebra_in_c
 from ._pattern import with_pattern
 from ._test_values import compute_test_value, fast_build
 from ._undefined import UNDEFINED, as_undefined
+from .ops._threads import set_thread_count, thread_count
 
 __all__ = [
     "ENGINES",
@@ -27,8 +28,10 @@ __all__ = [
     "process_value",
     "release_memory",
     "run_steps",
+    "set_thread_count",
     "show_config",
     "small_algebra",
+    "thread_count",
     "with_linear_algebra_in_c",
     "with_pattern",
     "with_small_algebra",

@@ -174,7 +174,7 @@ class HMC:
 
         slopes, options = density.slopes, (self.tolerance, self.budget, show, self.most_steps, self.chains)
         try:
-            with small_algebra(approx.ddim):
+            with small_algebra(approx.ddim), density.with_help():
                 start = start_from(approx, slopes, superchains(self.chains), generator)
                 run = run_chains(start, slopes, draws, generator, *options, self.question)
                 if self.modes:

@@ -1,14 +1,24 @@
 """log p at given points: values, gradients and Hessian products of many points in one compiled call."""
 
+import contextlib
+
 import numpy as np
 import theano
 import theano.tensor as tt
 
-from ..compiler import compile_function, process_value, with_linear_algebra_in_c, without_test_values
+from ..compiler import (
+    compile_function,
+    process_value,
+    set_thread_count,
+    thread_count,
+    with_linear_algebra_in_c,
+    without_test_values,
+)
 from ..compiler.vectorize import CACHE_BUDGET_BYTES, FEWEST_ROWS, bytes_per_row, has_shared_products
 from ..errors import ParametrizationError
 from ..graph import floatx, made_once, substitute, value_property
 from ..model import full_data, is_streamed
+from ..workers import ForkedHelp
 from ._point_loop import PointLoop
 from ._undefined import where_defined
 
@@ -48,7 +58,7 @@ class PointDensity:
     Raises
     ------
     ParametrizationError
-        For amortised or rowwise groups, and for data that come from a generator.
+        For amortised or rowwise groups, and for data that come from a generator where `data` says nothing of them.
     """
 
     def __init__(self, approx, mode=None, fn_kwargs=None, data=None, beta=1.0, replacements=None):
@@ -58,7 +68,7 @@ class PointDensity:
                 f"Fixed draws need groups without a row axis. Got {batched[0]} for the variable "
                 f"{batched[0].group[0].name!r}; use a plain mean-field or full-rank group, or ADVI."
             )
-        if is_streamed(approx.view):
+        if data is None and is_streamed(approx.view):
             raise ParametrizationError(
                 "Fixed draws need all data at once, but the model reads some from a Python generator. "
                 "Give the model the whole data (or a pm.Minibatch of them), or use ADVI."
@@ -70,7 +80,7 @@ class PointDensity:
         ends = np.cumsum([g.ddim for g in approx.groups])
         self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(approx.groups, ends)]
         self.d = int(ends[-1])
-        self._functions = {}
+        self._functions, self._help = {}, None
 
     # ---------------------------------------------------------------- compiled parts
     @without_test_values
@@ -166,13 +176,31 @@ class PointDensity:
     # ---------------------------------------------------------------- what it gives
     def slopes(self, z):
         """log p (s,) and its gradients (s, d) at the points `z` (s, d), float64; NaN where an Op has no value."""
+        self.evaluations += len(z)
+        return self._slopes(z) if self._help is None else self._help(z)
+
+    def _slopes(self, z):
         function = self._function("slopes")
         logp, grad = np.empty(len(z)), np.empty((len(z), self.d))
         with np.errstate(all="ignore"):
             for rows in _slices(len(z), self._most_points if self.one_by_one else self.points_at_once):
                 logp[rows], grad[rows] = self._at(function, z[rows])
-        self.evaluations += len(z)
         return logp, grad
+
+    @contextlib.contextmanager
+    def with_help(self):
+        """Context in which copies of this process help with :meth:`slopes` where points are evaluated one by one.
+
+        They have the data of when they were made, so that these must not change meanwhile.
+        """
+        if self._help is not None or not self.one_by_one:
+            yield
+            return
+        with ForkedHelp(self._slopes, self.d, thread_count(), lambda: set_thread_count(1)) as self._help:
+            try:
+                yield
+            finally:
+                self._help = None
 
     def _at(self, function, z):
         def evaluate(z):

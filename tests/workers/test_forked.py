@@ -1,0 +1,188 @@
+"""Copies of this process that help with the rows of a call."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+import pymc3_vi
+from pymc3_vi.compiler import set_thread_count, thread_count
+from pymc3_vi.diagnostics import point_density
+from pymc3_vi.workers import ForkedHelp
+
+import numpy as np
+import pymc3 as pm
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="copies are made on Linux alone")
+Z = np.random.default_rng(1).normal(size=(101, 3))
+
+
+class _Slow:
+    """Rows' sums of squares and the process that found them, 2 ms a row; `wrong` is called from the second call on."""
+
+    def __init__(self, wrong=None):
+        self.wrong, self.calls = wrong, 0
+
+    def __call__(self, z):
+        self.calls += 1
+        time.sleep(2e-3 * len(z))
+        if self.wrong is not None and self.calls > 1:
+            self.wrong(z)
+        return np.full(len(z), float(os.getpid())), 2 * z
+
+
+def _children():
+    with open(f"/proc/self/task/{threading.get_native_id()}/children") as found:
+        return [int(pid) for pid in found.read().split()]
+
+
+def _dealt_out(help_, z=Z):
+    help_(z)  # which tells how long a row takes
+    return help_(z)
+
+
+@pytest.mark.parametrize("count", [2, 3, 7])
+def test_rows_are_those_of_one_process(count):
+    before = _children()
+    with ForkedHelp(_Slow(), 3, count) as help_:
+        pids, slopes = _dealt_out(help_)
+        assert len(_children()) == len(before) + count - 1
+        np.testing.assert_array_equal(slopes, 2 * Z)
+        assert len(set(pids)) == count and os.getpid() in pids
+        again, few = help_(Z), help_(Z[:2])
+        np.testing.assert_array_equal(again[0], pids)
+        np.testing.assert_array_equal(few[1], 2 * Z[:2])
+        many = help_(np.tile(Z, (50, 1)))[1] if count == 7 else np.tile(2 * Z, (50, 1))
+        np.testing.assert_array_equal(many, np.tile(2 * Z, (50, 1)))
+    assert _children() == before
+    np.testing.assert_array_equal(help_(Z)[1], 2 * Z)
+
+
+def test_what_is_quick_needs_no_help():
+    with ForkedHelp(lambda z: (z.sum(1), z), 3, 2) as help_:
+        for _ in range(50):
+            help_(Z)
+        assert not _children()
+
+
+def test_threads_get_none():
+    found = []
+
+    def run():
+        with ForkedHelp(_Slow(), 3, 2) as help_:
+            found.append(_dealt_out(help_)[0])
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    assert set(found[0]) == {os.getpid()}
+    with ForkedHelp(_Slow(), 3, 2) as help_:
+        _dealt_out(help_)
+        thread = threading.Thread(target=lambda: found.append(help_(Z)[0]))
+        thread.start()
+        thread.join()
+        assert set(found[1]) == {os.getpid()} and len(set(help_(Z)[0])) == 2
+
+
+def _kill(pid, sig):
+    def act(z):
+        if os.getpid() != pid:
+            os.kill(os.getpid(), sig)
+            time.sleep(5)
+
+    return act
+
+
+@pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
+def test_the_rows_of_a_copy_that_is_lost_are_evaluated_here(sig):
+    with ForkedHelp(_Slow(_kill(os.getpid(), sig)), 3, 3) as help_:
+        for _ in range(3):
+            pids, slopes = _dealt_out(help_)
+            np.testing.assert_array_equal(slopes, 2 * Z)
+        assert set(pids) == {os.getpid()} and not _children()
+
+
+def test_a_copy_that_was_killed_while_it_waited():
+    with ForkedHelp(_Slow(), 3, 3) as help_:
+        _dealt_out(help_)
+        os.kill(_children()[0], signal.SIGKILL)
+        np.testing.assert_array_equal(help_(Z)[1], 2 * Z)
+        np.testing.assert_array_equal(help_(Z)[1], 2 * Z)
+        assert not _children()
+
+
+def _raise(kind, where):
+    def act(z):
+        if where(z):
+            raise kind("of the function")
+
+    return act
+
+
+@pytest.mark.parametrize("kind, where", [
+    (ValueError, lambda z: z[-1, 0] == Z[-1, 0]),  # the last share: a copy's
+    (KeyboardInterrupt, lambda z: z[0, 0] == Z[0, 0]),  # the first: this process's
+])  # fmt: skip
+def test_what_is_raised_is_seen_and_no_copy_is_left(kind, where):
+    with ForkedHelp(_Slow(_raise(kind, where)), 3, 3) as help_:
+        with pytest.raises(kind, match="of the function"):
+            _dealt_out(help_)
+        assert not _children()
+        help_.function = _Slow()
+        np.testing.assert_array_equal(help_(Z)[1], 2 * Z)
+
+
+def test_a_ctrl_c_reaches_this_process_alone():
+    """The terminal sends it to all of them."""
+
+    def interrupt(z):
+        if os.getpid() == here:
+            for pid in [*_children(), here]:
+                os.kill(pid, signal.SIGINT)
+
+    here, slow = os.getpid(), _Slow()
+    with ForkedHelp(slow, 3, 3) as help_:
+        _dealt_out(help_)
+        slow.wrong = interrupt
+        with pytest.raises(KeyboardInterrupt):
+            help_(Z)
+        assert not _children()
+
+
+def test_no_more_processes_are_no_error(monkeypatch):
+    def refused():
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "fork", refused)
+    with ForkedHelp(_Slow(), 3, 3) as help_:
+        np.testing.assert_array_equal(_dealt_out(help_)[1], 2 * Z)
+
+
+@pytest.fixture
+def process():
+    """Mean field of a Gaussian process, whose points are evaluated one by one."""
+    x = np.linspace(0, 1, 70)[:, None]
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        length, noise = pm.Gamma("length", 2, 2), pm.HalfNormal("noise", 1.0)
+        gp = pm.gp.Marginal(cov_func=pm.gp.cov.ExpQuad(1, length))
+        y = np.sin(6 * x[:, 0]) + 0.1 * np.random.default_rng(1).normal(size=70)
+        gp.marginal_likelihood("y", X=x, y=y, noise=noise)
+    return pymc3_vi.fit(1000, model=model, random_seed=1, progressbar=False)
+
+
+def test_chains_are_the_same_on_any_number_of_processes(process, monkeypatch):
+    count, fork, found, forks = thread_count(), os.fork, [], []
+    monkeypatch.setattr(os, "fork", lambda: forks.append(1) or fork())
+    assert point_density(process).one_by_one
+    try:
+        for number in (1, 3):
+            set_thread_count(number)
+            chains = pymc3_vi.HMC(progressbar=False, modes=False)
+            chains.most_steps = 200
+            found.append(chains(process, 100, np.random.default_rng(1)))
+    finally:
+        set_thread_count(count)
+    np.testing.assert_array_equal(found[0].z, found[1].z)
+    assert found[0].run.evaluations == found[1].run.evaluations and len(forks) == 2 and not _children()
