@@ -16,6 +16,9 @@ from .ops import FusedLoop, Instruction, Literal, LoopOutput
 
 __all__ = ["FuseLoops", "FuseLoopsInplace", "local_sum_of_alloc"]
 
+#: Largest size of a last axis whose indices are written out, and most instructions that this may make.
+SHORT, WRITTEN_OUT = 8, 256
+
 
 @local_optimizer([Sum])
 def local_sum_of_alloc(fgraph, node):
@@ -74,7 +77,7 @@ class FuseLoopsInplace(GlobalOptimizer):
         # All at once: every try replaces all results of the loop, of which unrolled recursions have thousands.
         while waiting:
             wanted = waiting.pop(0)
-            new = FusedLoop(op.ndim, op.inputs, op.instructions, op.outputs, pairs + wanted)
+            new = FusedLoop(op.ndim, op.inputs, op.instructions, op.outputs, pairs + wanted, op.short)
             replacements = list(zip(node.outputs, new(*node.inputs, return_list=True)))
             try:
                 fgraph.replace_all_validate(replacements, reason="fuse_loops_inplace")
@@ -206,8 +209,21 @@ class _LoopBuilder:
             Instruction(op, tuple(self._number(a) for a in arguments), dtype) for op, arguments, dtype in self._steps
         )
         variables = [variable for variable, _ in self._inputs]
-        loop = FusedLoop(self.ndim, tuple(axes for _, axes in self._inputs), instructions, tuple(outputs))
+        axes = tuple(axes for _, axes in self._inputs)
+        loop = FusedLoop(self.ndim, axes, instructions, tuple(outputs), short=self._short_axis(len(instructions)))
         return list(zip(old, loop(*variables, return_list=True)))
+
+    def _short_axis(self, instructions):
+        """Size of the last axis if it is small."""
+        shapes = getattr(self.fgraph, "shape_feature", None)
+        if self.ndim < 2 or shapes is None:
+            return None
+        for variable, axes in self._inputs:
+            if self.ndim - 1 in axes and variable in shapes.shape_of:
+                size = shapes.shape_of[variable][axes.index(self.ndim - 1)]
+                if isinstance(size, Constant) and 2 <= size.data <= SHORT and size.data * instructions <= WRITTEN_OUT:
+                    return int(size.data)
+        return None
 
     def _is_needed_outside(self, variable):
         return any(

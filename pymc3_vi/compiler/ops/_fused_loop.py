@@ -41,12 +41,14 @@ class FusedLoop(COp):
     outputs : tuple of LoopOutput
     inplace : tuple of pairs
         (number of an output, number of the input whose memory it takes).
+    short : int, optional
+        Size of the last axis where it is known to be small: the axis before it is the inner loop then.
     """
 
-    __props__ = ("ndim", "inputs", "instructions", "outputs", "inplace")
+    __props__ = ("ndim", "inputs", "instructions", "outputs", "inplace", "short")
 
-    def __init__(self, ndim, inputs, instructions, outputs, inplace=()):
-        self.ndim, self.inputs = ndim, inputs
+    def __init__(self, ndim, inputs, instructions, outputs, inplace=(), short=None):
+        self.ndim, self.inputs, self.short = ndim, inputs, short
         self.instructions, self.outputs, self.inplace = instructions, outputs, inplace
         if inplace:
             self.destroy_map = {output: [position] for output, position in inplace}

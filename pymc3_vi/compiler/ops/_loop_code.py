@@ -34,16 +34,16 @@ def nanoseconds(op, dtypes):
     return 0.05 * moved + functions + 0.05 * len(op.instructions)
 
 
-def value_statement(instruction, number, dtypes):
+def value_statement(instruction, number, dtypes, name="v{}".format):
     """C statement that computes value `number` by an Instruction, from values of the types `dtypes`."""
     arguments = instruction.arguments
     types = [a.dtype if isinstance(a, Literal) else dtypes[a] for a in arguments]
     constants = [a.value if isinstance(a, Literal) else None for a in arguments]
-    names = [literal(*a) if isinstance(a, Literal) else f"v{a}" for a in arguments]
+    names = [literal(*a) if isinstance(a, Literal) else name(a) for a in arguments]
     text = scalar_expression(instruction.op, names, types, instruction.dtype, constants)
     if text is None:
         raise NotImplementedError(f"{instruction.op} has no vector code")
-    return f"const {ctype(instruction.dtype)} v{number} = {text};"
+    return f"const {ctype(instruction.dtype)} {name(number)} = {text};"
 
 
 class LoopKernel:
@@ -127,6 +127,8 @@ class LoopKernel:
         )
         for axis in range(self.inner - 1, -1, -1):
             loop = f"for (npy_intp i{axis} = 0; i{axis} < n[{axis}]; ++i{axis}) {{\n{loop}\n}}"
+        if op.short is not None:
+            loop = ShortAxis(self).source() + loop
         return c_source("loop_kernel.c", name=self.name, ndim=op.ndim, loop=loop)
 
     def parts(self):
@@ -171,6 +173,94 @@ class LoopKernel:
                 for i, slot in enumerate(totals)
             ),
         )
+
+
+class ShortAxis:
+    """Source of a loop whose last axis has few indices: they are written out, and the axis before is the inner loop.
+
+    It runs where that axis is as short as the loop was made for and arrays lie without gaps; where not, execution goes
+    on behind it.
+    """
+
+    def __init__(self, kernel):
+        self.kernel, self.op = kernel, kernel.op
+        self.count, self.inner, self.rows = kernel.op.short, kernel.inner, kernel.inner - 1
+        axes = list(self.op.inputs)
+        for instruction in self.op.instructions:
+            used = [axes[a] for a in instruction.arguments if not isinstance(a, Literal)]
+            axes.append({axis for some in used for axis in some})
+        #: Whether each value differs along the axis before the last, and along the last.
+        self.by_row = [self.rows in some for some in axes]
+        self.by_column = [self.inner in some for some in axes]
+
+    def _names(self, number):
+        """Of a value: one, or one for each index of the last axis."""
+        return [f"v{number}_{j}" for j in range(self.count)] if self.by_column[number] else [f"v{number}"]
+
+    def _place(self, axes, j):
+        row = "r" if self.rows in axes else ""
+        if self.inner not in axes:
+            return row or "0"
+        return f"r * {self.count} + {j}" if row else str(j)
+
+    def _statements(self):
+        """What is computed before the loop over rows, and in it."""
+        before, inside = [], []
+        for position, axes in enumerate(self.op.inputs):
+            dtype = self.kernel.dtypes[position]
+            test = " != 0" if dtype == "bool" else ""
+            for j, name in enumerate(self._names(position)):
+                load = f"const {ctype(dtype)} {name} = a{position}[{self._place(axes, j)}]{test};"
+                (inside if self.by_row[position] else before).append(load)
+        for number, instruction in enumerate(self.op.instructions, start=len(self.op.inputs)):
+            for j in range(len(self._names(number))):
+                text = value_statement(
+                    instruction,
+                    number,
+                    self.kernel.dtypes,
+                    lambda a, j=j: self._names(a)[j if self.by_column[a] else 0],
+                )
+                (inside if self.by_row[number] else before).append(text)
+        return before, inside
+
+    def source(self):
+        before, inside = self._statements()
+        pointers, checks, after, sums = [], [f"n[{self.inner}] == {self.count}"], [], []
+        for slot, axes in enumerate([*self.op.inputs, *(output.axes for output in self.op.outputs)]):
+            k = slot - len(self.op.inputs)
+            if k in self.kernel.memory:
+                continue
+            total = k >= 0 and is_total(self.op.outputs[k])
+            dtype = f"npy_{self.kernel.dtypes[slot] if k < 0 else 'float64' if total else self.op.outputs[k].dtype}"
+            const = "const " if k < 0 and slot not in self.kernel.memory.values() else ""
+            offset = _offset(f"s[{slot}]", self.rows)
+            name = f"a{slot}" if k < 0 else f"o{k}"
+            pointers.append(f"{const}{dtype}* __restrict__ {name} = ({const}{dtype}*)p[{slot}]{offset};")
+            if self.rows in axes:
+                checks.append(f"s[{slot}][{self.rows}] == {self.count if self.inner in axes else 1}")
+        for k, output in enumerate(self.op.outputs):
+            names, kept = self._names(output.value), [axis in output.axes for axis in (self.rows, self.inner)]
+            target = f"a{self.kernel.memory[k]}" if k in self.kernel.memory else f"o{k}"
+            dtype = "npy_float64" if is_total(output) else f"npy_{output.dtype}"
+            if not kept[1] and output.reduced:
+                names = [" + ".join(names) if len(names) > 1 else f"{self.count} * {names[0]}"]
+            elif kept[1] and len(names) == 1:
+                names = names * self.count
+            for j, name in enumerate(names):
+                place = f"{target}[{self._place(output.axes, j)}]"
+                if kept[0] or not output.reduced:
+                    inside.append(f"{place} {'+' if output.reduced else ''}= ({dtype})({name});")
+                    continue
+                sums.append(f"t{k}_{j}")
+                before.append(f"npy_float64 t{k}_{j} = 0;")
+                inside.append(f"t{k}_{j} += {name};")
+                after.append(f"{place} += ({dtype})t{k}_{j};")
+        reduction = f" reduction(+:{', '.join(sums)})" if sums else ""
+        rows = [f"#pragma omp simd{reduction}", f"for (npy_intp r = 0; r < n[{self.rows}]; ++r) {{", *inside, "}"]
+        loop = "\n".join([*pointers, *before, *rows, *after])
+        for axis in range(self.rows - 1, -1, -1):
+            loop = f"for (npy_intp i{axis} = 0; i{axis} < n[{axis}]; ++i{axis}) {{\n{loop}\n}}"
+        return f"if ({' && '.join(checks)}) {{\n{loop}\nreturn;\n}}\n"
 
 
 def ctype(dtype):

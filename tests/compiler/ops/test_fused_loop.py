@@ -125,21 +125,23 @@ def test_literals(value, dtype, text):
 
 
 # ---------------------------------------------------------------- ranges
-def products(ndim, inputs, outputs):
+def products(ndim, inputs, outputs, short=None):
     """A loop that multiplies its inputs; outputs are (axes, reduced)."""
     steps = [Instruction(ts.mul, tuple(range(len(inputs))), "float64")]
     outs = tuple(LoopOutput(len(inputs), axes, "float64", reduced) for axes, reduced in outputs)
-    return FusedLoop(ndim, inputs, tuple(steps), outs)
+    return FusedLoop(ndim, inputs, tuple(steps), outs, short=short)
 
 
-def test_two_dimensions_with_broadcasting_and_sums_over_any_axes(rng):
+@pytest.mark.parametrize("short, size", [(None, 19), (4, 19), (2, 2), (3, 3), (5, 5)])
+def test_two_dimensions_with_broadcasting_and_sums_over_any_axes(short, size, rng):
     m, row, column, number = tt.dmatrix(), tt.drow(), tt.dcol(), tt.dscalar()
     loop = products(
         2,
         ((0, 1), (None, 1), (0, None), ()),
         [((0, 1), False), ((0,), True), ((1,), True), ((), True), ((0, None), True), ((None, 1), True)],
+        short,
     )
-    values = [rng.standard_normal((5, 19)), rng.standard_normal((1, 19)), rng.standard_normal((5, 1)), 1.5]
+    values = [rng.standard_normal((37, size)), rng.standard_normal((1, size)), rng.standard_normal((37, 1)), 1.5]
     results = evaluate([m, row, column, number], loop(m, row, column, number, return_list=True), values)
     full = values[0] * values[1] * values[2] * 1.5
     expected = [full, full.sum(1), full.sum(0), full.sum(), full.sum(1, keepdims=True), full.sum(0, keepdims=True)]
@@ -147,9 +149,10 @@ def test_two_dimensions_with_broadcasting_and_sums_over_any_axes(rng):
         np.testing.assert_allclose(mine, reference, rtol=1e-12)
 
 
-def test_three_dimensions(rng):
+@pytest.mark.parametrize("short", [None, 4, 5])
+def test_three_dimensions(short, rng):
     x, y = tt.dtensor3(), tt.dmatrix()
-    loop = products(3, ((0, 1, 2), (1, 2)), [((0, 1, 2), False), ((1,), True), ((0, 2), True), ((), True)])
+    loop = products(3, ((0, 1, 2), (1, 2)), [((0, 1, 2), False), ((1,), True), ((0, 2), True), ((), True)], short)
     values = [rng.standard_normal((3, 4, 5)), rng.standard_normal((4, 5))]
     results = evaluate([x, y], loop(x, y, return_list=True), values)
     full = values[0] * values[1]
@@ -157,9 +160,10 @@ def test_three_dimensions(rng):
         np.testing.assert_allclose(mine, reference, rtol=1e-12)
 
 
-def test_arrays_with_gaps(rng):
+@pytest.mark.parametrize("short", [None, 4, 6])
+def test_arrays_with_gaps(short, rng):
     x, y = tt.dmatrix(), tt.dmatrix()
-    loop = products(2, ((0, 1), (0, 1)), [((0, 1), False), ((), True)])
+    loop = products(2, ((0, 1), (0, 1)), [((0, 1), False), ((), True)], short)
     values = [rng.standard_normal((8, 6)), rng.standard_normal((6, 4))]
     (full, total) = evaluate([x, y], loop(x[::2, ::-1], y.T, return_list=True), values)
     np.testing.assert_allclose(full, values[0][::2, ::-1] * values[1].T, rtol=1e-15)
@@ -168,13 +172,70 @@ def test_arrays_with_gaps(rng):
     np.testing.assert_allclose(rows, values[0][::2, 1:5] * values[1][:4].T, rtol=1e-15)
 
 
-def test_empty_ranges():
+@pytest.mark.parametrize("short", [None, 3])
+def test_empty_ranges(short):
     x, y = tt.dmatrix(), tt.dmatrix()
-    loop = products(2, ((0, 1), (0, 1)), [((0, 1), False), ((), True), ((0,), True)])
+    loop = products(2, ((0, 1), (0, 1)), [((0, 1), False), ((), True), ((0,), True)], short)
     for shape in ((0, 3), (3, 0)):
         full, total, rows = evaluate([x, y], loop(x, y, return_list=True), [np.zeros(shape)] * 2)
         assert total == 0.0
         assert (rows == 0).all()
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("size", [2, 3, 7])
+def test_a_short_last_axis_is_written_out(size, inplace, rng):
+    """Values that differ along one axis, along both or along none; single precision, conditions, results in place."""
+    axes = ((0, 1), (0,), (1,), (), (0, 1))
+    steps = (
+        Instruction(ts.exp, (1,), "float64"),  # 5: by row
+        Instruction(ts.mul, (2, 3), "float64"),  # 6: by column
+        Instruction(ts.sqr, (3,), "float64"),  # 7: neither
+        Instruction(ts.switch, (4, 5, 6), "float64"),  # 8
+        Instruction(ts.mul, (0, 8), "float64"),  # 9
+        Instruction(ts.convert_to_float32, (9,), "float32"),  # 10
+    )
+    outputs = (
+        LoopOutput(9, (0, 1), "float64", False),
+        LoopOutput(10, (0, 1), "float32", False),
+        *(LoopOutput(v, kept, "float64", True) for v in (5, 6, 7, 8) for kept in ((), (0,), (1,))),
+        LoopOutput(10, (), "float32", True),
+    )
+    loop = FusedLoop(2, axes, steps, outputs, ((0, 0),) if inplace else (), size)
+    variables = [tt.dmatrix(), tt.dvector(), tt.dvector(), tt.dscalar(), tt.TensorType("bool", (False,) * 2)()]
+    shape = (45, size)
+    values = [rng.standard_normal(n) for n in (shape, 45, size, ())] + [rng.random(shape) > 0.5]
+    inputs = [theano.In(variables[0], mutable=inplace, borrow=True), *variables[1:]]
+    function = compile_function(inputs, loop(*variables, return_list=True), accept_inplace=True)
+    x, row, column, number, flag = values
+    five, six = np.broadcast_to(np.exp(row)[:, None], shape), np.broadcast_to(column * number, shape)
+    seven, eight = np.full(shape, number**2), np.where(flag, five, six)
+    expected = [x * eight, (x * eight).astype("float32")]
+    expected += [v.sum(axis) for v in (five, six, seven, eight) for axis in (None, 1, 0)]
+    found = function(*[np.array(v) for v in values])
+    for mine, reference in zip(found, [*expected, expected[1].sum(dtype="float64")]):
+        np.testing.assert_allclose(mine, reference, rtol=1e-6 if mine.dtype == "float32" else 1e-12, atol=1e-6)
+    if not inplace:  # of another size, or with gaps: the loop that knows no size
+        values[0], values[4] = values[0][::2, ::-1], values[4][::2, ::-1]
+        np.testing.assert_allclose(
+            function(values[0], values[1][::2], *values[2:])[0],
+            values[0] * np.where(values[4], five[::2], six[::2]),
+        )
+
+
+def test_short_axes_of_graphs_are_known(rng):
+    """Of components of a mixture: constants and packed variables tell their number."""
+    y, mu = rng.standard_normal(50), tt.dvector("mu")
+    weights = tt.constant([0.2, 0.3, 0.5])
+    total = tt.sum(tt.sqr(tt.constant(y)[:, None] - mu) * weights)
+    function = compile_function([mu], [total, tt.grad(total, mu)])
+    loops = [
+        node.op for node in function.maker.fgraph.toposort() if isinstance(node.op, FusedLoop) and node.op.ndim == 2
+    ]
+    assert [loop.short for loop in loops] == [3]
+    at = np.array([1.0, -1.0, 0.5])
+    np.testing.assert_allclose(function(at)[0], ((y[:, None] - at) ** 2 * weights.data).sum())
+    np.testing.assert_allclose(function(at)[1], (-2 * (y[:, None] - at) * weights.data).sum(0))
 
 
 @pytest.mark.parametrize("mode", [None, "FAST_COMPILE"])
