@@ -71,6 +71,16 @@ def without_counterpart(*types):
     return off
 
 
+def small_factors_by_blas():
+    from pymc3_vi.compiler.ops import _batch_matmul
+
+    def source(name, read=_batch_matmul.c_source, **places):
+        text = read(name, **places)
+        return re.sub("PV_SMALL_FACTOR = [^;]*;", "PV_SMALL_FACTOR = 0;", text)
+
+    mock.patch.object(_batch_matmul, "c_source", source).start()
+
+
 def slices_for_unpack():
     import theano.tensor as tt
 
@@ -95,7 +105,7 @@ SWITCHES = {
     "fused loops: short axes written out": with_value(lambda self, instructions: None, f"{BUILDER}._short_axis"),
     "fused loops: conditions without casts": with_value(lambda self, a: a, f"{BUILDER}._without_cast"),
     "fused loops: integers as floats": with_value(lambda variable: variable, "_loop_fusion._as_float_constant"),
-    "fused loops: plain numbers in the source": with_value(lambda number: False, "_loop_fusion._is_plain"),
+    "fused loops: plain numbers in the source": with_value(lambda number: False, "_loop_fusion.is_plain"),
     "linear algebra: after gradients, too": without_rewrite("linear_algebra_in_c"),
     "linear algebra: Cholesky factors": without_counterpart("Cholesky"),
     "linear algebra: triangular systems": without_counterpart("Solve"),
@@ -113,7 +123,7 @@ SWITCHES = {
     "packed triangular products in C": with_value(NO_CODE, "ops.TrilMatVec.c_code"),
     "rows of stacks (TakeRows, SumRows, PutRows)": with_value(lambda *x: None, "vectorize._indexing._row_vectors"),
     "products of stacks in C": with_value(NO_CODE, "ops.BatchMatmul.c_code"),
-    "products of stacks: small factors": with_value(0, "ops._batch_matmul._SMALL_FACTOR"),
+    "products of stacks: small factors": small_factors_by_blas,
 }
 
 
