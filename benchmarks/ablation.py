@@ -120,6 +120,7 @@ SWITCHES = {
     "elements: of packed matrices": without_rewrite("elements_by_flat_index"),
     "sliced graphs merged": without_rewrite("MergeSlicedGraphs"),
     "one node for all variables (Unpack, Pack)": slices_for_unpack,
+    "vectors joined and cut in C": without_rewrite("parts_in_c"),
     "packed triangular products in C": with_value(NO_CODE, "ops.TrilMatVec.c_code"),
     "rows of stacks (TakeRows, SumRows, PutRows)": with_value(lambda *x: None, "vectorize._indexing._row_vectors"),
     "products of stacks in C": with_value(NO_CODE, "ops.BatchMatmul.c_code"),

@@ -13,7 +13,7 @@ from ._element_rewrites import (
 from ._linear_algebra import converted
 from ._loop_fusion import FuseLoops, FuseLoopsInplace, local_sum_of_alloc
 from ._loop_products import FuseProducts, local_gemv_apart
-from ._pack_rewrites import CoarsePacks
+from ._pack_rewrites import CoarsePacks, local_parts_in_c
 from ._scan_rewrites import local_scan_in_c
 from .vectorize import Blockwise, MergeSlicedGraphs
 
@@ -41,6 +41,7 @@ EXACT_REWRITES = PYTHON_REWRITES + [
     (in2out(local_linear_algebra_in_c, name="linear_algebra_in_c"), 2.1),
     (in2out(local_elements_by_flat_index, name="elements_by_flat_index"), 2.15),
     (in2out(local_elements_in_c, name="elements_in_c"), 48.6),
+    (in2out(local_parts_in_c, name="parts_in_c"), 48.6),
     (in2out(local_streams_side_by_side, name="streams_side_by_side"), 48.6),
     (PutElementsInplace(), 60.5),
 ]

@@ -56,7 +56,8 @@ class ChainDraws(CorrectedPoints):
         if isinstance(self.run, Basins):
             return self.run.evidence
         density = point_density(approx)
-        return log_evidence(self.run, density.slopes, generator)
+        with density.with_help():
+            return log_evidence(self.run, density.slopes, generator)
 
     @property
     def reliable(self):
