@@ -2,6 +2,7 @@
 
 import contextlib
 import mmap
+import multiprocessing
 import os
 import signal
 import sys
@@ -29,7 +30,8 @@ class ForkedHelp:
     """Context that gives a function whose rows are dealt out to forked copies of this process, once it takes long.
 
     Copies know what this process knew when they were made.  Where there can be none (outside of Linux, and in threads,
-    whose locks a copy would find locked) the function runs here alone, as it does where a copy is lost.
+    whose locks a copy would find locked), or others work beside this one (processes of ``multiprocessing``), the
+    function runs here alone, as it does where a copy is lost.
 
     Parameters
     ----------
@@ -50,7 +52,8 @@ class ForkedHelp:
 
     def __enter__(self):
         self._thread = threading.get_ident()
-        if threading.current_thread() is not threading.main_thread():
+        is_one_of_many = multiprocessing.parent_process() is not None
+        if is_one_of_many or threading.current_thread() is not threading.main_thread():
             self.count = 1
         return self
 

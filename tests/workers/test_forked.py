@@ -1,5 +1,6 @@
 """Copies of this process that help with the rows of a call."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -84,6 +85,20 @@ def test_threads_get_none():
         thread.start()
         thread.join()
         assert set(found[1]) == {os.getpid()} and len(set(help_(Z)[0])) == 2
+
+
+def _pids(queue):
+    with ForkedHelp(_Slow(), 3, 2) as help_:
+        queue.put(len(set(_dealt_out(help_)[0])))
+
+
+def test_processes_of_many_get_none():
+    fork = multiprocessing.get_context("fork")
+    queue = fork.Queue()
+    process = fork.Process(target=_pids, args=(queue,))
+    process.start()
+    assert queue.get(timeout=60) == 1
+    process.join()
 
 
 def _kill(pid, sig):
