@@ -79,8 +79,8 @@ def fit(
         Amortised variables: {variable: dict of parameters}.  PyMC3 has this parameter second, before `method`;
         a dict in that place is taken for it.
     starts : int
-        With more than one, climb from that many points (`start` and draws from the prior), begin where the ELBO is
-        largest, and list all in ``approx.starts``.  With a ``client`` its workers climb.
+        With more than one, fit mean field by few draws from that many points (`start` and draws from the prior), begin
+        where that led to the largest ELBO, and list all in ``approx.starts``.  With a ``client`` its workers do it.
     **kwargs
         Keywords of :meth:`Inference.fit`, e.g. ``callbacks``, ``obj_optimizer``, ``obj_n_mc``.
 
