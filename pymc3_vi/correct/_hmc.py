@@ -27,8 +27,9 @@ DRIFT_SCORE, DRIFT = 4.0, 0.05
 #: few (their variance does not exist), less a standard error of it, and draws from which it can be told.
 HEAVIEST, TAILS_TOLD = 0.5, 10_000
 #: Shape from which on few draws miss what the tails add to a standard deviation, and its error with it, and draws from
-#: which they do not (of the logarithm of a scale near 0, 7,000 draws missed a tenth).
-LONG_TAILS, LONG_TAILS_TOLD = 0.35, 20_000
+#: which they do not, by trajectories so many times as long: those that are best for the middle take some thirty sweeps
+#: to leave a tail (of the logarithm of a scale near 0, 20,000 draws of such missed a tenth in 5 of 24 runs).
+LONG_TAILS, LONG_TAILS_TOLD, REACH = 0.3, 10_000, 3.0
 #: Share of divergent trajectories beyond which there are places that the chains cannot enter.  Fewer matter where they
 #: are in one place: when their mean is away from that of all draws, in sds and in standard errors.
 MOST_DIVERGENT = 0.004
@@ -153,7 +154,7 @@ class _Sampler:
         self.most_steps = most_steps or MOST_STEPS
         self.step = StepSize(min(1.0, 1.2 * target.d**-0.25))
         self.length = Length(target.d)
-        self._may_circle, self._seen = True, []
+        self._may_circle, self._seen, self._reach = True, [], 1.0
         self.sweeps = self.steps = 0
         self.began = time.perf_counter()
 
@@ -213,9 +214,13 @@ class _Sampler:
         self._may_circle = self._may_circle and (not seen or _are_nearly_normal(seen))
         return bool(seen) and not self._may_circle
 
+    def reach_tails(self, run):
+        """Longer trajectories from now on where nothing is wrong but that tails are long."""
+        self._reach = REACH if run.errors.tails.max() > LONG_TAILS and set(run.flaws()) <= NOISE else 1.0
+
     def sweep(self):
         """Points, log densities, acceptance and divergence of a sweep with everything held fixed."""
-        sweep = self._move(self.step.settled, self.length.now, False)
+        sweep = self._move(self.step.settled, self.length.now * (1.0 if self.chains.on_circles else self._reach), False)
         if self.chains.on_circles:
             self._seen.append((self.chains.x, self.chains.grad))
         return self.chains.target.points(self.chains.x), self.chains.logp, sweep.accept, sweep.divergent
@@ -331,4 +336,5 @@ def _round(sampler, kept, warm_up, stuck, draws, tolerance, done):
             return run
         if sampler.spent():
             return run
+        sampler.reach_tails(run)
         wanted = len(kept) + max(BETWEEN_LOOKS, len(kept) // 4)

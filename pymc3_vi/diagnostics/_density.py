@@ -177,7 +177,8 @@ class PointDensity:
     def slopes(self, z):
         """log p (s,) and its gradients (s, d) at the points `z` (s, d), float64; NaN where an Op has no value."""
         self.evaluations += len(z)
-        return self._slopes(z) if self._help is None else self._help(z)
+        help_ = self._help  # another thread may end it
+        return self._slopes(z) if help_ is None else help_(z)
 
     def _slopes(self, z):
         function = self._function("slopes")

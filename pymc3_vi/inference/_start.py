@@ -10,7 +10,7 @@ from ..core import STARTS, Start
 from ..diagnostics import IN_PYTHON, PointDensity
 from ..errors import StartError
 from ..graph import SeedStream
-from ..model import full_data, prior_points
+from ..model import full_data, is_streamed, next_items, prior_points
 
 __all__ = ["density_of", "find_map", "working_start"]
 
@@ -23,8 +23,9 @@ LENGTHS = 0.3 ** np.arange(16)
 
 
 def density_of(view, mode=None):
-    """:class:`PointDensity` of a model's flat points, with the whole data or, of a generator, its present batch."""
-    return PointDensity(MeanField(model=view.model, random_seed=0), mode, data=full_data(view))
+    """:class:`PointDensity` of a model's flat points, with the whole data or, of generators, what they give next."""
+    data = {**full_data(view), **(next_items(view) if is_streamed(view) else {})}
+    return PointDensity(MeanField(model=view.model, random_seed=0), mode, data=data)
 
 
 def _at(density, z):

@@ -106,9 +106,21 @@ def reads_rows(nodes, replaced=()):
     return any(isinstance(v, (pm.Minibatch, RowsVariable)) or v in replaced for v in ancestors(nodes))
 
 
+def _streams(view):
+    return [v for v in _behind(view) if v.owner is not None and isinstance(v.owner.op, GeneratorOp)]
+
+
 def is_streamed(view):
     """Whether some data come from a Python generator, so that there is no 'whole data'."""
-    return any(v.owner is not None and isinstance(v.owner.op, GeneratorOp) for v in _behind(view))
+    return bool(_streams(view))
+
+
+@without_test_values
+def next_items(view):
+    """What Python generators of a model give next: their variables, and these items as constants."""
+    streams = _streams(view)
+    mode = theano.Mode("py", "fast_compile")
+    return {v: tt.constant(item) for v, item in zip(streams, compile_function([], streams, mode=mode)())}
 
 
 def observed_tensors(variable):

@@ -5,6 +5,7 @@ import mmap
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -19,11 +20,13 @@ __all__ = ["ForkedHelp"]
 BEFORE, WORTH = 0.1, 1e-3
 #: Rows that are dealt out at once.
 MOST_ROWS = 4096
+#: A copy is lost if it takes so many seconds and times the time of this process for its own share.
+PATIENCE, SLOWER = 10.0, 20.0
 #: Bytes of a question.
 LENGTH = 32
 
-#: A copy: its process, and the ends of pipes to tell it a number of rows and to hear that they are done.
-_Helper = namedtuple("_Helper", "pid, ask, answer")
+#: A copy: its process, and the socket to tell it a number of rows and to hear that they are done.
+_Helper = namedtuple("_Helper", "pid, end")
 
 
 class ForkedHelp:
@@ -72,7 +75,7 @@ class ForkedHelp:
         try:
             if not self._helpers:
                 self._make_helpers()
-            return self._dealt_out(z)
+            return self._dealt_out(z) if self._helpers else self.function(z)
         except BaseException:  # a Ctrl-C, say: an answer that comes late would be taken for that of the next call
             self.close()
             raise
@@ -80,13 +83,14 @@ class ForkedHelp:
     def close(self):
         """End the copies; what is asked for afterwards is evaluated here."""
         self.count = 1
-        while self._helpers:
-            helper = self._helpers.pop()
-            os.close(helper.ask)
-            os.close(helper.answer)
-            with contextlib.suppress(ProcessLookupError, ChildProcessError):
-                os.kill(helper.pid, signal.SIGKILL)
-                os.waitpid(helper.pid, 0)
+        with _interrupts_wait():
+            while self._helpers:
+                helper = self._helpers.pop()
+                helper.end.close()
+                with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                    if os.waitpid(helper.pid, os.WNOHANG) == (0, 0):  # not one of the program's own reaping
+                        os.kill(helper.pid, signal.SIGKILL)
+                        os.waitpid(helper.pid, 0)
 
     # ---------------------------------------------------------------- here
     def _here(self, z):
@@ -100,12 +104,13 @@ class ForkedHelp:
         n, processes = len(z), 1 + len(self._helpers)
         self._points[:n] = z
         values, slopes = np.empty(n), np.empty((n, self.d))
-        asked = [_is_sent(helper.ask, f"{n} {processes}") for helper in self._helpers]
-        rows = _share(n, 0, processes)
+        begin, rows = time.perf_counter(), _share(n, 0, processes)
+        asked = [_is_sent(helper.end, f"{n} {processes}") for helper in self._helpers]
         values[rows], slopes[rows] = self._here(z[rows])
+        patience = PATIENCE + SLOWER * (time.perf_counter() - begin)
         for number, helper in enumerate(self._helpers, start=1):
             rows = _share(n, number, processes)
-            if asked[number - 1] and os.read(helper.answer, 1):
+            if asked[number - 1] and _has_answered(helper.end, patience):
                 values[rows], slopes[rows] = self._values[rows], self._slopes[rows]
             else:  # lost, or something was raised that this process is to see
                 asked[number - 1] = False
@@ -117,49 +122,64 @@ class ForkedHelp:
     # ---------------------------------------------------------------- copies
     def _make_helpers(self):
         rows, d = MOST_ROWS, self.d
-        memory = np.frombuffer(mmap.mmap(-1, 8 * rows * (2 * d + 1)))  # shared with copies; pages come when used
-        self._points, self._slopes = memory[: 2 * rows * d].reshape(2, rows, d)
-        self._values = memory[2 * rows * d :]
-        for number in range(1, self.count):
-            try:
-                self._helpers.append(self._copy(number))
-            except OSError:  # no more processes, or no memory for one
-                break
+        with contextlib.suppress(OSError):  # no more processes or files, or no memory for them
+            memory = np.frombuffer(mmap.mmap(-1, 8 * rows * (2 * d + 1)))  # shared with copies; pages come when used
+            self._points, self._slopes = memory[: 2 * rows * d].reshape(2, rows, d)
+            self._values = memory[2 * rows * d :]
+            for number in range(1, self.count):
+                with _interrupts_wait():
+                    self._helpers.append(self._copy(number))
         self.count = 1 + len(self._helpers)
 
     def _copy(self, number):
-        theirs, ask = os.pipe()
-        answer, mine = os.pipe()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # that other threads are not copied
-                pid = os.fork()
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # that other threads are not copied
+                    pid = os.fork()
+            except BaseException:
+                ours.close()
+                raise
             if not pid:
                 try:
-                    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the one that is asked by the user
-                    for fd in [ask, answer, *(fd for helper in self._helpers for fd in helper[1:])]:
-                        os.close(fd)
+                    # Signals to all processes of a terminal are for this program, whose handlers a copy must not call.
+                    signal.signal(signal.SIGINT, signal.SIG_IGN)
+                    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+                    for end in (ours, *(helper.end for helper in self._helpers)):
+                        end.close()
                     self.prepare()
-                    self._serve(number, theirs, mine)
+                    self._serve(number, theirs)
                 finally:
                     os._exit(0)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-            os.close(theirs)
-            os.close(mine)
-        return _Helper(pid, ask, answer)
+        return _Helper(pid, ours)
 
-    def _serve(self, number, questions, answers):
+    def _serve(self, number, end):
         """In a copy: evaluate shares until nobody asks any more, or something is raised."""
         while True:
-            question = os.read(questions, LENGTH)
+            question = end.recv(LENGTH, socket.MSG_WAITALL)
             if len(question) < LENGTH:
                 return
             n, processes = map(int, question.split())
             rows = _share(n, number, processes)
             self._values[rows], self._slopes[rows] = self.function(self._points[rows])
-            os.write(answers, b"1")
+            end.sendall(b"1", socket.MSG_NOSIGNAL)
+
+
+@contextlib.contextmanager
+def _interrupts_wait():
+    """A Ctrl-C amid this context comes at its end, so that no process is made and forgotten."""
+    handler, waiting = signal.getsignal(signal.SIGINT), []
+    if not callable(handler) or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, lambda *arguments: waiting.append(arguments))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
+        if waiting:
+            handler(*waiting[0])
 
 
 def _share(n, number, processes):
@@ -167,8 +187,17 @@ def _share(n, number, processes):
     return slice(n * number // processes, n * (number + 1) // processes)
 
 
-def _is_sent(pipe, question):
+def _is_sent(end, question):
     try:
-        return os.write(pipe, question.ljust(LENGTH).encode()) == LENGTH
-    except BrokenPipeError:
+        end.sendall(question.ljust(LENGTH).encode(), socket.MSG_NOSIGNAL)
+    except OSError:
+        return False
+    return True
+
+
+def _has_answered(end, patience):
+    end.settimeout(patience)
+    try:
+        return end.recv(1) == b"1"
+    except OSError:
         return False

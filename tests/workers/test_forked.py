@@ -1,8 +1,10 @@
 """Copies of this process that help with the rows of a call."""
 
+import mmap
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -10,7 +12,7 @@ import time
 import pymc3_vi
 from pymc3_vi.compiler import set_thread_count, thread_count
 from pymc3_vi.diagnostics import point_density
-from pymc3_vi.workers import ForkedHelp
+from pymc3_vi.workers import ForkedHelp, _forked
 
 import numpy as np
 import pymc3 as pm
@@ -34,22 +36,29 @@ class _Slow:
         return np.full(len(z), float(os.getpid())), 2 * z
 
 
-def _children():
+def _processes():
     with open(f"/proc/self/task/{threading.get_native_id()}/children") as found:
         return [int(pid) for pid in found.read().split()]
 
 
-def _dealt_out(help_, z=Z):
-    help_(z)  # which tells how long a row takes
-    return help_(z)
+@pytest.fixture
+def children():
+    """Function that tells which processes have been made since; none is left at the end, and no file."""
+    others, files = set(_processes()), len(os.listdir("/proc/self/fd"))
+    yield lambda: [pid for pid in _processes() if pid not in others]
+    assert set(_processes()) <= others and len(os.listdir("/proc/self/fd")) == files
+
+
+def _dealt_out(help_):
+    help_(Z)  # which tells how long a row takes
+    return help_(Z)
 
 
 @pytest.mark.parametrize("count", [2, 3, 7])
-def test_rows_are_those_of_one_process(count):
-    before = _children()
+def test_rows_are_those_of_one_process(count, children):
     with ForkedHelp(_Slow(), 3, count) as help_:
         pids, slopes = _dealt_out(help_)
-        assert len(_children()) == len(before) + count - 1
+        assert len(children()) == count - 1
         np.testing.assert_array_equal(slopes, 2 * Z)
         assert len(set(pids)) == count and os.getpid() in pids
         again, few = help_(Z), help_(Z[:2])
@@ -57,15 +66,15 @@ def test_rows_are_those_of_one_process(count):
         np.testing.assert_array_equal(few[1], 2 * Z[:2])
         many = help_(np.tile(Z, (50, 1)))[1] if count == 7 else np.tile(2 * Z, (50, 1))
         np.testing.assert_array_equal(many, np.tile(2 * Z, (50, 1)))
-    assert _children() == before
+    assert not children()
     np.testing.assert_array_equal(help_(Z)[1], 2 * Z)
 
 
-def test_what_is_quick_needs_no_help():
+def test_what_is_quick_needs_no_help(children):
     with ForkedHelp(lambda z: (z.sum(1), z), 3, 2) as help_:
         for _ in range(50):
             help_(Z)
-        assert not _children()
+        assert not children()
 
 
 def test_threads_get_none():
@@ -111,21 +120,21 @@ def _kill(pid, sig):
 
 
 @pytest.mark.parametrize("sig", [signal.SIGKILL, signal.SIGTERM])
-def test_the_rows_of_a_copy_that_is_lost_are_evaluated_here(sig):
+def test_the_rows_of_a_copy_that_is_lost_are_evaluated_here(sig, children):
     with ForkedHelp(_Slow(_kill(os.getpid(), sig)), 3, 3) as help_:
         for _ in range(3):
             pids, slopes = _dealt_out(help_)
             np.testing.assert_array_equal(slopes, 2 * Z)
-        assert set(pids) == {os.getpid()} and not _children()
+        assert set(pids) == {os.getpid()} and not children()
 
 
-def test_a_copy_that_was_killed_while_it_waited():
+def test_a_copy_that_was_killed_while_it_waited(children):
     with ForkedHelp(_Slow(), 3, 3) as help_:
         _dealt_out(help_)
-        os.kill(_children()[0], signal.SIGKILL)
+        os.kill(children()[0], signal.SIGKILL)
         np.testing.assert_array_equal(help_(Z)[1], 2 * Z)
         np.testing.assert_array_equal(help_(Z)[1], 2 * Z)
-        assert not _children()
+        assert not children()
 
 
 def _raise(kind, where):
@@ -140,21 +149,21 @@ def _raise(kind, where):
     (ValueError, lambda z: z[-1, 0] == Z[-1, 0]),  # the last share: a copy's
     (KeyboardInterrupt, lambda z: z[0, 0] == Z[0, 0]),  # the first: this process's
 ])  # fmt: skip
-def test_what_is_raised_is_seen_and_no_copy_is_left(kind, where):
+def test_what_is_raised_is_seen_and_no_copy_is_left(kind, where, children):
     with ForkedHelp(_Slow(_raise(kind, where)), 3, 3) as help_:
         with pytest.raises(kind, match="of the function"):
             _dealt_out(help_)
-        assert not _children()
+        assert not children()
         help_.function = _Slow()
         np.testing.assert_array_equal(help_(Z)[1], 2 * Z)
 
 
-def test_a_ctrl_c_reaches_this_process_alone():
+def test_a_ctrl_c_reaches_this_process_alone(children):
     """The terminal sends it to all of them."""
 
     def interrupt(z):
         if os.getpid() == here:
-            for pid in [*_children(), here]:
+            for pid in [*children(), here]:
                 os.kill(pid, signal.SIGINT)
 
     here, slow = os.getpid(), _Slow()
@@ -163,14 +172,64 @@ def test_a_ctrl_c_reaches_this_process_alone():
         slow.wrong = interrupt
         with pytest.raises(KeyboardInterrupt):
             help_(Z)
-        assert not _children()
+        assert not children()
 
 
-def test_no_more_processes_are_no_error(monkeypatch):
-    def refused():
-        raise BlockingIOError("Resource temporarily unavailable")
+def test_a_ctrl_c_amid_the_making_and_ending_of_copies_loses_none(monkeypatch, children):
+    fork, wait = os.fork, os.waitpid
 
-    monkeypatch.setattr(os, "fork", refused)
+    def fork_and_interrupt():
+        pid = fork()
+        if pid:
+            signal.raise_signal(signal.SIGINT)
+        return pid
+
+    def wait_and_interrupt(pid, options):
+        if not options:
+            signal.raise_signal(signal.SIGINT)
+        return wait(pid, options)
+
+    with ForkedHelp(_Slow(), 3, 3) as help_:
+        monkeypatch.setattr(os, "fork", fork_and_interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            _dealt_out(help_)
+        assert not children()
+    monkeypatch.setattr(os, "fork", fork)
+    with pytest.raises(KeyboardInterrupt):
+        with ForkedHelp(_Slow(), 3, 3) as help_:
+            _dealt_out(help_)
+            monkeypatch.setattr(os, "waitpid", wait_and_interrupt)
+
+
+def test_a_copy_that_stands_still_is_given_up(monkeypatch, children):
+    monkeypatch.setattr(_forked, "PATIENCE", 0.1)
+    monkeypatch.setattr(_forked, "SLOWER", 0.0)
+    with ForkedHelp(_Slow(), 3, 3) as help_:
+        _dealt_out(help_)
+        os.kill(children()[0], signal.SIGSTOP)
+        np.testing.assert_array_equal(help_(Z)[1], 2 * Z)
+        assert not children()
+
+
+def test_a_program_that_dies_of_broken_pipes_does_not(children):
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        with ForkedHelp(_Slow(), 3, 3) as help_:
+            _dealt_out(help_)
+            for pid in children():
+                os.kill(pid, signal.SIGKILL)
+            np.testing.assert_array_equal(help_(Z)[1], 2 * Z)
+    finally:
+        signal.signal(signal.SIGPIPE, before)
+
+
+def _refused(*arguments):
+    raise BlockingIOError("Resource temporarily unavailable")
+
+
+@pytest.mark.parametrize("module, name", [(os, "fork"), (socket, "socketpair"), (mmap, "mmap")])
+def test_no_more_processes_or_memory_are_no_error(module, name, monkeypatch, children):
+    monkeypatch.setattr(module, name, _refused)
     with ForkedHelp(_Slow(), 3, 3) as help_:
         np.testing.assert_array_equal(_dealt_out(help_)[1], 2 * Z)
 
@@ -187,7 +246,7 @@ def process():
     return pymc3_vi.fit(1000, model=model, random_seed=1, progressbar=False)
 
 
-def test_chains_are_the_same_on_any_number_of_processes(process, monkeypatch):
+def test_chains_are_the_same_on_any_number_of_processes(process, monkeypatch, children):
     count, fork, found, forks = thread_count(), os.fork, [], []
     monkeypatch.setattr(os, "fork", lambda: forks.append(1) or fork())
     assert point_density(process).one_by_one
@@ -200,4 +259,4 @@ def test_chains_are_the_same_on_any_number_of_processes(process, monkeypatch):
     finally:
         set_thread_count(count)
     np.testing.assert_array_equal(found[0].z, found[1].z)
-    assert found[0].run.evaluations == found[1].run.evaluations and len(forks) == 2 and not _children()
+    assert found[0].run.evaluations == found[1].run.evaluations and len(forks) == 2 and not children()
