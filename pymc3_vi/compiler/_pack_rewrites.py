@@ -25,7 +25,7 @@ def local_parts_in_c(fgraph, node):
     if ndim not in (1, 2) or len(dtypes) > 1 or not dtypes <= {"float32", "float64"}:
         return None
     try:
-        if int(tt.get_scalar_constant_value(axis)) % ndim != ndim - 1:
+        if int(tt.get_scalar_constant_value(axis)) not in (-1, ndim - 1):
             return None
         if isinstance(node.op, Join):
             found = [pack(parts, leading_ndim=ndim - 1)]

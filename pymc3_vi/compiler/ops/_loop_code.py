@@ -242,8 +242,9 @@ class ShortAxis:
             names, kept = self._names(output.value), [axis in output.axes for axis in (self.rows, self.inner)]
             target = f"a{self.kernel.memory[k]}" if k in self.kernel.memory else f"o{k}"
             dtype = "npy_float64" if is_total(output) else f"npy_{output.dtype}"
-            if not kept[1] and output.reduced:
-                names = [" + ".join(names) if len(names) > 1 else f"{self.count} * {names[0]}"]
+            if not kept[1] and output.reduced:  # in double: narrow integers and single precision are not enough
+                wide = [f"(npy_float64){name}" for name in names]
+                names = [" + ".join(wide) if len(wide) > 1 else f"{self.count} * {wide[0]}"]
             elif kept[1] and len(names) == 1:
                 names = names * self.count
             for j, name in enumerate(names):

@@ -223,6 +223,20 @@ def test_a_short_last_axis_is_written_out(size, inplace, rng):
         )
 
 
+@pytest.mark.parametrize("kept", [(), (0,), (1,)])
+def test_sums_over_short_axes_are_wide(kept):
+    """Of integers whose sum is no integer of their type, and of single precision."""
+    x, f = tt.imatrix(), tt.fmatrix()
+    steps = (Instruction(ts.identity, (0,), "int32"), Instruction(ts.identity, (1,), "float32"))
+    outputs = (LoopOutput(2, kept, "int64", True), LoopOutput(3, kept, "float64", True))
+    loop = FusedLoop(2, ((0, 1), (0, 1)), steps, outputs, short=2)
+    values = [np.full((40, 2), 2**31 - 1, dtype="int32"), np.tile(np.array([[2**24, 1]], dtype="float32"), (40, 1))]
+    found = compile_function([x, f], loop(x, f, return_list=True))(*values)
+    axis = tuple({0, 1} - set(kept))
+    np.testing.assert_array_equal(found[0], values[0].sum(axis, dtype="int64"))
+    np.testing.assert_array_equal(found[1], values[1].sum(axis, dtype="float64"))
+
+
 def test_short_axes_of_graphs_are_known(rng):
     """Of components of a mixture: constants and packed variables tell their number."""
     y, mu = rng.standard_normal(50), tt.dvector("mu")
