@@ -26,8 +26,7 @@ CHAINS, TUNE, DRAWS = 4, 1000, 1000
 INTRODUCTION = """# Effective draws
 
 Made by `make effective-draws`: wall seconds from nothing (the package is not imported) to 1,000
-effective draws of every free value, medians of {turns} turns on two cores; other work ran on the machine, so compare
-only times of one row.
+effective draws of every free value, medians of {turns} turns on two cores.
 
 - **pymc3_vi**: `fit()`, then `HMC(tolerance=1000**-0.5)`: chains stop when the Monte Carlo error of every mean is that
   of 1,000 independent draws.
