@@ -36,7 +36,7 @@ class TriedStart(namedtuple("TriedStart", "origin, elbo, point")):
     origin : str
         'start', 'prior' or 'jitter'.
     elbo : float
-        ELBO (nats) of the mean field that few fixed draws led to from there; -inf where no draw has a finite density.
+        ELBO (nats) of the mean field that few fixed draws led to from there.
     point : dict
         Its means, name -> array on the unconstrained scale.
     """
@@ -102,7 +102,7 @@ def try_starts(view, count, random_seed, start=None, client=None):
     Returns
     -------
     list of TriedStart
-        Best first.
+        Best first, without those around which no draw has a finite log density.
     """
     view.check_continuous()
     layout, random = view.layout(), SeedStream(random_seed).generator("starts")

@@ -1,6 +1,6 @@
-"""How far to go along a direction: the one rule of all searches."""
+"""How far to go along a direction of Newton's method or L-BFGS."""
 
-__all__ = ["SHRINK", "SUFFICIENT", "TRIALS", "backtrack"]
+__all__ = ["backtrack"]
 
 #: Factor by which a refused step shrinks, how often, and share of the promised gain that a step must bring.
 SHRINK, TRIALS, SUFFICIENT = 0.3, 14, 1e-4
