@@ -1,5 +1,6 @@
 """What every way of finding q can do, and what a fit tells it."""
 
+import contextlib
 from abc import ABC, abstractmethod
 from typing import Any, Callable, NamedTuple, Optional
 
@@ -132,6 +133,10 @@ class Algorithm(ABC):
         """Go on with the steps of an interrupted run: undo its :meth:`result`."""
         for param, value in self.last_iterate.items():
             param.set_value(value)
+
+    def undisturbed(self):
+        """Context of runs amid which nothing of the user's is called, so that data cannot change."""
+        return contextlib.nullcontext()
 
     def watches(self, first, n):
         """Callbacks of its own for `n` steps after number `first`."""

@@ -5,12 +5,12 @@ from ._building import building, without_test_values
 from ._config import clear_cache, show_config
 from ._cxx_modules import compile_count
 from ._flags import THREAD_FLAGS, flags, process_value
-from ._function import ENGINES, calls_done, compile_function, release_memory, run_steps
+from ._function import ENGINES, calls_done, compile_function, memory_kept, release_memory, run_steps
 from ._linear_algebra import with_linear_algebra_in_c
 from ._pattern import with_pattern
 from ._test_values import compute_test_value, fast_build
 from ._undefined import UNDEFINED, as_undefined
-from .ops._threads import set_thread_count, thread_count
+from .ops._threads import one_thread, set_thread_count, thread_count
 
 __all__ = [
     "ENGINES",
@@ -26,8 +26,10 @@ __all__ = [
     "fast_build",
     "flags",
     "process_value",
+    "memory_kept",
     "release_memory",
     "run_steps",
+    "one_thread",
     "set_thread_count",
     "show_config",
     "small_algebra",

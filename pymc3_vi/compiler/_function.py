@@ -1,5 +1,6 @@
 """The one way in which the package makes a Theano function."""
 
+import contextlib
 import sys
 
 import theano
@@ -20,7 +21,15 @@ from ._island_linker import IslandLinker, IslandsUnavailable, IslandVM
 from ._kept_rewrites import KeepingMode
 from ._rewrites import EXACT_REWRITES, FAST_REWRITES, PYTHON_REWRITES
 
-__all__ = ["ENGINES", "calls_done", "compile_function", "default_mode_query", "release_memory", "run_steps"]
+__all__ = [
+    "ENGINES",
+    "calls_done",
+    "compile_function",
+    "default_mode_query",
+    "memory_kept",
+    "release_memory",
+    "run_steps",
+]
 
 ENGINES = Registry("engine")
 
@@ -246,6 +255,25 @@ def release_memory(function):
     """Free the temporaries that :func:`run_steps` kept."""
     if isinstance(function.fn, IslandVM):
         function.fn.release()
+
+
+@contextlib.contextmanager
+def memory_kept(function):
+    """Context in which calls keep their temporaries for the next one, where the linker can do so.
+
+    What a call gives lies in memory of the next one, too: copy it before, while the function is held.
+    """
+    virtual_machine = function.fn
+    if not isinstance(virtual_machine, IslandVM) or not virtual_machine.allow_gc:
+        yield
+        return
+    virtual_machine.allow_gc = False
+    try:
+        yield
+    finally:
+        virtual_machine.allow_gc = True
+        with function.held():
+            virtual_machine.release()
 
 
 def _runs_many(virtual_machine):

@@ -5,7 +5,7 @@ from functools import singledispatch
 import theano.tensor as tt
 from theano import scalar as ts
 from theano.graph.basic import Constant, io_toposort
-from theano.tensor.basic import AllocDiag, ExtractDiag, Eye
+from theano.tensor.basic import AllocDiag, Dot, ExtractDiag, Eye
 from theano.tensor.elemwise import DimShuffle, Elemwise, Sum
 from theano.tensor.slinalg import Cholesky, Solve
 
@@ -66,6 +66,14 @@ def _identity_matrix(op, node):
     if not square or op.dtype not in _FLOATS:
         return None
     return DiagonalMatrix()(tt.alloc(tt.constant(1, dtype=op.dtype), rows))
+
+
+@linear_algebra_in_c.register(Dot)
+def _outer_product(op, node):
+    """As a product of elements it is fused with what is done to it."""
+    left, right = node.inputs
+    is_outer = left.ndim == right.ndim == 2 and left.broadcastable[1] and right.broadcastable[0]
+    return left * right if is_outer and _same_floats(node) else None
 
 
 @linear_algebra_in_c.register(Blockwise)

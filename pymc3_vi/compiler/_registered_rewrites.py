@@ -16,7 +16,7 @@ def describe_rewrites(query):
     """All rewrites, and what `query` takes of them; NotPlain where a user's are among them."""
     registered = _registered(optdb, set())
     if registered != _last["registered"]:
-        _last.update(registered=registered, texts=sorted(map(_text, registered)))
+        _last.update(registered=registered, texts=_texts(registered))
     tags = [sorted(map(str, names)) for names in (query.include, query.require, query.exclude, query.subquery)]
     extra = [(type(r).__qualname__, getattr(r, "__name__", ""), at) for r, at in query.extra_optimizations]
     return tags, str(query.position_cutoff), extra, _last["texts"]
@@ -35,9 +35,15 @@ def _registered(database, seen):
     return found
 
 
+def _texts(registered):
+    seen: set = set()  # parts of several rewrites are looked at once
+    for _, _, rewrite in registered:
+        _check(rewrite, seen)
+    return sorted(map(_text, registered))
+
+
 def _text(place):
     database, name, rewrite = place
-    _check(rewrite, set())
     text = str(rewrite)
     return f"{database}.{name}: {type(rewrite).__name__ if ' at 0x' in text else text}"
 
@@ -63,4 +69,4 @@ def _check(part, seen):
 
 
 def _is_op(kind):
-    return isinstance(kind, type) and issubclass(kind, Op)
+    return isinstance(kind, type) and Op in kind.__mro__  # without the search of an ABC through all subclasses

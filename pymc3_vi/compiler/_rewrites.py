@@ -1,7 +1,7 @@
 """Graph rewrites that are active only in functions of the island engine."""
 
 from theano.graph.opt import in2out, local_optimizer
-from theano.tensor.basic import AllocDiag, ExtractDiag, Eye
+from theano.tensor.basic import AllocDiag, Dot, ExtractDiag, Eye
 from theano.tensor.slinalg import Cholesky, Solve
 
 from ._element_rewrites import (
@@ -20,7 +20,7 @@ from .vectorize import Blockwise, MergeSlicedGraphs
 __all__ = ["EXACT_REWRITES", "FAST_REWRITES", "PYTHON_REWRITES"]
 
 
-@local_optimizer([Cholesky, Solve, ExtractDiag, AllocDiag, Eye, Blockwise])
+@local_optimizer([Cholesky, Solve, Dot, ExtractDiag, AllocDiag, Eye, Blockwise])
 def local_linear_algebra_in_c(fgraph, node):
     """Ops that Theano runs in Python become Ops with C code."""
     replacement = converted(node)

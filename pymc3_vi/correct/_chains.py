@@ -94,22 +94,26 @@ class Chains:
         momentum = generator.standard_normal((c, d))
         h = step * np.exp(STEP_SPREAD * generator.standard_normal(c))
         h = np.minimum(np.where(generator.random(c) < SHORT_SHARE, SHORTER * h, h), LONGEST_STEP)[:, None]
-        cos, sin, back = (np.cos(h), np.sin(h), np.sin(h)) if self.on_circles else (1.0, h, 0.0)
         uniform = generator.random(c)
         energy = self.logp - 0.5 * np.einsum("cd,cd->c", momentum, momentum)
         x, logp, grad = self.x, self.logp, self.grad
-        momentum = momentum + 0.5 * h * (grad + self.on_circles * x)
+        cos, sin = np.cos(h), np.sin(h)
         with np.errstate(all="ignore"):
+            momentum = momentum + 0.5 * h * self._force(x, grad)
             for k in range(1, steps + 1):
-                x, momentum = cos * x + sin * momentum, cos * momentum - back * x
+                if self.on_circles:
+                    x, momentum = cos * x + sin * momentum, cos * momentum - sin * x
+                else:
+                    x = x + h * momentum
                 logp, grad = self.target(x)
+                force = h * self._force(x, grad)
                 if k == steps or k in watch:
-                    ended = momentum + 0.5 * h * (grad + self.on_circles * x)
+                    ended = momentum + 0.5 * force
                     change = logp - 0.5 * np.einsum("cd,cd->c", ended, ended) - energy
                     accept = np.where(np.isfinite(change), np.exp(np.minimum(change, 0.0)), 0.0)
                     if k in watch:
                         watch[k](x, accept)
-                momentum = momentum + h * (grad + self.on_circles * x)
+                momentum += force
         moved = uniform < accept
         # One assignment, so that Ctrl-C cannot part a point from its density.
         self._state = (
@@ -118,6 +122,10 @@ class Chains:
             np.where(moved[:, None], grad, self.grad),
         )
         return Sweep(accept, ~(change > -DIVERGENT))
+
+    def _force(self, x, grad):
+        """What turns the momentum: on circles, what is left of the gradient."""
+        return grad + x if self.on_circles else grad
 
     def multiply(self, times):
         """Go on with `times` chains in place of each, which begin where it is."""

@@ -56,7 +56,7 @@ class ChainDraws(CorrectedPoints):
         if isinstance(self.run, Basins):
             return self.run.evidence
         density = point_density(approx)
-        with density.with_help():
+        with density.many_calls():
             return log_evidence(self.run, density.slopes, generator)
 
     @property
@@ -176,7 +176,7 @@ class HMC:
 
         slopes, options = density.slopes, (self.tolerance, self.budget, show, self.most_steps, self.chains)
         try:
-            with small_algebra(approx.ddim), density.with_help():
+            with small_algebra(approx.ddim), density.many_calls():
                 start = start_from(approx, slopes, superchains(self.chains), generator)
                 run = run_chains(start, slopes, draws, generator, *options, self.question)
                 if self.modes:

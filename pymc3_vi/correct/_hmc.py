@@ -215,8 +215,10 @@ class _Sampler:
         return bool(seen) and not self._may_circle
 
     def reach_tails(self, run):
-        """Longer trajectories from now on where nothing is wrong but that tails are long."""
-        self._reach = REACH if run.errors.tails.max() > LONG_TAILS and set(run.flaws()) <= NOISE else 1.0
+        """Longer trajectories from now on where nothing is wrong but that tails are long, and slow to be forgotten."""
+        tails, flaws = set(np.flatnonzero(run.errors.tails > LONG_TAILS)), run.flaws()
+        is_all = set(flaws) <= NOISE | {REMEMBERS} and tails.issuperset(flaws.get(REMEMBERS, ()))
+        self._reach = REACH if tails and is_all else 1.0
 
     def sweep(self):
         """Points, log densities, acceptance and divergence of a sweep with everything held fixed."""
@@ -313,10 +315,11 @@ def run_chains(
 
 def _round(sampler, kept, warm_up, stuck, draws, tolerance, done):
     """Tune, then sample until nothing is wrong or it is better to tune again; the sweeps kept begin anew."""
+    begin = sampler.steps
     if not kept or not sampler.spent():
         sampler.warm_up(warm_up, stuck)
         kept[:] = [sampler.sweep()]  # those before are kept until then, for a Ctrl-C
-    wanted = FIRST_LOOK
+    tuning, wanted = sampler.steps - begin, FIRST_LOOK
     while True:
         while len(kept) < wanted and not (kept and sampler.spent()):
             kept.append(sampler.sweep())
@@ -330,11 +333,18 @@ def _round(sampler, kept, warm_up, stuck, draws, tolerance, done):
         flaws = set() if run.finished() else set(run.flaws())
         if flaws and sampler.spent():
             return run
-        worth = warm_up * SAMPLING / (1 if flaws <= NOISE else 4)
+        if flaws <= NOISE:  # until the steps that are missing are more than those of another round would be
+            sampling = sampler.steps - begin - tuning
+            is_enough = sampling * ((run.largest_error / tolerance) ** 2 - 1) > 2 * tuning + sampling
+            is_enough = is_enough and len(kept) >= warm_up * SAMPLING
+        else:
+            is_enough = len(kept) >= warm_up * SAMPLING / 4
         # Shorter steps may spare divergences, more sweeps do not.
-        if flaws and len(kept) >= worth and (sampler.can_begin_anew() or flaws == {DIVERGES}):
+        if flaws and is_enough and (sampler.can_begin_anew() or flaws == {DIVERGES}):
             return run
         if sampler.spent():
             return run
         sampler.reach_tails(run)
-        wanted = len(kept) + max(BETWEEN_LOOKS, len(kept) // 4)
+        wanted, told = len(kept) + max(BETWEEN_LOOKS, len(kept) // 4), -(-LONG_TAILS_TOLD // run.logp.shape[1])
+        if len(kept) < told < wanted:
+            wanted = told

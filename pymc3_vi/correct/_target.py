@@ -48,8 +48,9 @@ class Target:
         logp, grad = self._slopes(self.points(x))
         with np.errstate(all="ignore"):  # infinite gradients beyond the edge are set to zero below
             grad = grad @ self.scale if self.is_dense else grad * self.scale
-        bad = ~np.isfinite(logp) | ~np.isfinite(grad).all(axis=1)
-        if bad.any():
+            total = logp.sum() + grad.sum()
+        if not np.isfinite(total):
+            bad = ~np.isfinite(logp) | ~np.isfinite(grad).all(axis=1)
             logp[bad] = -np.inf
             grad[bad] = 0.0
         return logp, grad

@@ -1,6 +1,7 @@
 """log p at given points: values, gradients and Hessian products of many points in one compiled call."""
 
 import contextlib
+import math
 
 import numpy as np
 import theano
@@ -8,8 +9,9 @@ import theano.tensor as tt
 
 from ..compiler import (
     compile_function,
+    memory_kept,
+    one_thread,
     process_value,
-    set_thread_count,
     thread_count,
     with_linear_algebra_in_c,
     without_test_values,
@@ -26,6 +28,8 @@ __all__ = ["PointDensity", "point_density"]
 
 #: Bytes that the temporaries of one compiled call may take.
 CALL_BUDGET = 128 * 1024 * 1024
+#: The same of points that are evaluated one by one, and take no time to speak of together.
+AHEAD_BYTES = 64 * 1024 * 1024
 
 
 class PointDensity:
@@ -150,11 +154,16 @@ class PointDensity:
 
     @value_property
     def points_at_once(self):
-        """How many points take the time of a few: those that fit into the cache, where calls cost little."""
+        """How many points take the time of a few, a power of two: those that fit into the cache, or a few milliseconds.
+
+        Points that are evaluated together are those between two multiples of it.
+        """
         if not self._is_compiled:
             return self._most_points
-        fit = CACHE_BUDGET_BYTES // self.bytes_per_point
-        return min(max(fit, 1 if self.one_by_one else FEWEST_ROWS), self._most_points)
+        if self.one_by_one:
+            return int(np.clip(AHEAD_BYTES // self.bytes_per_point, 1, self._most_points))
+        fit = max(CACHE_BUDGET_BYTES // self.bytes_per_point, FEWEST_ROWS)
+        return min(2 ** math.ceil(math.log2(fit)), self._most_points)
 
     @value_property
     @without_test_values
@@ -189,15 +198,19 @@ class PointDensity:
         return logp, grad
 
     @contextlib.contextmanager
-    def with_help(self):
-        """Context in which copies of this process help with :meth:`slopes` where points are evaluated one by one.
+    def many_calls(self):
+        """Context for many calls of :meth:`slopes`: memory is kept between them, and copies of this process help.
 
         They have the data of when they were made, so that these must not change meanwhile.
         """
-        if self._help is not None or not self.one_by_one:
+        if self._help is not None or not self._is_compiled:
             yield
             return
-        with ForkedHelp(self._slopes, self.d, thread_count(), lambda: set_thread_count(1)) as self._help:
+        piece = 1 if self.one_by_one else self.points_at_once
+        with contextlib.ExitStack() as stack:
+            if not self.one_by_one:
+                stack.enter_context(memory_kept(self._function("slopes")))
+            self._help = stack.enter_context(ForkedHelp(self._slopes, self.d, thread_count(), one_thread, piece))
             try:
                 yield
             finally:
@@ -205,8 +218,9 @@ class PointDensity:
 
     def _at(self, function, z):
         def evaluate(z):
-            value, *parts = function(*self.split(z))
-            return value if np.ndim(value) else np.broadcast_to(value, len(z)), self.join(parts)
+            with function.held():  # what it gives lies in memory of the next call
+                value, *parts = function(*self.split(z))
+                return np.array(np.broadcast_to(value, len(z))), self.join(parts)
 
         return where_defined(evaluate, z, self.d)
 

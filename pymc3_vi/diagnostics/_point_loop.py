@@ -66,9 +66,13 @@ class PointLoop:
         """Theano's profile, when compiled with ``profile=True``."""
         return self._function.profile
 
+    def held(self):
+        """Context in which other threads wait."""
+        return self._function.held()
+
     def __call__(self, *points):
         """Value (s,) and gradients, one array (s, d) a group; NaN at points for which an Op raises."""
-        with self._function.held():
+        with self.held():
             count = len(points[0])
             if count != len(_array(self._values)):
                 for shared in (*self._points, *self._slopes, self._values):

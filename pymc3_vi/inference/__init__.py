@@ -4,7 +4,7 @@ from ..progress import Progress
 from ._base import FitState, Inference
 from ._dadvi import DADVI
 from ._fit import METHODS, fit
-from ._gradients import check_gradients
+from ._gradients import check_gradients, warn_of_steps
 from ._history import History, LossView
 from ._implicit import ASVGD, SVGD, ImplicitGradient
 from ._klqp import ADVI, NFVI, FullRankADVI, KLqp
@@ -25,6 +25,7 @@ __all__ = [
     "METHODS",
     "FitState",
     "refine",
+    "warn_of_steps",
     "History",
     "LossView",
     "Progress",

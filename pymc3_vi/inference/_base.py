@@ -14,7 +14,7 @@ from ..parameters import checked
 from ..results import FitReport, load_parts, rebuilt_options, restore_point, resume_algorithm, save_inference
 from ..validation import accepted_keywords, reject_unknown_keywords, warn_user
 from ._families import warn_of_families
-from ._gradients import check_gradients
+from ._gradients import gradients_explained, warn_of_steps
 from ._history import History
 from ._new_rows import refine_with_rows
 from ._run import profile_algorithm, run_algorithm
@@ -66,7 +66,7 @@ class Inference:
         #: What finds q, and why it was taken; None before the first fit.
         self.algorithm, self.reason = None, ""
         self._made = {p: p.get_value() for p in self.approx.params}
-        self._looked_at, self._key = 0, None
+        self._looked_at, self._key = False, None
         self._set_defaults()
 
     def _set_defaults(self):
@@ -313,13 +313,12 @@ class Inference:
             self._run(n, callbacks or [], self.algorithm.task.score, progressbar, resume)
         return self.approx
 
-    def _look_at_model(self, order):
+    def _look_at_model(self):
         """What the graphs and families say before anything is compiled; looked at once."""
-        if order > self._looked_at:
-            check_gradients(self.approx.view, order)
-            if not self._looked_at:
-                warn_of_families(self.approx)
-            self._looked_at = order
+        if not self._looked_at:
+            warn_of_steps(self.approx.view)
+            warn_of_families(self.approx)
+            self._looked_at = True
 
     def _task(self, options, score, fn_kwargs=None, average=None):
         """What an algorithm is asked to do."""
@@ -351,12 +350,14 @@ class Inference:
         """Have the algorithm for these options, the last one again when they have not changed."""
         known = self._key is not None and same(self._key, options) and self.algorithm.task.client is client
         if known and self.algorithm.can_go_on:
-            self._look_at_model(self.algorithm.order if n else 0)
+            if n:
+                self._look_at_model()
             return
         task, algorithm, reason = self._chosen(options, client)
-        self._look_at_model(algorithm.order if n else 0)
+        if n:
+            self._look_at_model()
         begin = time.perf_counter()
-        with small_algebra(self.approx.ddim):
+        with small_algebra(self.approx.ddim), gradients_explained(self.approx.view, algorithm.order):
             algorithm.prepare(task)
         self.algorithm, self.reason, self._key = algorithm, reason, options
         self.report.compiled(begin)

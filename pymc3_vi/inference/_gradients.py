@@ -1,4 +1,6 @@
-"""Gradients that are missing or zero, found in the graph before anything is compiled."""
+"""Gradients that are missing or zero, found in the graph."""
+
+import contextlib
 
 import theano
 import theano.tensor as tt
@@ -7,10 +9,10 @@ from theano.graph.basic import ancestors, io_toposort
 from theano.tensor.elemwise import Elemwise
 
 from ..compiler import without_test_values
-from ..errors import GradientError, ZeroGradientWarning
+from ..errors import GradientError, VariationalInferenceError, ZeroGradientWarning
 from ..validation import warn_user
 
-__all__ = ["check_gradients"]
+__all__ = ["check_gradients", "gradients_explained", "warn_of_steps"]
 
 #: Scalar Ops that are constant almost everywhere.
 _STEPS = tuple(
@@ -21,8 +23,23 @@ _STEPS = tuple(
 
 
 @without_test_values
+def warn_of_steps(view):
+    """Look for variables that gradients do not see.
+
+    Warns
+    -----
+    ZeroGradientWarning
+        Where the log density depends on a variable only through steps, so that its gradient is zero; names both.
+    """
+    terms = view.logp_terms()
+    flow = _Flow([t.node for t in terms])
+    for variable in view.free:
+        _warn_of_steps(variable, {t.node for t in terms if t.kind == "prior" and t.name == variable.name}, flow)
+
+
+@without_test_values
 def check_gradients(view, order=1):
-    """Look at the gradients of the log density.
+    """Look whether the log density has gradients.
 
     Parameters
     ----------
@@ -34,25 +51,27 @@ def check_gradients(view, order=1):
     ------
     GradientError
         Where an Op between a variable and the log density has no gradient; names both.
-
-    Warns
-    -----
-    ZeroGradientWarning
-        Where the log density depends on a variable only through steps, so that its gradient is zero; names both.
     """
-    terms = view.logp_terms()
-    flow = _Flow([t.node for t in terms])
-    for variable in view.free:
-        _warn_of_steps(variable, {t.node for t in terms if t.kind == "prior" and t.name == variable.name}, flow)
-    total = tt.add(*[t.node for t in terms]) if len(terms) > 1 else terms[0].node
-    slopes = _gradients(tt.add(*view.logp()), view.free, total)
+    slopes = _gradients(tt.add(*view.logp()), view.free)
     if order == 2:
         vectors = [v.type() for v in slopes]
         along = tt.add(*[tt.sum(g * v) for g, v in zip(slopes, vectors)])
-        _gradients(along, view.free, total, "a second derivative, which DADVI needs")
+        _gradients(along, view.free, "a second derivative, which DADVI needs")
 
 
-def _gradients(node, variables, total, what="a gradient"):
+@contextlib.contextmanager
+def gradients_explained(view, order):
+    """Context in which gradients are made: what is raised for want of one is :func:`check_gradients`'s error."""
+    try:
+        yield
+    except VariationalInferenceError:
+        raise
+    except Exception:
+        check_gradients(view, order)
+        raise
+
+
+def _gradients(node, variables, what="a gradient"):
     try:
         return tt.grad(node, variables, disconnected_inputs="ignore")
     except (NotImplementedError, theano.gradient.NullTypeGradError, theano.graph.utils.MethodNotDefined) as error:

@@ -6,6 +6,7 @@ from ..algorithms import Passes, gaussian_before
 from ..diagnostics import changed_data
 from ..errors import ParametrizationError, VariationalInferenceError
 from ..model import ContinuedView, matched_rows
+from ._gradients import gradients_explained
 
 __all__ = ["refine_with_rows"]
 
@@ -70,8 +71,9 @@ def _prepare(inference):
         raise ParametrizationError(
             f"refine(data=...) is made in passes over the new rows, and cannot be made of this model: {obstacle}."
         )
-    inference._look_at_model(passes.order)
-    passes.prepare(task)
+    inference._look_at_model()
+    with gradients_explained(inference.approx.view, passes.order):
+        passes.prepare(task)
     passes.aim_at(None)
     inference.algorithm, inference.reason, inference._key = passes, "new rows were given", dict(_OPTIONS)
     inference.goal = inference.resume_point = None

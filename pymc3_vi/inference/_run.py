@@ -1,5 +1,7 @@
 """One run of an algorithm: its frame, the loop, and what is kept and said afterwards."""
 
+import contextlib
+
 import numpy as np
 
 from ..algorithms import non_finite_error
@@ -57,11 +59,12 @@ def run_algorithm(inference, algorithm, n, callbacks, score, progressbar, resume
         watch = _watch(inference, algorithm, watching, first)
         watching = watching + ([watch] if watch.callbacks else []) + algorithm.watches(first, n)
         try:
-            end = run_loop(approx, algorithm, n, history, first, watching, progressbar, interrupts)
-            report.ended(end.reason, end.message)
-            watch.look(first + end.steps)
-            with small_algebra(approx.ddim):
-                algorithm.result()
+            with contextlib.nullcontext() if callbacks else algorithm.undisturbed():
+                end = run_loop(approx, algorithm, n, history, first, watching, progressbar, interrupts)
+                report.ended(end.reason, end.message)
+                watch.look(first + end.steps)
+                with small_algebra(approx.ddim):
+                    algorithm.result()
             if end.reason == "done" and algorithm.ending is not None:
                 report.ended("done", algorithm.ending)
             report.found(algorithm.describe())

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..approximations.gaussian import LARGEST_DENSE_DIMENSION
 from ..errors import ConvergenceWarning, ParametrizationError
-from ..inference import Progress, check_gradients
+from ..inference import Progress, check_gradients, warn_of_steps
 from ..model import ModelView, built_with, data_containers, fixed_data, model_fingerprint
 from ..parameters import checked
 from ..validation import require, warn_user
@@ -169,6 +169,7 @@ def collect(
         Number of data sets; 0 where nobody knows.
     """
     view.check_continuous()
+    warn_of_steps(view)
     check_gradients(view)
     for name in var_names or ():
         view.nodes(name, "var_names", "fit_many")

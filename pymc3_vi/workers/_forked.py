@@ -17,7 +17,7 @@ import numpy as np
 __all__ = ["ForkedHelp"]
 
 #: Seconds of calls before copies are made, which take some 0.01 each, and of a call that is worth dealing out.
-BEFORE, WORTH = 0.1, 1e-3
+BEFORE, WORTH = 0.1, 3e-4
 #: Rows that are dealt out at once.
 MOST_ROWS = 4096
 #: A copy is lost if it takes so many seconds and times the time of this process for its own share.
@@ -39,16 +39,18 @@ class ForkedHelp:
     Parameters
     ----------
     function : callable
-        Rows (n, d) -> values (n,) and slopes (n, d), each row the same whatever other rows there are.
+        Rows (n, d) -> values (n,) and slopes (n, d).
     d : int
     count : int
         Of processes, with this one.
-    prepare : callable, optional
-        Called in a copy before anything else.
+    alone : callable, optional
+        Gives the context in which a process evaluates its share while others evaluate theirs.
+    piece : int
+        A row's values are the same whatever other rows there are beyond the multiples of this that it is between.
     """
 
-    def __init__(self, function, d, count, prepare=lambda: None):
-        self.function, self.d, self.prepare = function, d, prepare
+    def __init__(self, function, d, count, alone=contextlib.nullcontext, piece=1):
+        self.function, self.d, self.alone, self.piece = function, d, alone, piece
         self.count = count if sys.platform.startswith("linux") else 1
         self._helpers, self._seconds, self._rows = [], 0.0, 0
         self._thread = None
@@ -67,11 +69,12 @@ class ForkedHelp:
         """Values (n,) and slopes (n, d) at `z` (n, d)."""
         if self.count == 1 or threading.get_ident() != self._thread:
             return self.function(z)
-        if len(z) > MOST_ROWS:
-            parts = [self(z[begin : begin + MOST_ROWS]) for begin in range(0, len(z), MOST_ROWS)]
-            return tuple(np.concatenate(part) for part in zip(*parts))
-        if len(z) < 2 or self._seconds < BEFORE or len(z) * self._seconds < WORTH * self._rows:
+        if len(z) <= self.piece or self._seconds < BEFORE or len(z) * self._seconds < WORTH * self._rows:
             return self._here(z)
+        most = max(MOST_ROWS // self.piece, 1) * self.piece
+        if len(z) > most:
+            parts = [self(z[begin : begin + most]) for begin in range(0, len(z), most)]
+            return tuple(np.concatenate(part) for part in zip(*parts))
         try:
             if not self._helpers:
                 self._make_helpers()
@@ -101,15 +104,18 @@ class ForkedHelp:
         return found
 
     def _dealt_out(self, z):
-        n, processes = len(z), 1 + len(self._helpers)
+        n = len(z)
+        helpers = self._helpers[: -(-n // self.piece) - 1]
+        processes = 1 + len(helpers)
         self._points[:n] = z
         values, slopes = np.empty(n), np.empty((n, self.d))
-        begin, rows = time.perf_counter(), _share(n, 0, processes)
-        asked = [_is_sent(helper.end, f"{n} {processes}") for helper in self._helpers]
-        values[rows], slopes[rows] = self._here(z[rows])
+        begin, rows = time.perf_counter(), self._share(n, 0, processes)
+        asked = [_is_sent(helper.end, f"{n} {processes}") for helper in helpers]
+        with self.alone():
+            values[rows], slopes[rows] = self._here(z[rows])
         patience = PATIENCE + SLOWER * (time.perf_counter() - begin)
-        for number, helper in enumerate(self._helpers, start=1):
-            rows = _share(n, number, processes)
+        for number, helper in enumerate(helpers, start=1):
+            rows = self._share(n, number, processes)
             if asked[number - 1] and _has_answered(helper.end, patience):
                 values[rows], slopes[rows] = self._values[rows], self._slopes[rows]
             else:  # lost, or something was raised that this process is to see
@@ -119,9 +125,14 @@ class ForkedHelp:
             self.close()
         return values, slopes
 
+    def _share(self, n, number, processes):
+        """Rows of `n` that process `number` evaluates: whole pieces."""
+        pieces = -(-n // self.piece)
+        return slice(*(min(self.piece * (pieces * k // processes), n) for k in (number, number + 1)))
+
     # ---------------------------------------------------------------- copies
     def _make_helpers(self):
-        rows, d = MOST_ROWS, self.d
+        rows, d = max(MOST_ROWS, self.piece), self.d
         with contextlib.suppress(OSError):  # no more processes or files, or no memory for them
             memory = np.frombuffer(mmap.mmap(-1, 8 * rows * (2 * d + 1)))  # shared with copies; pages come when used
             self._points, self._slopes = memory[: 2 * rows * d].reshape(2, rows, d)
@@ -148,8 +159,8 @@ class ForkedHelp:
                     signal.signal(signal.SIGTERM, signal.SIG_DFL)
                     for end in (ours, *(helper.end for helper in self._helpers)):
                         end.close()
-                    self.prepare()
-                    self._serve(number, theirs)
+                    with self.alone():
+                        self._serve(number, theirs)
                 finally:
                     os._exit(0)
         return _Helper(pid, ours)
@@ -161,7 +172,7 @@ class ForkedHelp:
             if len(question) < LENGTH:
                 return
             n, processes = map(int, question.split())
-            rows = _share(n, number, processes)
+            rows = self._share(n, number, processes)
             self._values[rows], self._slopes[rows] = self.function(self._points[rows])
             end.sendall(b"1", socket.MSG_NOSIGNAL)
 
@@ -180,11 +191,6 @@ def _interrupts_wait():
         signal.signal(signal.SIGINT, handler)
         if waiting:
             handler(*waiting[0])
-
-
-def _share(n, number, processes):
-    """Rows of `n` that process `number` evaluates."""
-    return slice(n * number // processes, n * (number + 1) // processes)
 
 
 def _is_sent(end, question):

@@ -207,6 +207,9 @@ class Newton(Algorithm):
         if self.steps_done - self.first >= self.planned:
             self.known.warn_if_far(self.planned)
 
+    def undisturbed(self):
+        return self.target.density.many_calls()
+
     def density_changed(self, names, i):
         # The optimum is looked for again, from where q is.
         self._stale = True

@@ -32,6 +32,8 @@ class Diagonal(COp):
         # DiagonalMatrix is square; the rest of a rectangle gets zeros.
         x, (g,) = inputs[0], output_grads
         square = DiagonalMatrix()(g)
+        if x.owner is not None and getattr(x.owner.op, "is_square", False):
+            return [square]
         n = g.shape[-1]
         return [tt.set_subtensor(tt.zeros_like(x, dtype=g.dtype)[..., :n, :n], square)]
 

@@ -5,11 +5,12 @@ depend on the number of threads.  A thread takes the next chunk when it has done
 others, so that on a busy machine nobody waits for a thread that the system lets sleep.
 """
 
+import contextlib
 import os
 
 from .._csrc import c_source
 
-__all__ = ["PARALLEL", "set_thread_count", "thread_count"]
+__all__ = ["PARALLEL", "one_thread", "set_thread_count", "thread_count"]
 
 #: More threads are used only if asked for: loops wait for the memory, which few threads keep busy.
 _ENOUGH = 8
@@ -35,6 +36,17 @@ def set_thread_count(number=None):
     """
     global count
     count = _default_count() if number is None else max(1, int(number))
+
+
+@contextlib.contextmanager
+def one_thread():
+    """Context in which long loops use one thread."""
+    before = count
+    set_thread_count(1)
+    try:
+        yield
+    finally:
+        set_thread_count(before)
 
 
 def _default_count():

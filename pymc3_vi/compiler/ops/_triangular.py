@@ -19,6 +19,8 @@ class _MatrixOp(COp):
     """An Op on matrices ``(n, n)`` or stacks of them ``(S, n, n)``."""
 
     routines = ()
+    #: Whether what it gives is square, too.
+    is_square = True
 
     def _check_matrix(self, matrix):
         if matrix.ndim not in (2, 3):
@@ -282,6 +284,7 @@ class TriangularSolve(_MatrixOp):
 
     __props__ = ("lower", "transposed")
     routines = ("trsm",)
+    is_square = False
 
     def __init__(self, lower=True, transposed=False):
         self.lower, self.transposed = lower, transposed
@@ -324,7 +327,10 @@ class TriangularSolve(_MatrixOp):
         a, (x,), (g,) = inputs[0], outputs, output_grads
         b_bar = TriangularSolve(self.lower, not self.transposed)(a, g)
         left, right = (x, b_bar) if self.transposed else (b_bar, x)
-        product = tt.outer(left, right) if x.ndim == 1 else _matmul(left, _transposed(right))
+        if x.ndim == 1:
+            left, right = left.dimshuffle(0, "x"), right.dimshuffle(0, "x")
+        is_outer = x.broadcastable[-1] or x.ndim == 1  # as a product of elements it is fused with what is done to it
+        product = left * _transposed(right) if is_outer else _matmul(left, _transposed(right))
         return [-Triangle(self.lower)(product), b_bar]
 
     def c_code(self, node, name, inputs, outputs, sub):
