@@ -40,7 +40,7 @@ default, so its new process is its cold run.
 """
 
 
-def ours(name, begin):
+def ours(name, seed, begin):
     import pymc3_vi
 
     import numpy as np
@@ -52,8 +52,8 @@ def ours(name, begin):
 
     with pymc3_vi.fast_build():
         model = build(name, pymc3, tt, data_of(name))
-    approx = pymc3_vi.fit(model=model, random_seed=1, progressbar=False)
-    points = pymc3_vi.HMC(tolerance=WANTED**-0.5, progressbar=False)(approx, WANTED, np.random.default_rng(1))
+    approx = pymc3_vi.fit(model=model, random_seed=seed, progressbar=False)
+    points = pymc3_vi.HMC(tolerance=WANTED**-0.5, progressbar=False)(approx, WANTED, np.random.default_rng(seed))
     errors = points.run.errors
     seconds = time.perf_counter() - begin
     return dict(
@@ -64,7 +64,7 @@ def ours(name, begin):
     )
 
 
-def theirs(name, begin):
+def theirs(name, seed, begin):
     import arviz as az
     import pymc3
     import theano.tensor as tt
@@ -75,7 +75,7 @@ def theirs(name, begin):
     model = build(name, pymc3, tt, data_of(name))
     with model:
         trace = pymc3.sample(
-            random_seed=1,
+            random_seed=seed,
             return_inferencedata=False,
             progressbar=False,
             chains=CHAINS,
@@ -87,7 +87,7 @@ def theirs(name, begin):
     return _scaled(total, sampling, _least(az.ess(_arrays(draws))))
 
 
-def numpyros(name, begin):
+def numpyros(name, seed, begin):
     import numpyro
 
     numpyro.set_host_device_count(CHAINS)
@@ -102,11 +102,11 @@ def numpyros(name, begin):
     mcmc = numpyro.infer.MCMC(
         numpyro.infer.NUTS(model), num_warmup=TUNE, num_samples=DRAWS, num_chains=CHAINS, progress_bar=False
     )
-    mcmc.run(jax.random.PRNGKey(1))
+    mcmc.run(jax.random.PRNGKey(seed))
     jax.block_until_ready(mcmc.get_samples())
     total = time.perf_counter() - begin
     again = time.perf_counter()
-    mcmc.run(jax.random.PRNGKey(1))
+    mcmc.run(jax.random.PRNGKey(seed))
     jax.block_until_ready(mcmc.get_samples())
     sampling = time.perf_counter() - again
     found = summary(mcmc.get_samples(group_by_chain=True), group_by_chain=True)
@@ -132,9 +132,10 @@ def _least(sizes):
 WORKERS = dict(zip(PACKAGES, (ours, theirs, numpyros)))
 
 
-def run(package, name, cache):
+def run(package, name, seed, cache):
     """What one process gave, or its error."""
     command = [interpreter(package), "-W", "ignore", "-m", "benchmarks.effective_draws", "--worker", package, name]
+    command += ["--seed", str(seed)]
     try:
         done = subprocess.run(
             command, env=environment(package, cache, THREADS), cwd=ROOT, capture_output=True, text=True, timeout=LONGEST
@@ -154,7 +155,7 @@ def turn(name, number, known):
         cache = tempfile.mkdtemp(prefix="cache", dir=BENCH)
         try:
             for state in ("cold", "warm"):
-                row = dict(package=package, model=name, turn=number, state=state, **run(package, name, cache))
+                row = dict(package=package, model=name, turn=number, state=state, **run(package, name, number, cache))
                 print(json.dumps(row), flush=True)
                 with STORE.open("a") as store:
                     store.write(json.dumps(row) + "\n")
@@ -216,9 +217,10 @@ def main():
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--fresh", action="store_true")
     parser.add_argument("--worker", choices=PACKAGES)
+    parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     if options.worker:
-        print(json.dumps(WORKERS[options.worker](options.names[0], time.perf_counter())))
+        print(json.dumps(WORKERS[options.worker](options.names[0], options.seed, time.perf_counter())))
         return
     BENCH.mkdir(exist_ok=True)
     if options.fresh and STORE.exists():

@@ -38,6 +38,7 @@ def prepare(package):
 def environment(package, cache, threads):
     """Environment variables of a run of `package` with its compiled code in the folder `cache`."""
     variables = dict(os.environ, PYTHONPATH=str(ROOT), PYTHONWARNINGS="ignore")
+    variables.pop("PYTHONDONTWRITEBYTECODE", None)  # what pip installs has its bytecode
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         variables[name] = str(threads)
     # With the empty BLAS flag Theano does not look for a system library, which few machines have.

@@ -26,7 +26,7 @@ static void pv_@letter@cholesky_grad_block(int b, int n, @T@* l, int row_major, 
 // Blocks of columns from the last to the first; in the names of the reference, for rows j to k:
 //     L = [. . .; R D .; B C .], and a bar is the same block of `out`.
 static void pv_@letter@cholesky_grad(int n, @T@* l, int row_major, @T@* out) {
-    enum { SIZE = 32 };
+    enum { SIZE = 24 };
     @T@ symmetric[SIZE * SIZE];
     char left = 'L', no = 'N', yes = 'T', unit = 'N', uplo = row_major ? 'U' : 'L';
     char* transposed = row_major ? &no : &yes;  // flag with which a block of L is taken as its transpose
