@@ -18,7 +18,7 @@ __all__ = ["ForkedHelp"]
 
 #: Seconds of calls before copies are made, which take some 0.01 each, and of a call that is worth dealing out.
 BEFORE, WORTH = 0.1, 3e-4
-#: Rows that are dealt out at once.
+#: Rows that are dealt out at once, or a piece for every process.
 MOST_ROWS = 4096
 #: A copy is lost if it takes so many seconds and times the time of this process for its own share.
 PATIENCE, SLOWER = 10.0, 20.0
@@ -52,6 +52,7 @@ class ForkedHelp:
     def __init__(self, function, d, count, alone=contextlib.nullcontext, piece=1):
         self.function, self.d, self.alone, self.piece = function, d, alone, piece
         self.count = count if sys.platform.startswith("linux") else 1
+        self._most_rows = max(MOST_ROWS // piece, count) * piece
         self._helpers, self._seconds, self._rows = [], 0.0, 0
         self._thread = None
 
@@ -71,9 +72,8 @@ class ForkedHelp:
             return self.function(z)
         if len(z) <= self.piece or self._seconds < BEFORE or len(z) * self._seconds < WORTH * self._rows:
             return self._here(z)
-        most = max(MOST_ROWS // self.piece, 1) * self.piece
-        if len(z) > most:
-            parts = [self(z[begin : begin + most]) for begin in range(0, len(z), most)]
+        if len(z) > self._most_rows:
+            parts = [self(z[begin : begin + self._most_rows]) for begin in range(0, len(z), self._most_rows)]
             return tuple(np.concatenate(part) for part in zip(*parts))
         try:
             if not self._helpers:
@@ -132,7 +132,7 @@ class ForkedHelp:
 
     # ---------------------------------------------------------------- copies
     def _make_helpers(self):
-        rows, d = max(MOST_ROWS, self.piece), self.d
+        rows, d = self._most_rows, self.d
         with contextlib.suppress(OSError):  # no more processes or files, or no memory for them
             memory = np.frombuffer(mmap.mmap(-1, 8 * rows * (2 * d + 1)))  # shared with copies; pages come when used
             self._points, self._slopes = memory[: 2 * rows * d].reshape(2, rows, d)

@@ -5,7 +5,7 @@ import sys
 import tracemalloc
 from functools import partial
 
-from pymc3_vi.compiler import compile_function, release_memory, run_steps
+from pymc3_vi.compiler import compile_function, memory_kept, release_memory, run_steps
 from pymc3_vi.compiler._island_linker import IslandVM
 from pymc3_vi.errors import EngineWarning
 
@@ -172,6 +172,37 @@ def test_memory_is_kept_between_runs_until_it_is_released():
     finally:
         tracemalloc.stop()
     assert kept > 7.9e6 and left < 1e5
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_memory_is_kept_between_calls_within_a_context(nested):
+    x, scale = shared(np.ones(1000000)), tt.dscalar()
+    function = compile_function([scale], [tt.cumsum(scale * x).sum(), tt.stack([scale, scale])])
+    tracemalloc.start()
+    try:
+        first = function(1.0)
+        before = tracemalloc.get_traced_memory()[0]
+        with memory_kept(function):
+            if nested:
+                with memory_kept(function):
+                    function(3.0)
+            again, (two, _) = function(2.0)
+            kept = tracemalloc.get_traced_memory()[0] - before
+        left = tracemalloc.get_traced_memory()[0] - before
+    finally:
+        tracemalloc.stop()
+    assert again == 2 * first[0] and two == 2.0
+    assert kept > 7.9e6 and left < 1e5
+    third, fourth = function(3.0), function(4.0)
+    assert third[1] is not fourth[1] and third[1][0] == 3.0  # results are the caller's own again
+
+
+def test_memory_is_not_kept_after_an_error_in_a_context():
+    x = tt.dmatrix()
+    function = compile_function([x], [cholesky(tt.dot(x, x.T)), (x * 2).sum()])
+    with pytest.raises(np.linalg.LinAlgError), memory_kept(function):
+        function(np.zeros((500, 500)))
+    assert function.fn.allow_gc == theano.config.allow_gc
 
 
 def test_nothing_leaks(compiled):

@@ -1,6 +1,7 @@
 """The parts of the chains: coordinates, step size, trajectories."""
 
 import warnings
+from types import SimpleNamespace
 
 from pymc3_vi.correct import _hmc
 from pymc3_vi.correct._chains import LONGEST_STEP, Chains
@@ -254,3 +255,42 @@ def test_chains_that_meet_tails_on_circles_go_straight(rng):
     assert not sampler._may_circle
     sampler.warm_up(20, 0.1)
     assert not sampler.chains.on_circles and not sampler.leaves_circles()
+
+
+@pytest.mark.parametrize("tolerance, rounds", [(0.0045, 1), (0.0015, 2)])
+def test_a_round_that_is_nearly_done_goes_on(tolerance, rounds, rng, monkeypatch):
+    """160 sweeps are what a round is worth; (1 / tolerance)^2 / 256 of independent draws are needed: 193 or 1,736."""
+    begun, warm_up = [], _hmc._Sampler.warm_up
+    monkeypatch.setattr(_hmc._Sampler, "warm_up", lambda self, *args: begun.append(args) or warm_up(self, *args))
+    start = Start(rng.normal(size=(16, 2)), np.zeros(2), np.ones(2))
+    run = _hmc.run_chains(start, gaussian(np.eye(2)), 100, rng, tolerance)
+    assert run.ended == "converged" and run.largest_error <= tolerance
+    assert len(begun) >= 2 if rounds > 1 else len(begun) == 1
+
+
+LONG, SHORT = 0.4, 0.1
+
+
+@pytest.mark.parametrize(
+    "tails, flaws, longer",
+    [
+        ([LONG, SHORT], {_hmc.HEAVY_TAILS: [0]}, True),
+        ([LONG, SHORT], {_hmc.LARGE_ERRORS: [0, 1]}, True),
+        ([LONG, SHORT], {}, True),
+        ([SHORT, SHORT], {_hmc.LARGE_ERRORS: [0]}, False),
+        ([LONG, SHORT], {_hmc.REMEMBERS: [0]}, True),  # what is slow is the tail
+        ([LONG, SHORT], {_hmc.REMEMBERS: [0, 1]}, False),
+        ([LONG, SHORT], {_hmc.DIVERGES: [0]}, False),
+        ([LONG, SHORT], {_hmc.DRIFTS: [0]}, False),
+    ],
+)
+def test_trajectories_are_longer_where_long_tails_are_all_that_is_wrong(tails, flaws, longer, rng, monkeypatch):
+    sampler, moves = _sampler(rng, None), []
+    run = SimpleNamespace(errors=SimpleNamespace(tails=np.array(tails)), flaws=lambda: flaws)
+    move = _hmc._Sampler._move
+    monkeypatch.setattr(_hmc._Sampler, "_move", lambda self, *args: moves.append(args[1]) or move(self, *args))
+    sampler.reach_tails(run)
+    sampler.sweep()
+    sampler.chains.on_circles = True
+    sampler.sweep()
+    assert moves == [sampler.length.now * (_hmc.REACH if longer else 1.0), sampler.length.now]

@@ -1,5 +1,6 @@
 """Copies of this process that help with the rows of a call."""
 
+import contextlib
 import mmap
 import multiprocessing
 import os
@@ -68,6 +69,52 @@ def test_rows_are_those_of_one_process(count, children):
         np.testing.assert_array_equal(many, np.tile(2 * Z, (50, 1)))
     assert not children()
     np.testing.assert_array_equal(help_(Z)[1], 2 * Z)
+
+
+@pytest.mark.parametrize("piece, used", [(32, 4), (60, 2), (100, 2)])
+def test_pieces_are_not_divided(piece, used, children):
+    """Rows that are evaluated together are the same as in one process."""
+
+    def slopes(z):
+        values, pids = _slow(z)[0], np.empty(len(z))
+        for begin in range(0, len(z), piece):
+            pids[begin : begin + piece] = len(z[begin : begin + piece])
+        return values, np.tile(pids[:, None], (1, 3))
+
+    _slow = _Slow()
+    with ForkedHelp(slopes, 3, 5, piece=piece) as help_:
+        alone = slopes(Z)[1]
+        pids, together = _dealt_out(help_)
+        np.testing.assert_array_equal(together, alone)
+        assert len(set(pids)) == used
+        assert len(set(help_(Z[:piece])[0])) == 1
+
+
+def test_pieces_may_be_more_than_is_dealt_out_at_once(monkeypatch, children):
+    monkeypatch.setattr(_forked, "MOST_ROWS", 10)
+    with ForkedHelp(_Slow(), 3, 3, piece=40) as help_:
+        np.testing.assert_array_equal(_dealt_out(help_)[1], 2 * Z)
+        assert len(children()) == 2
+
+
+def test_every_process_works_alone(children):
+    """This one, too, while the others work, and not afterwards."""
+    inside = []
+
+    @contextlib.contextmanager
+    def alone():
+        inside.append(os.getpid())
+        yield
+        inside.pop()
+
+    slow = _Slow()
+
+    def slopes(z):
+        return np.full(len(z), float(len(inside))), slow(z)[1]
+
+    with ForkedHelp(slopes, 3, 3, alone) as help_:
+        assert not help_(Z)[0].any() and help_(Z)[0].all()
+        assert not inside
 
 
 def test_what_is_quick_needs_no_help(children):
@@ -260,3 +307,57 @@ def test_chains_are_the_same_on_any_number_of_processes(process, monkeypatch, ch
         set_thread_count(count)
     np.testing.assert_array_equal(found[0].z, found[1].z)
     assert found[0].run.evaluations == found[1].run.evaluations and len(forks) == 2 and not children()
+
+
+@pytest.fixture
+def line():
+    """Mean field of a regression, whose points are evaluated together."""
+    x = np.linspace(-1, 1, 3000)
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        a, b = pm.Normal("a", 0, 1), pm.Normal("b", 0, 1)
+        y = 1 + x + np.random.default_rng(1).standard_t(4, size=3000)
+        pm.StudentT("y", nu=4, mu=a + b * x, sigma=pm.HalfNormal("s", 1), observed=y)
+    return pymc3_vi.fit(1000, model=model, random_seed=1, progressbar=False)
+
+
+def test_chains_of_points_that_are_evaluated_together_are_the_same_on_any_number(line, monkeypatch, children):
+    monkeypatch.setattr(_forked, "BEFORE", 0.0)
+    monkeypatch.setattr(_forked, "WORTH", 0.0)
+    density, count, made, found = point_density(line), thread_count(), [], []
+    copy = ForkedHelp._copy
+    monkeypatch.setattr(ForkedHelp, "_copy", lambda self, number: made.append(number) or copy(self, number))
+    assert not density.one_by_one and 1 < density.points_at_once < 256
+    try:
+        for number in (1, 2, 3):
+            set_thread_count(number)
+            found.append(pymc3_vi.HMC(progressbar=False)(line, 100, np.random.default_rng(1)).z)
+            assert thread_count() == number
+    finally:
+        set_thread_count(count)
+    np.testing.assert_array_equal(found[0], found[1])
+    np.testing.assert_array_equal(found[0], found[2])
+    assert made == [1, 1, 2] and not children()
+
+
+def test_fits_are_the_same_on_any_number_of_processes_and_have_none_beside_callbacks(process, monkeypatch, children):
+    """A callback may change the data, which copies would not know."""
+    monkeypatch.setattr(_forked, "BEFORE", 0.0)
+    count, fork, found, forks = thread_count(), os.fork, [], []
+    monkeypatch.setattr(os, "fork", lambda: forks.append(1) or fork())
+    model = process.model
+
+    def fit(**options):
+        approx = pymc3_vi.fit(500, model=model, random_seed=1, progressbar=False, **options)
+        return approx.mean.eval(), approx.hist, len(forks)
+
+    try:
+        for number in (1, 2):
+            set_thread_count(number)
+            found.append(fit())
+        alone, together, beside = *found, fit(callbacks=[lambda approx, losses, i: None])
+    finally:
+        set_thread_count(count)
+    for other in (together, beside):
+        np.testing.assert_array_equal(alone[0], other[0])
+        np.testing.assert_array_equal(alone[1], other[1])
+    assert [alone[2], together[2], beside[2]] == [0, 1, 1] and not children()
