@@ -27,10 +27,10 @@ SECONDS, SPREAD = 0.3, 0.1
 INTRODUCTION = """# Batches
 
 Made by `make batches`: microseconds of wall time that log p and its gradient take for each of S points, which corrected
-draws, diagnoses and fits evaluate together, between calls of which memory is kept; medians of {turns} turns on two cores. A step is one of ADVI with
-Adam, for its one point. NumPyro's are `jit(vmap(value_and_grad))` of its potential energy, in double precision; ratios
-above 1 mean that it takes longer. Networks see one minibatch. On two threads a copy of the process takes its share of what is
-worth it, as it does for chains.
+draws, diagnoses and fits evaluate together, keeping memory between calls; medians of {turns} turns on two cores. A step
+is one of ADVI with Adam, for one point. NumPyro's are `jit(vmap(value_and_grad))` of its potential energy, in double
+precision; ratios above 1 mean that it takes longer. Networks see one minibatch. On two threads a copy of the process
+takes its share of what is worth it, as it does for chains.
 
 """
 
