@@ -29,7 +29,7 @@ HEAVIEST, TAILS_TOLD = 0.5, 10_000
 #: Shape from which on few draws miss what the tails add to a standard deviation, and its error with it, and draws from
 #: which they do not, by trajectories so many times as long: those that are best for the middle take some thirty sweeps
 #: to leave a tail (of the logarithm of a scale near 0, 20,000 draws of such missed a tenth in 5 of 24 runs).
-LONG_TAILS, LONG_TAILS_TOLD, REACH = 0.3, 15_000, 3.0
+LONG_TAILS, LONG_TAILS_TOLD, REACH = 0.3, 20_000, 3.0
 #: Share of divergent trajectories beyond which there are places that the chains cannot enter.  Fewer matter where they
 #: are in one place: when their mean is away from that of all draws, in sds and in standard errors.
 MOST_DIVERGENT = 0.004
