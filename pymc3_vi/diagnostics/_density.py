@@ -180,7 +180,7 @@ class PointDensity:
     @staticmethod
     def join(parts):
         """The opposite of :meth:`split`, float64."""
-        return np.concatenate([np.asarray(p, dtype="float64") for p in parts], axis=1)
+        return np.array(parts[0], dtype="float64") if len(parts) == 1 else np.concatenate(parts, axis=1, dtype="float64")
 
     # ---------------------------------------------------------------- what it gives
     def slopes(self, z):
@@ -220,7 +220,7 @@ class PointDensity:
         def evaluate(z):
             with function.held():  # what it gives lies in memory of the next call
                 value, *parts = function(*self.split(z))
-                return np.array(np.broadcast_to(value, len(z))), self.join(parts)
+                return (value.copy() if np.ndim(value) else np.full(len(z), value)), self.join(parts)
 
         return where_defined(evaluate, z, self.d)
 
