@@ -180,7 +180,9 @@ class PointDensity:
     @staticmethod
     def join(parts):
         """The opposite of :meth:`split`, float64."""
-        return np.array(parts[0], dtype="float64") if len(parts) == 1 else np.concatenate(parts, axis=1, dtype="float64")
+        return (
+            np.array(parts[0], dtype="float64") if len(parts) == 1 else np.concatenate(parts, axis=1, dtype="float64")
+        )
 
     # ---------------------------------------------------------------- what it gives
     def slopes(self, z):

@@ -1,6 +1,7 @@
 """Gradients that are missing or zero, found in the graph."""
 
 import contextlib
+import logging
 
 import theano
 import theano.tensor as tt
@@ -13,6 +14,8 @@ from ..errors import GradientError, VariationalInferenceError, ZeroGradientWarni
 from ..validation import warn_user
 
 __all__ = ["check_gradients", "gradients_explained", "warn_of_steps"]
+
+logger = logging.getLogger("pymc3_vi")
 
 #: Scalar Ops that are constant almost everywhere.
 _STEPS = tuple(
@@ -67,7 +70,12 @@ def gradients_explained(view, order):
     except VariationalInferenceError:
         raise
     except Exception:
-        check_gradients(view, order)
+        try:
+            check_gradients(view, order)
+        except GradientError:
+            raise
+        except Exception:
+            logger.debug("No gradients either", exc_info=True)
         raise
 
 

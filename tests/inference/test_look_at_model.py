@@ -10,6 +10,7 @@ from pymc3_vi.errors import (
     ParametrizationError,
     ZeroGradientWarning,
 )
+from pymc3_vi.inference import _gradients
 from pymc3_vi.inference._gradients import check_gradients, warn_of_steps
 
 import numpy as np
@@ -102,6 +103,20 @@ def test_dadvi_needs_a_second_derivative():
     check_gradients(pymc3_vi.MeanField(model=model).view)
     with pytest.raises(GradientError, match=r"custom.* has no second derivative, which DADVI needs.*ADVI"):
         pymc3_vi.fit(10, "dadvi", model=model, progressbar=False)
+
+
+@pytest.mark.parametrize("raised", [ValueError("mine"), NotImplementedError("mine")])
+@pytest.mark.parametrize("looking", [None, TypeError("not this")])
+def test_other_errors_of_preparing_stay_what_they_are(raised, looking, monkeypatch):
+    if looking is not None:
+
+        def fail(view, order):
+            raise looking
+
+        monkeypatch.setattr(_gradients, "check_gradients", fail)
+    view = pymc3_vi.MeanField(model=_with_op(lambda a: a)).view
+    with pytest.raises(type(raised), match="mine"), _gradients.gradients_explained(view, 1):
+        raise raised
 
 
 # ---------------------------------------------------------------- families
