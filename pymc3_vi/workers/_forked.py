@@ -133,7 +133,7 @@ class ForkedHelp:
     # ---------------------------------------------------------------- copies
     def _make_helpers(self):
         rows, d = self._most_rows, self.d
-        with contextlib.suppress(OSError):  # no more processes or files, or no memory for them
+        with contextlib.suppress(Exception):  # no more processes or files, no memory for them, forking forbidden
             memory = np.frombuffer(mmap.mmap(-1, 8 * rows * (2 * d + 1)))  # shared with copies; pages come when used
             self._points, self._slopes = memory[: 2 * rows * d].reshape(2, rows, d)
             self._values = memory[2 * rows * d :]

@@ -270,13 +270,16 @@ def test_a_program_that_dies_of_broken_pipes_does_not(children):
         signal.signal(signal.SIGPIPE, before)
 
 
-def _refused(*arguments):
-    raise BlockingIOError("Resource temporarily unavailable")
+def _throw(error):
+    raise error
 
 
 @pytest.mark.parametrize("module, name", [(os, "fork"), (socket, "socketpair"), (mmap, "mmap")])
-def test_no_more_processes_or_memory_are_no_error(module, name, monkeypatch, children):
-    monkeypatch.setattr(module, name, _refused)
+@pytest.mark.parametrize(
+    "error", [BlockingIOError("Resource temporarily unavailable"), MemoryError(), RuntimeError("no")]
+)
+def test_no_more_processes_or_memory_are_no_error(error, module, name, monkeypatch, children):
+    monkeypatch.setattr(module, name, lambda *arguments: _throw(error))
     with ForkedHelp(_Slow(), 3, 3) as help_:
         np.testing.assert_array_equal(_dealt_out(help_)[1], 2 * Z)
 
