@@ -10,6 +10,7 @@ from ._linear_algebra import with_linear_algebra_in_c
 from ._pattern import with_pattern
 from ._test_values import compute_test_value, fast_build
 from ._undefined import UNDEFINED, as_undefined
+from ._users_ops import users_ops
 from .ops._threads import one_thread, set_thread_count, thread_count
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "show_config",
     "small_algebra",
     "thread_count",
+    "users_ops",
     "with_linear_algebra_in_c",
     "with_pattern",
     "with_small_algebra",

@@ -1,6 +1,5 @@
 """The one way in which the package makes a Theano function."""
 
-import contextlib
 import sys
 
 import theano
@@ -257,23 +256,32 @@ def release_memory(function):
         function.fn.release()
 
 
-@contextlib.contextmanager
-def memory_kept(function):
+class memory_kept:
     """Context in which calls keep their temporaries for the next one, where the linker can do so.
 
-    What a call gives lies in memory of the next one, too: copy it before, while the function is held.
+    What a call gives lies in memory of the next one, too: copy it before, while the function is held.  A Ctrl-C may
+    come before Python reaches what ends a context: this one ends when its object is gone at the latest.
     """
-    virtual_machine = function.fn
-    if not isinstance(virtual_machine, IslandVM) or not virtual_machine.allow_gc:
-        yield
-        return
-    virtual_machine.allow_gc = False
-    try:
-        yield
-    finally:
-        virtual_machine.allow_gc = True
-        with function.held():
-            virtual_machine.release()
+
+    def __init__(self, function):
+        self._function, self._keeps = function, False
+
+    def __enter__(self):
+        virtual_machine = self._function.fn
+        if isinstance(virtual_machine, IslandVM) and virtual_machine.allow_gc:
+            self._keeps, virtual_machine.allow_gc = True, False
+        return self
+
+    def __exit__(self, *exc_info):
+        if not self._keeps:
+            return
+        with self._function.held():
+            self._function.fn.allow_gc = True
+            self._function.fn.release()
+        self._keeps = False
+
+    def __del__(self):
+        self.__exit__()
 
 
 def _runs_many(virtual_machine):

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import weakref
 
 import numpy as np
 import theano
@@ -13,12 +14,13 @@ from ..compiler import (
     one_thread,
     process_value,
     thread_count,
+    users_ops,
     with_linear_algebra_in_c,
     without_test_values,
 )
 from ..compiler.vectorize import CACHE_BUDGET_BYTES, FEWEST_ROWS, bytes_per_row, has_shared_products
 from ..errors import ParametrizationError
-from ..graph import floatx, made_once, substitute, value_property
+from ..graph import floatx, made_once, shared_inputs, substitute, value_property
 from ..model import full_data, is_streamed
 from ..workers import ForkedHelp
 from ._point_loop import PointLoop
@@ -84,7 +86,7 @@ class PointDensity:
         ends = np.cumsum([g.ddim for g in approx.groups])
         self.slices = [slice(int(end) - g.ddim, int(end)) for g, end in zip(approx.groups, ends)]
         self.d = int(ends[-1])
-        self._functions, self._help = {}, None
+        self._functions, self._help = {}, _no_help
 
     # ---------------------------------------------------------------- compiled parts
     @without_test_values
@@ -188,7 +190,7 @@ class PointDensity:
     def slopes(self, z):
         """log p (s,) and its gradients (s, d) at the points `z` (s, d), float64; NaN where an Op has no value."""
         self.evaluations += len(z)
-        help_ = self._help  # another thread may end it
+        help_ = self._help()
         return self._slopes(z) if help_ is None else help_(z)
 
     def _slopes(self, z):
@@ -203,20 +205,27 @@ class PointDensity:
     def many_calls(self):
         """Context for many calls of :meth:`slopes`: memory is kept between them, and copies of this process help.
 
-        They have the data of when they were made, so that these must not change meanwhile.
+        They have the data of when they were made, so that these must not change meanwhile.  Where Ops of the user's
+        take part, whose code may talk to what copies would share, there are none.
         """
-        if self._help is not None or not self._is_compiled:
+        help_ = self._help()
+        if not self._is_compiled or help_ is not None and help_.is_open:
             yield
             return
-        piece = 1 if self.one_by_one else self.points_at_once
+        count, piece = thread_count() if self._may_be_copied else 1, 1 if self.one_by_one else self.points_at_once
         with contextlib.ExitStack() as stack:
             if not self.one_by_one:
                 stack.enter_context(memory_kept(self._function("slopes")))
-            self._help = stack.enter_context(ForkedHelp(self._slopes, self.d, thread_count(), one_thread, piece))
-            try:
-                yield
-            finally:
-                self._help = None
+            help_ = stack.enter_context(ForkedHelp(self._slopes, self.d, count, one_thread, piece))
+            self._help = weakref.ref(help_)
+            yield
+
+    @value_property
+    def _may_be_copied(self):
+        """Whether copies of the process give what this one gives, and neither disturb it."""
+        terms = self._terms()
+        changing = [v for v in shared_inputs(terms) if getattr(v, "default_update", None) is not None]
+        return not changing and not users_ops(terms)
 
     def _at(self, function, z):
         def evaluate(z):
@@ -235,6 +244,11 @@ class PointDensity:
                 out[rows] = self.join(function(*self.split(z[rows]), *self.split(v[rows])))
         self.products += len(z)
         return out
+
+
+def _no_help():
+    """A reference to help that is gone."""
+    return None
 
 
 def _slices(count, length):

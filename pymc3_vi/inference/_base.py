@@ -363,7 +363,8 @@ class Inference:
         self.report.compiled(begin)
 
     def _run(self, n, callbacks, score, progressbar, resume=False):
-        run_algorithm(self, self.algorithm, n, callbacks, score, progressbar, resume)
+        with gradients_explained(self.approx.view, self.algorithm.order):  # passes make theirs here
+            run_algorithm(self, self.algorithm, n, callbacks, score, progressbar, resume)
 
     # ---------------------------------------------------------------- files
     @checked

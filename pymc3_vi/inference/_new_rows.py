@@ -6,7 +6,6 @@ from ..algorithms import Passes, gaussian_before
 from ..diagnostics import changed_data
 from ..errors import ParametrizationError, VariationalInferenceError
 from ..model import ContinuedView, matched_rows
-from ._gradients import gradients_explained
 
 __all__ = ["refine_with_rows"]
 
@@ -72,8 +71,7 @@ def _prepare(inference):
             f"refine(data=...) is made in passes over the new rows, and cannot be made of this model: {obstacle}."
         )
     inference._look_at_model()
-    with gradients_explained(inference.approx.view, passes.order):
-        passes.prepare(task)
+    passes.prepare(task)
     passes.aim_at(None)
     inference.algorithm, inference.reason, inference._key = passes, "new rows were given", dict(_OPTIONS)
     inference.goal = inference.resume_point = None

@@ -34,7 +34,8 @@ class ForkedHelp:
 
     Copies know what this process knew when they were made.  Where there can be none (outside of Linux, and in threads,
     whose locks a copy would find locked), or others work beside this one (processes of ``multiprocessing``), the
-    function runs here alone, as it does where a copy is lost.
+    function runs here alone, as it does where a copy is lost.  A Ctrl-C may come before Python reaches what ends the
+    context: copies end when its object is gone at the latest.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ class ForkedHelp:
     count : int
         Of processes, with this one.
     alone : callable, optional
-        Gives the context in which a process evaluates its share while others evaluate theirs.
+        Gives the context in which a process is while there are others.
     piece : int
         A row's values are the same whatever other rows there are beyond the multiples of this that it is between.
     """
@@ -54,7 +55,8 @@ class ForkedHelp:
         self.count = count if sys.platform.startswith("linux") else 1
         self._most_rows = max(MOST_ROWS // piece, count) * piece
         self._helpers, self._seconds, self._rows = [], 0.0, 0
-        self._thread = None
+        self._thread, self._process, self._alone = None, os.getpid(), contextlib.ExitStack()
+        self.is_open = True
 
     def __enter__(self):
         self._thread = threading.get_ident()
@@ -64,7 +66,12 @@ class ForkedHelp:
         return self
 
     def __exit__(self, *exc_info):
+        self.is_open = False
         self.close()
+
+    def __del__(self):
+        if self._helpers and self._process == os.getpid():  # not one that the program has forked meanwhile
+            self.close()
 
     def __call__(self, z):
         """Values (n,) and slopes (n, d) at `z` (n, d)."""
@@ -94,6 +101,7 @@ class ForkedHelp:
                     if os.waitpid(helper.pid, os.WNOHANG) == (0, 0):  # not one of the program's own reaping
                         os.kill(helper.pid, signal.SIGKILL)
                         os.waitpid(helper.pid, 0)
+            self._alone.close()
 
     # ---------------------------------------------------------------- here
     def _here(self, z):
@@ -111,8 +119,7 @@ class ForkedHelp:
         values, slopes = np.empty(n), np.empty((n, self.d))
         begin, rows = time.perf_counter(), self._share(n, 0, processes)
         asked = [_is_sent(helper.end, f"{n} {processes}") for helper in helpers]
-        with self.alone():
-            values[rows], slopes[rows] = self._here(z[rows])
+        values[rows], slopes[rows] = self._here(z[rows])
         patience = PATIENCE + SLOWER * (time.perf_counter() - begin)
         for number, helper in enumerate(helpers, start=1):
             rows = self._share(n, number, processes)
@@ -141,6 +148,9 @@ class ForkedHelp:
                 with _interrupts_wait():
                     self._helpers.append(self._copy(number))
         self.count = 1 + len(self._helpers)
+        if self._helpers:
+            with _interrupts_wait():
+                self._alone.enter_context(self.alone())
 
     def _copy(self, number):
         ours, theirs = socket.socketpair()

@@ -33,7 +33,7 @@ class Diagonal(COp):
         x, (g,) = inputs[0], output_grads
         square = DiagonalMatrix()(g)
         if x.owner is not None and getattr(x.owner.op, "is_square", False):
-            return [square]
+            return [tt.patternbroadcast(square, x.broadcastable)]
         n = g.shape[-1]
         return [tt.set_subtensor(tt.zeros_like(x, dtype=g.dtype)[..., :n, :n], square)]
 
