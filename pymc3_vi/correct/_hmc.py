@@ -118,6 +118,8 @@ class Run:
         found[LARGE_ERRORS] = np.maximum(e.mean_error, e.sd_error) > self.tolerance * e.sd
         if self.logp.size < LONG_TAILS_TOLD:
             found[LARGE_ERRORS] |= e.tails > LONG_TAILS
+        if self.logp.size < TAILS_TOLD:  # where chains have not met a tail yet it looks shorter than it is
+            found[LARGE_ERRORS] |= e.tails > LONG_TAILS - tail_error(self.logp.size)
         found[HEAVY_TAILS] = e.tails > HEAVIEST - tail_error(self.logp.size)
         if self._misses_places():
             found[DIVERGES] = self._away >= 0.5 * self._away.max()
