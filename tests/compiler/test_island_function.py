@@ -197,6 +197,18 @@ def test_memory_is_kept_between_calls_within_a_context(nested):
     assert third[1] is not fourth[1] and third[1][0] == 3.0  # results are the caller's own again
 
 
+def test_memory_is_not_kept_once_its_context_is_gone():
+    """A Ctrl-C may come before Python reaches the end of a context."""
+    x = tt.dvector()
+    function = compile_function([x], tt.cumsum(x).sum())
+    context = memory_kept(function)
+    context.__enter__()
+    assert not function.fn.allow_gc
+    del context
+    gc.collect()
+    assert function.fn.allow_gc == theano.config.allow_gc
+
+
 def test_memory_is_not_kept_after_an_error_in_a_context():
     x = tt.dmatrix()
     function = compile_function([x], [cholesky(tt.dot(x, x.T)), (x * 2).sum()])

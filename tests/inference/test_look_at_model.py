@@ -77,8 +77,8 @@ def custom(a):
     return a * 2
 
 
-class OnceOnly(Op):
-    """Squares its input, with a gradient that has none."""
+class Square(Op):
+    """Squares its input, without a gradient."""
 
     __props__ = ()
 
@@ -88,6 +88,10 @@ class OnceOnly(Op):
     def perform(self, node, inputs, outputs):
         outputs[0][0] = np.asarray(inputs[0] ** 2)
 
+
+class OnceOnly(Square):
+    """With a gradient that has none."""
+
     def grad(self, inputs, grads):
         return [grads[0] * custom(inputs[0])]
 
@@ -96,6 +100,17 @@ class OnceOnly(Op):
 def test_an_op_without_a_gradient_is_named(method):
     with pytest.raises(GradientError, match=r"FromFunctionOp\{custom\} has no gradient.*depends on alpha through it"):
         pymc3_vi.fit(10, method, model=_with_op(custom), progressbar=False)
+
+
+@pytest.mark.parametrize("family", ["advi", "fullrank_advi"])
+def test_passes_name_an_op_without_a_gradient(family):
+    """They make gradients while they run."""
+    rows = np.random.default_rng(1).normal(size=1000)
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        alpha = pm.Normal("alpha", 0.0, 5.0)
+        pm.Normal("y", Square()(alpha), 1.0, observed=pm.Minibatch(rows, 50), total_size=1000)
+    with pytest.raises(GradientError, match=r"Square.* has no gradient.*depends on alpha"):
+        pymc3_vi.fit(10, family, model=model, algorithm="passes", progressbar=False)
 
 
 def test_dadvi_needs_a_second_derivative():

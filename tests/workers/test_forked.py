@@ -1,6 +1,7 @@
 """Copies of this process that help with the rows of a call."""
 
 import contextlib
+import gc
 import mmap
 import multiprocessing
 import os
@@ -18,6 +19,11 @@ from pymc3_vi.workers import ForkedHelp, _forked
 import numpy as np
 import pymc3 as pm
 import pytest
+import theano
+import theano.tensor as tt
+from theano.compile.ops import as_op
+from theano.graph.basic import Apply
+from theano.graph.op import Op
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="copies are made on Linux alone")
 Z = np.random.default_rng(1).normal(size=(101, 3))
@@ -98,7 +104,7 @@ def test_pieces_may_be_more_than_is_dealt_out_at_once(monkeypatch, children):
 
 
 def test_every_process_works_alone(children):
-    """This one, too, while the others work, and not afterwards."""
+    """This one, too, as long as there are others."""
     inside = []
 
     @contextlib.contextmanager
@@ -114,7 +120,8 @@ def test_every_process_works_alone(children):
 
     with ForkedHelp(slopes, 3, 3, alone) as help_:
         assert not help_(Z)[0].any() and help_(Z)[0].all()
-        assert not inside
+        assert help_(Z[:1])[0].all()
+    assert not inside and not help_(Z)[0].any()
 
 
 def test_what_is_quick_needs_no_help(children):
@@ -364,3 +371,79 @@ def test_fits_are_the_same_on_any_number_of_processes_and_have_none_beside_callb
         np.testing.assert_array_equal(alone[0], other[0])
         np.testing.assert_array_equal(alone[1], other[1])
     assert [alone[2], together[2], beside[2]] == [0, 1, 1] and not children()
+
+
+class _Asks(Op):
+    """The square, of which it keeps a count outside, as an Op would that talks to another program."""
+
+    __props__ = ()
+    asked = []
+
+    def make_node(self, x):
+        return Apply(self, [tt.as_tensor_variable(x)], [tt.dscalar()])
+
+    def perform(self, node, inputs, outputs):
+        self.asked.append(os.getpid())
+        outputs[0][0] = np.asarray(inputs[0] ** 2)
+
+    def grad(self, inputs, grads):
+        return [2 * grads[0] * inputs[0]]
+
+
+@as_op(itypes=[tt.dscalar], otypes=[tt.dscalar])
+def _asks(x):
+    _Asks.asked.append(os.getpid())
+    return np.asarray(x**2)
+
+
+_asks.grad = lambda inputs, grads: [2 * grads[0] * inputs[0]]
+
+
+def _in_a_loop(x):
+    return theano.scan(lambda last: _asks(last), outputs_info=[x], n_steps=1)[0][-1]
+
+
+@pytest.mark.parametrize("op", [_Asks(), _asks, _in_a_loop], ids=["class", "function", "in a loop"])
+def test_ops_of_the_user_are_evaluated_in_this_process(op, monkeypatch, children):
+    """Copies would share what such an Op talks to: a pipe, a file."""
+    monkeypatch.setattr(_forked, "BEFORE", 0.0)
+    monkeypatch.setattr(_forked, "WORTH", 0.0)
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        a = pm.Normal("a", 0, 1)
+        pm.Normal("y", op(a), 1.0, observed=np.ones(3000))
+    density = point_density(pymc3_vi.MeanField(model=model))
+    count, forks, fork = thread_count(), [], os.fork
+    monkeypatch.setattr(os, "fork", lambda: forks.append(1) or fork())
+    _Asks.asked.clear()
+    set_thread_count(2)
+    try:
+        with density.many_calls():
+            for _ in range(3):
+                density.slopes(np.ones((500, 1)))
+    finally:
+        set_thread_count(count)
+    assert not forks and set(_Asks.asked) == {os.getpid()}
+
+
+def test_what_a_ctrl_c_leaves_ends_with_its_objects(line, monkeypatch, children):
+    """It may come before Python reaches what ends a context."""
+    monkeypatch.setattr(_forked, "BEFORE", 0.0)
+    monkeypatch.setattr(_forked, "WORTH", 0.0)
+    density, count = point_density(line), thread_count()
+    function, z = density._function("slopes"), np.zeros((300, density.d))
+    monkeypatch.setattr(ForkedHelp, "__exit__", lambda *args: None)
+    threads = []
+    set_thread_count(2)
+    try:
+        with density.many_calls():
+            density.slopes(z), density.slopes(z)
+            threads.append(thread_count())
+            assert len(children()) == 1 and not function.fn.allow_gc
+        gc.collect()
+        assert threads == [1] and thread_count() == 2
+        assert not children() and density._help() is None
+        with density.many_calls():
+            density.slopes(z), density.slopes(z)
+            assert len(children()) == 1
+    finally:
+        set_thread_count(count)

@@ -198,6 +198,12 @@ def test_diagonals(rng):
     check_gradient(DiagonalMatrix(), [values[3]], rng)
 
 
+def test_the_gradient_of_a_diagonal_of_one_has_the_type_of_its_input():
+    x = tt.dscalar("x")
+    one = Diagonal()(Triangle()(x.dimshuffle("x", "x")))
+    assert theano.grad(tt.sum(one**3), x).eval({x: 2.0}) == 12.0
+
+
 def test_float32(rng):
     a, b = tt.fmatrix("a"), tt.fmatrix("b")
     value = positive_definite(rng, 6, 6).astype("float32")
