@@ -110,6 +110,7 @@ SWITCHES = {
     "linear algebra: Cholesky factors": without_counterpart("Cholesky"),
     "linear algebra: triangular systems": without_counterpart("Solve"),
     "linear algebra: diagonals": without_counterpart("ExtractDiag", "AllocDiag", "Eye"),
+    "linear algebra: outer products": without_counterpart("Dot"),
     "linear algebra: stacks": without_counterpart("Blockwise"),
     "linear algebra: log-sum-exp": without_counterpart("Elemwise"),
     "elements: all": without_rewrite("elements_in_c"),
