@@ -11,6 +11,7 @@ from ._diagnose import Diagnosis, diagnose
 from ._draws import IN_PYTHON, DensityDraws, draws_in_memory, noise_of
 from ._expectation import Expectation, expectation
 from ._fixed_draws import KINDS, REPLICATES, FixedDrawELBO, FixedDraws
+from ._gradients import check_gradients, gradients_explained, warn_of_steps
 from ._importance import ImportanceWeights, khat_threshold, nearly_equal
 from ._linear_response import frequentist_se, gaussian_blocks, lrvb_cov, replicate_errors
 from ._moments import CLOSE_MEAN, CLOSE_SD, coordinate_labels
@@ -51,6 +52,9 @@ __all__ = [
     "frequentist_se",
     "gaussian_blocks",
     "coordinate_labels",
+    "check_gradients",
+    "gradients_explained",
+    "warn_of_steps",
     "point_density",
     "replicate_errors",
     "ImportanceWeights",

@@ -23,6 +23,7 @@ from ..errors import ParametrizationError
 from ..graph import floatx, made_once, shared_inputs, substitute, value_property
 from ..model import full_data, is_streamed
 from ..workers import ForkedHelp
+from ._gradients import gradients_explained
 from ._point_loop import PointLoop
 from ._undefined import where_defined
 
@@ -107,7 +108,8 @@ class PointDensity:
 
     def _function(self, what):
         if what not in self._functions:
-            self._functions[what] = self._compiled(what)
+            with gradients_explained(self.approx.view, 2 if what == "products" else 1):
+                self._functions[what] = self._compiled(what)
         return self._functions[what]
 
     @without_test_values

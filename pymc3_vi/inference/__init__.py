@@ -4,7 +4,6 @@ from ..progress import Progress
 from ._base import FitState, Inference
 from ._dadvi import DADVI
 from ._fit import METHODS, fit
-from ._gradients import check_gradients, warn_of_steps
 from ._history import History, LossView
 from ._implicit import ASVGD, SVGD, ImplicitGradient
 from ._klqp import ADVI, NFVI, FullRankADVI, KLqp
@@ -20,12 +19,10 @@ __all__ = [
     "Inference",
     "ImplicitGradient",
     "KLqp",
-    "check_gradients",
     "fit",
     "METHODS",
     "FitState",
     "refine",
-    "warn_of_steps",
     "History",
     "LossView",
     "Progress",

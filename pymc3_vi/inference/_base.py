@@ -7,14 +7,13 @@ import numpy as np
 from ..algorithms import AnnealedAdam, Task, choose
 from ..compiler import small_algebra
 from ..core import StepOptions
-from ..diagnostics import Converged
+from ..diagnostics import Converged, gradients_explained, warn_of_steps
 from ..errors import ParameterValueError, VariationalInferenceError
 from ..html_tables import html_table
 from ..parameters import checked
 from ..results import FitReport, load_parts, rebuilt_options, restore_point, resume_algorithm, save_inference
 from ..validation import accepted_keywords, reject_unknown_keywords, warn_user
 from ._families import warn_of_families
-from ._gradients import gradients_explained, warn_of_steps
 from ._history import History
 from ._new_rows import refine_with_rows
 from ._run import profile_algorithm, run_algorithm

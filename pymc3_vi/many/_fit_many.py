@@ -5,8 +5,9 @@ from itertools import chain
 import numpy as np
 
 from ..approximations.gaussian import LARGEST_DENSE_DIMENSION
+from ..diagnostics import check_gradients, warn_of_steps
 from ..errors import ConvergenceWarning, ParametrizationError
-from ..inference import Progress, check_gradients, warn_of_steps
+from ..inference import Progress
 from ..model import ModelView, built_with, data_containers, fixed_data, model_fingerprint
 from ..parameters import checked
 from ..validation import require, warn_user

@@ -3,6 +3,8 @@
 import warnings
 
 import pymc3_vi
+from pymc3_vi.diagnostics import _gradients
+from pymc3_vi.diagnostics._gradients import check_gradients, warn_of_steps
 from pymc3_vi.errors import (
     ConvergenceWarning,
     GradientError,
@@ -10,8 +12,6 @@ from pymc3_vi.errors import (
     ParametrizationError,
     ZeroGradientWarning,
 )
-from pymc3_vi.inference import _gradients
-from pymc3_vi.inference._gradients import check_gradients, warn_of_steps
 
 import numpy as np
 import pymc3 as pm
@@ -113,10 +113,30 @@ def test_passes_name_an_op_without_a_gradient(family):
         pymc3_vi.fit(10, family, model=model, algorithm="passes", progressbar=False)
 
 
+@pytest.mark.parametrize(
+    "what",
+    [
+        lambda q, model: q.sample(10, correct="hmc"),
+        lambda q, model: q.sample(10, correct="psis"),
+        lambda q, model: q.diagnose(),
+        lambda q, model: q.lrvb_cov(),
+        lambda q, model: pymc3_vi.fit(10, model=model, starts=2, progressbar=False),
+        lambda q, model: pymc3_vi.fit(10, model=model, start="prior", progressbar=False),
+    ],
+    ids=["chains", "weights", "diagnosis", "linear response", "starts", "prior"],
+)
+def test_an_op_without_a_gradient_is_named_beside_fits(what):
+    model = _with_op(Square())
+    with pytest.raises(GradientError, match=r"Square.* has no gradient.*depends on alpha"):
+        what(pymc3_vi.MeanField(model=model), model)
+
+
 def test_dadvi_needs_a_second_derivative():
     model = _with_op(OnceOnly())
     check_gradients(pymc3_vi.MeanField(model=model).view)
-    with pytest.raises(GradientError, match=r"custom.* has no second derivative, which DADVI needs.*ADVI"):
+    with pytest.raises(
+        GradientError, match=r"custom.* has no second derivative, which DADVI and linear.*ADVI"
+    ):
         pymc3_vi.fit(10, "dadvi", model=model, progressbar=False)
 
 

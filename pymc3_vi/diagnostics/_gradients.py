@@ -59,7 +59,7 @@ def check_gradients(view, order=1):
     if order == 2:
         vectors = [v.type() for v in slopes]
         along = tt.add(*[tt.sum(g * v) for g, v in zip(slopes, vectors)])
-        _gradients(along, view.free, "a second derivative, which DADVI needs")
+        _gradients(along, view.free, "a second derivative, which DADVI and linear response need")
 
 
 @contextlib.contextmanager
