@@ -134,9 +134,7 @@ def test_an_op_without_a_gradient_is_named_beside_fits(what):
 def test_dadvi_needs_a_second_derivative():
     model = _with_op(OnceOnly())
     check_gradients(pymc3_vi.MeanField(model=model).view)
-    with pytest.raises(
-        GradientError, match=r"custom.* has no second derivative, which DADVI and linear.*ADVI"
-    ):
+    with pytest.raises(GradientError, match=r"custom.* has no second derivative, which DADVI and linear.*ADVI"):
         pymc3_vi.fit(10, "dadvi", model=model, progressbar=False)
 
 

@@ -204,6 +204,16 @@ def test_the_gradient_of_a_diagonal_of_one_has_the_type_of_its_input():
     assert theano.grad(tt.sum(one**3), x).eval({x: 2.0}) == 12.0
 
 
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize("ndim", [1, 2])
+def test_the_gradient_of_a_system_of_one_has_the_types_of_its_inputs(ndim, transposed):
+    x, b = tt.dscalar("x"), tt.TensorType("float64", [False] * ndim)("b")
+    solved = TriangularSolve(transposed=transposed)(x.dimshuffle("x", "x"), b)
+    value = np.full([1, 3][:ndim], 6.0)
+    found = theano.grad(tt.sum(solved), x).eval({x: 2.0, b: value})  # of 6 / x
+    assert found == -1.5 * value.size
+
+
 def test_float32(rng):
     a, b = tt.fmatrix("a"), tt.fmatrix("b")
     value = positive_definite(rng, 6, 6).astype("float32")
