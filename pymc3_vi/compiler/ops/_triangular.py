@@ -331,7 +331,7 @@ class TriangularSolve(_MatrixOp):
             left, right = left.dimshuffle(0, "x"), right.dimshuffle(0, "x")
         is_outer = x.broadcastable[-1] or x.ndim == 1  # as a product of elements it is fused with what is done to it
         product = left * _transposed(right) if is_outer else _matmul(left, _transposed(right))
-        return [tt.patternbroadcast(-Triangle(self.lower)(product), a.broadcastable), b_bar]
+        return [-tt.patternbroadcast(Triangle(self.lower)(product), a.broadcastable), b_bar]
 
     def c_code(self, node, name, inputs, outputs, sub):
         (a, b), (z,), fail = inputs, outputs, sub["fail"]
