@@ -103,7 +103,6 @@ SWITCHES = {
     "fused loops: sum of equal numbers": without_rewrite("sum_of_alloc"),
     "fused loops: axes swapped": with_value(lambda self: False, f"{BUILDER}.reads_transposes"),
     "fused loops: short axes written out": with_value(lambda self, instructions: None, f"{BUILDER}._short_axis"),
-    "fused loops: conditions without casts": with_value(lambda self, a: a, f"{BUILDER}._without_cast"),
     "fused loops: integers as floats": with_value(lambda variable: variable, "_loop_fusion._as_float_constant"),
     "fused loops: plain numbers in the source": with_value(lambda number: False, "_loop_fusion.is_plain"),
     "linear algebra: after gradients, too": without_rewrite("linear_algebra_in_c"),

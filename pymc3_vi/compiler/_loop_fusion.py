@@ -2,7 +2,6 @@
 
 import numpy as np
 import theano.tensor as tt
-from theano import scalar as ts
 from theano.compile.function.types import Supervisor
 from theano.graph.basic import Constant
 from theano.graph.destroyhandler import DestroyHandler
@@ -240,20 +239,8 @@ class _LoopBuilder:
     def _add_step(self, node, axes):
         op = node.op.scalar_op
         arguments = [self._argument(x, axes) for x in node.inputs]
-        if type(op) is ts.Switch:
-            arguments[0] = self._without_cast(arguments[0])
         self._step_of[node.outputs[0]] = len(self._steps)
         self._steps.append((op, arguments, node.outputs[0].dtype))
-
-    def _without_cast(self, argument):
-        """The boolean that `argument` is a cast of: as a condition it vectorises better."""
-        if isinstance(argument, Literal) or argument[0] == "input":
-            return argument
-        op, (first, *_), _ = self._steps[argument[1]]
-        if type(op) is ts.Cast and not isinstance(first, Literal) and first[0] == "step":
-            if self._steps[first[1]][2] == "bool":
-                return first
-        return argument
 
     def _argument(self, variable, axes):
         """("step", number), ("input", number) or a Literal for `variable`, whose dimensions are the loop's `axes`."""
