@@ -122,8 +122,8 @@ class HMC:
     tails are about as steep as a normal's, trajectories are the circles of a standard normal, turned by what is left of
     the gradient (Shahbaba et al., section 3.1), else straight (leapfrog).  Chains go on until nested R-hat of
     every unconstrained coordinate and of its distance from the mean is below 1.01, no mean drifts, and Monte Carlo
-    errors are below `tolerance`; where tails are long, for at least 20,000 draws of all chains together, by
-    trajectories three times as long.
+    errors are below `tolerance`; for at least 10,000 draws of all chains together until tails can be called short, and
+    20,000 where they are long, by trajectories three times as long.
 
     Parameters
     ----------

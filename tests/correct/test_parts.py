@@ -268,6 +268,21 @@ def test_a_round_that_is_nearly_done_goes_on(tolerance, rounds, rng, monkeypatch
     assert len(begun) >= 2 if rounds > 1 else len(begun) == 1
 
 
+@pytest.mark.parametrize(
+    "draws, tails, enough",
+    [(5120, 0.2, True), (5120, 0.25, False), (10_240, 0.25, True), (10_240, 0.35, False), (20_224, 0.35, True)],
+)
+def test_tails_are_called_short_after_many_draws(draws, tails, enough, rng):
+    """Chains that have not met a tail yet show less of it: k-hat was 0.25 in a run of radon, where it is 0.65."""
+    sampler = _sampler(rng, None)
+    accept, diverged = np.ones(256), np.zeros(256, dtype=bool)
+    kept = [(rng.normal(size=(256, 2)), np.zeros(256), accept, diverged) for _ in range(draws // 256)]
+    run = _hmc.Run(sampler, kept, 0.1)
+    run.errors.tails = np.array([tails, 0.0])
+    assert (_hmc.LARGE_ERRORS not in run.flaws()) == enough
+    assert enough or list(run.flaws()[_hmc.LARGE_ERRORS]) == [0]
+
+
 LONG, SHORT = 0.4, 0.1
 
 
