@@ -25,8 +25,8 @@ CHAINS, TUNE, DRAWS = 4, 1000, 1000
 
 INTRODUCTION = """# Effective draws
 
-Made by `make effective-draws`: wall seconds from nothing (the package is not imported) to 1,000
-effective draws of every free value, medians of {turns} turns on two cores.
+Made by `make effective-draws`: wall seconds to 1,000 effective draws of every free value, medians of {turns} turns on
+two cores; from the model (packages are imported, the model is built), and from nothing (a new process).
 
 - **pymc3_vi**: `fit()`, then `HMC(tolerance=1000**-0.5)`: chains stop when the Monte Carlo error of every mean is that
   of 1,000 independent draws.
@@ -36,7 +36,6 @@ effective draws of every free value, medians of {turns} turns on two cores.
 Of the other two, half of the sampling is tuning, and the other half is scaled by 1,000 / (least bulk effective sample
 size), up or down. A cold run starts without compiled code, a warm one finds what the cold one left; JAX keeps none by
 default, so its new process is its cold run.
-
 """
 
 
@@ -52,12 +51,14 @@ def ours(name, seed, begin):
 
     with pymc3_vi.fast_build():
         model = build(name, pymc3, tt, data_of(name))
+    built = time.perf_counter() - begin
     approx = pymc3_vi.fit(model=model, random_seed=seed, progressbar=False)
     points = pymc3_vi.HMC(tolerance=WANTED**-0.5, progressbar=False)(approx, WANTED, np.random.default_rng(seed))
     errors = points.run.errors
     seconds = time.perf_counter() - begin
     return dict(
         seconds=seconds,
+        built=built,
         total=seconds,
         ess=float(np.min((errors.sd / errors.mean_error) ** 2)),
         flags=points.complaints(),
@@ -73,6 +74,7 @@ def theirs(name, seed, begin):
     from benchmarks.models_pymc import build
 
     model = build(name, pymc3, tt, data_of(name))
+    built = time.perf_counter() - begin
     with model:
         trace = pymc3.sample(
             random_seed=seed,
@@ -84,7 +86,7 @@ def theirs(name, seed, begin):
     total, sampling = time.perf_counter() - begin, trace.report.t_sampling
     free = [v.name for v in model.free_RVs]
     draws = {v: [trace.get_values(v, chains=c) for c in trace.chains] for v in free}
-    return _scaled(total, sampling, _least(az.ess(_arrays(draws))))
+    return _scaled(built, total, sampling, _least(az.ess(_arrays(draws))))
 
 
 def numpyros(name, seed, begin):
@@ -99,6 +101,7 @@ def numpyros(name, seed, begin):
     from benchmarks.models_numpyro import build
 
     model = build(name, data_of(name))
+    built = time.perf_counter() - begin
     mcmc = numpyro.infer.MCMC(
         numpyro.infer.NUTS(model), num_warmup=TUNE, num_samples=DRAWS, num_chains=CHAINS, progress_bar=False
     )
@@ -111,11 +114,11 @@ def numpyros(name, seed, begin):
     sampling = time.perf_counter() - again
     found = summary(mcmc.get_samples(group_by_chain=True), group_by_chain=True)
     sizes = [float(x) for part in found.values() for x in part["n_eff"].ravel() if x == x]
-    return _scaled(total, min(sampling, total), min(sizes))
+    return _scaled(built, total, min(sampling, total), min(sizes))
 
 
-def _scaled(total, sampling, ess):
-    return dict(seconds=total - sampling / 2 * (1 - WANTED / ess), total=total, ess=ess)
+def _scaled(built, total, sampling, ess):
+    return dict(seconds=total - sampling / 2 * (1 - WANTED / ess), built=built, total=total, ess=ess)
 
 
 def _arrays(draws):
@@ -167,9 +170,9 @@ def _read():
     return [json.loads(line) for line in STORE.read_text().splitlines()] if STORE.exists() else []
 
 
-def _median(rows, package, name, state):
+def _median(rows, package, name, state, without):
     found = [
-        r["seconds"]
+        r["seconds"] - sum(r[part] for part in without)
         for r in rows
         if (r["package"], r["model"], r["state"]) == (package, name, state) and "seconds" in r
     ]
@@ -186,29 +189,41 @@ RATIOS = (
 )
 
 
+#: Tables: heading, and what is not counted.
+SINCE = (("From the model", ("built",)), ("From nothing", ()))
+
+
 def document(rows):
     """The page, as text."""
-    names = [name for name in MODELS if _median(rows, "pymc3_vi", name, "warm")]
     text = INTRODUCTION.format(turns=max(r["turn"] for r in rows))
+    for heading, without in SINCE:
+        text += f"\n## {heading}\n\n{_table(rows, without)}"
+    flagged = sorted({r["model"] for r in rows if r.get("flags")})
+    text += f"\nChains of this package that say they cannot be relied on: {', '.join(flagged) or 'none'}.\n"
+    failed = sorted({f"{r['package']} on {r['model']} ({r['error']})" for r in rows if "error" in r})
+    return text + (f"\nRuns that failed: {'; '.join(failed)}.\n" if failed else "")
+
+
+def _table(rows, without):
     head = ["model", "pymc3_vi, cold", "warm"] + [f"{heading}: ratio" for heading, *_ in RATIOS]
     lines, ratios = ["| " + " | ".join(cells) + " |" for cells in (head, ["---"] * len(head))], {}
-    for name in names:
-        cells = [name] + [f"{_median(rows, 'pymc3_vi', name, state):.1f} s" for state in ("cold", "warm")]
-        for heading, package, state, mine in RATIOS:
-            other = _median(rows, package, name, state)
+    for name in MODELS:
+        mine = {state: _median(rows, "pymc3_vi", name, state, without) for state in ("cold", "warm")}
+        if not mine["warm"]:
+            continue
+        cells = [name, *(f"{mine[state]:.2f} s" for state in mine)]
+        for heading, package, state, of_mine in RATIOS:
+            other = _median(rows, package, name, state, without)
             if other is None:
                 cells.append("-")
                 continue
-            ratio = other / _median(rows, "pymc3_vi", name, mine)
+            ratio = other / mine[of_mine]
             ratios.setdefault(heading, []).append(ratio)
             cells.append(f"{ratio:.1f} ({other:.1f} s)")
         lines.append("| " + " | ".join(cells) + " |")
     means = [f"**{geometric_mean(ratios[heading]):.1f}**" if heading in ratios else "-" for heading, *_ in RATIOS]
     lines.append("| " + " | ".join(["geometric mean", "", ""] + means) + " |")
-    flagged = sorted({r["model"] for r in rows if r.get("flags")})
-    words = f"\nChains of this package that say they cannot be relied on: {', '.join(flagged) or 'none'}.\n"
-    failed = sorted({f"{r['package']} on {r['model']} ({r['error']})" for r in rows if "error" in r})
-    return text + "\n".join(lines) + "\n" + words + (f"\nRuns that failed: {'; '.join(failed)}.\n" if failed else "")
+    return "\n".join(lines) + "\n"
 
 
 def main():

@@ -11,7 +11,7 @@ from theano.tensor.elemwise import DimShuffle
 
 from ._patch import Replacements
 
-__all__ = ["CONNECTIONS", "REFUSED_REWRITES", "SHUFFLE_CODE"]
+__all__ = ["CONNECTIONS", "REFUSED_REWRITES", "SHUFFLES"]
 
 
 def _inspect_without_source():
@@ -22,8 +22,8 @@ def _inspect_without_source():
     return [(theano.graph.toolbox, "inspect", names)]
 
 
-def _read_once():
-    load, known = DimShuffle.load_c_code, {}
+def _made_once():
+    load, known, parameters = DimShuffle.load_c_code, {}, DimShuffle((), ()).params_type
 
     @functools.wraps(load)
     def load_c_code(self, func_files):
@@ -33,7 +33,7 @@ def _read_once():
             known[key] = self.func_codes, self.code_sections
         self.func_codes, self.code_sections = known[key]
 
-    return [(DimShuffle, "load_c_code", load_c_code)]
+    return [(DimShuffle, "load_c_code", load_c_code), (DimShuffle, "params_type", parameters)]
 
 
 def _asked_once():
@@ -55,10 +55,11 @@ REFUSED_REWRITES = Replacements(
     _inspect_without_source,
     when="build",
 )
-SHUFFLE_CODE = Replacements(
-    "shuffle_code",
-    "Every DimShuffle reads the file of its C code, which is the same for all: a tenth of the time of rewriting.",
-    _read_once,
+SHUFFLES = Replacements(
+    "shuffles",
+    "Every DimShuffle reads the file of its C code and makes the types of its parameters, several times, which are the "
+    "same for all: a tenth of the time of rewriting, a quarter of that of a model in `fast_build`.",
+    _made_once,
     when="build",
 )
 CONNECTIONS = Replacements(

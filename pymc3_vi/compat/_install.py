@@ -10,7 +10,7 @@ from ..compiler import THREAD_FLAGS, compute_test_value
 from ..errors import UnknownNameError
 from ..validation import did_you_mean
 from . import BEFORE_THEANO
-from ._building import CONNECTIONS, REFUSED_REWRITES, SHUFFLE_CODE
+from ._building import CONNECTIONS, REFUSED_REWRITES, SHUFFLES
 from ._contexts import take_back_flags
 from ._patch import VARIABLE, Replacements, switched_off
 from ._repairs import REPAIRS
@@ -66,10 +66,10 @@ TEST_VALUES = Replacements(
 )
 
 #: What `install` applies.
-_INSTALLED = [NAMES, TEST_VALUES, REFUSED_REWRITES, SHUFFLE_CODE, CONNECTIONS]
+_INSTALLED = [NAMES, TEST_VALUES, REFUSED_REWRITES, SHUFFLES, CONNECTIONS]
 
 #: All that this package changes in others.
-PATCHES = [*BEFORE_THEANO, THREAD_FLAGS, *REPAIRS, REFUSED_REWRITES, SHUFFLE_CODE, CONNECTIONS, NAMES, TEST_VALUES]
+PATCHES = [*BEFORE_THEANO, THREAD_FLAGS, *REPAIRS, REFUSED_REWRITES, SHUFFLES, CONNECTIONS, NAMES, TEST_VALUES]
 
 _installed = False
 

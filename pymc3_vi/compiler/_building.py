@@ -4,7 +4,7 @@ import contextlib
 import functools
 import gc
 
-from ..compat._building import CONNECTIONS, REFUSED_REWRITES, SHUFFLE_CODE
+from ..compat._building import CONNECTIONS, REFUSED_REWRITES, SHUFFLES
 from ._flags import alone, flags
 
 __all__ = ["building", "without_test_values"]
@@ -28,7 +28,7 @@ def building(**further):
         gc.disable()
         try:
             changed = flags(compute_test_value="off", traceback__limit=0, **further)
-            with REFUSED_REWRITES, SHUFFLE_CODE, CONNECTIONS, changed:
+            with REFUSED_REWRITES, SHUFFLES, CONNECTIONS, changed:
                 yield
         finally:
             if collecting:

@@ -5,6 +5,7 @@ import contextlib
 from theano.graph.op import compute_test_value as _compute_test_value
 from theano.graph.utils import MethodNotDefined
 
+from ..compat._building import SHUFFLES
 from ._flags import flags
 
 __all__ = ["compute_test_value", "fast_build"]
@@ -26,7 +27,7 @@ def fast_build():
     >>> with pymc3_vi.fast_build(), pm.Model() as model:
     ...     x = pm.Normal("x", 0, 1)
     """
-    with flags(cxx=""):
+    with flags(cxx=""), SHUFFLES:
         yield
 
 

@@ -131,7 +131,7 @@ def test_one_patch_can_be_switched_off():
         print(f"fit changed: {pymc3.fit is pymc3_vi.fit}, "
               f"test values changed: {theano.graph.op.compute_test_value is not old}")
         """,
-            **{VARIABLE: " test_values, shuffle_code"},
+            **{VARIABLE: " test_values, shuffles"},
         ).stdout
     )
 

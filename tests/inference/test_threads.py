@@ -348,7 +348,7 @@ def test_locks_are_taken_in_one_order(monkeypatch):
     monkeypatch.setattr(Watched, "pairs", set())
     for module in (_blas_threads, _cxx_modules, _flags, _worker_rows, _random_state, _seen_warnings):
         monkeypatch.setattr(module, "_lock", Watched(module.__name__, module._lock))
-    for patch in (_building.REFUSED_REWRITES, _building.SHUFFLE_CODE, _building.CONNECTIONS):
+    for patch in (_building.REFUSED_REWRITES, _building.SHUFFLES, _building.CONNECTIONS):
         monkeypatch.setattr(patch, "_lock", Watched(patch.name, patch._lock))
     monkeypatch.setattr(_compiled_function, "RLock", lambda: Watched("function", threading.RLock()))
     built = model(5)
