@@ -11,6 +11,8 @@ __all__ = ["ArrayColumn", "MappedColumn", "SharedColumn", "SlicedColumn", "colum
 
 #: Bytes of a file that are mapped at once while single rows are taken.
 MAPPED_BYTES = 2**25
+#: Bytes that are read at once for single rows, at most, and between two rows, so that they are not left out.
+STRETCH_BYTES, SKIPPED_BYTES = 2**23, 2**17
 
 
 class _Column:
@@ -167,14 +169,13 @@ class SlicedColumn(_Column):
             )
         return found
 
-    def take(self, index, block=65536):
-        """Rows of ascending numbers, by reading all blocks that have some."""
-        parts = []
-        for begin in range(0, len(self), block):
-            inside = index[(index >= begin) & (index < begin + block)]
-            if len(inside):
-                parts.append(self.read(begin, min(begin + block, len(self)))[inside - begin])
-        return np.concatenate(parts)
+    def take(self, index):
+        """Rows of ascending numbers, by reading stretches that have some; those that are near each other at once."""
+        row = max(int(np.prod(self.shape[1:])) * self.dtype.itemsize, 1)
+        apart = np.diff(index) > max(SKIPPED_BYTES // row, 1)
+        apart |= np.diff(index // max(STRETCH_BYTES // row, 1)) > 0
+        parts = np.split(index, np.flatnonzero(apart) + 1)
+        return np.concatenate([self.read(int(i[0]), int(i[-1]) + 1)[i - i[0]] for i in parts])
 
 
 def column_of(source, name):

@@ -116,7 +116,7 @@ class DataLoader:
         self._check_rows()
         seed = int(np.random.randint(0, 2**31 - 1)) if seed is None else seed
         seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) if isinstance(seed, list) else seed
-        self.order = BatchOrder(len(self), min(batch_size, len(self)), shuffle, seed)
+        self.order = BatchOrder(len(self), min(batch_size, len(self)), shuffle, seed, self.table.rows_together())
         self.types = [_type_of(column) for column in self.table.columns]
         self.counter = theano.shared(np.int64(0), "batch_number")
         self.counter.default_update = self.counter + np.int64(1)
@@ -161,8 +161,8 @@ class DataLoader:
 
     def __iter__(self):
         """Batches of one epoch, in the form of the source; the last one has the rows that are left."""
-        for rows in self.order.epoch():
-            yield self._like_source(self._take(rows))
+        for parts in self.order.epoch():
+            yield self._like_source(self._read(parts))
 
     def _like_source(self, arrays):
         if self.names == list(range(len(self.names))):
@@ -171,14 +171,14 @@ class DataLoader:
 
     def batch(self, i):
         """Arrays, one for each column, of batch number `i` since the first."""
-        return self._take(self.order.rows(i))
+        return self._read(self.order.parts(i))
 
-    def _take(self, rows):
-        order = np.argsort(rows, kind="stable")
-        back = np.empty_like(order)
-        back[order] = np.arange(len(order))
-        found = self.table.take(rows[order])
-        return [np.ascontiguousarray(a[back], dtype=t.dtype) for a, t in zip(found, self.types)]
+    def _read(self, parts):
+        found = zip(*(self.table.part(window, self.order.window(*window), inside) for window, inside in parts))
+        return [
+            np.ascontiguousarray(arrays[0] if len(arrays) == 1 else np.concatenate(arrays), dtype=t.dtype)
+            for arrays, t in zip(found, self.types)
+        ]
 
 
 class _TensorLoader(DataLoader, RowsVariable):

@@ -4,16 +4,16 @@ import numpy as np
 
 __all__ = ["BatchOrder"]
 
-#: Rows that are read together, and how many such blocks are shuffled among each other.
-BLOCK, WINDOW = 2048, 32
+#: Blocks of neighbouring rows whose rows are mixed.
+WINDOW = 32
 
 
 class BatchOrder:
     """Row numbers of batch after batch; each epoch has every row once.
 
-    With `shuffle`, blocks of neighbouring rows come in a random order, and the rows of some blocks at a time are mixed,
-    so that a few thousand rows in memory are enough.  Batches run on over the end of an epoch: all have `batch_size`
-    rows, and none is left out.
+    With `shuffle`, blocks of neighbouring rows come in a random order, and the rows of some blocks at a time are mixed:
+    those of a window, which is all that has to be in memory.  Batches run on over the end of an epoch: all have
+    `batch_size` rows, and none is left out.
 
     Parameters
     ----------
@@ -21,51 +21,61 @@ class BatchOrder:
     shuffle : bool
     seed : int
         The same seed gives the same order; batch i can be asked for at any time.
+    block : int
+        Rows of a block.
     """
 
-    def __init__(self, length, batch_size, shuffle, seed):
+    def __init__(self, length, batch_size, shuffle, seed, block):
         self.length, self.batch_size = int(length), int(batch_size)
-        self.shuffle, self.seed = bool(shuffle), int(seed)
+        self.shuffle, self.seed, self.block = bool(shuffle), int(seed), int(block)
         self._blocks = self._window = (None, None)
 
     def rows(self, i):
         """Row numbers (batch_size,) of batch number `i`."""
-        return self._rows(i * self.batch_size, (i + 1) * self.batch_size)
+        return np.concatenate([self.window(*window)[inside] for window, inside in self.parts(i)])
+
+    def parts(self, i):
+        """Where the rows of batch number `i` are: pairs of a window and a slice of its rows."""
+        return self._parts(i * self.batch_size, (i + 1) * self.batch_size)
 
     def epoch(self):
-        """Iterator of the row numbers of the batches of the first epoch; the last one is what is left."""
+        """Iterator of the parts of the batches of the first epoch; the last one is what is left."""
         for begin in range(0, self.length, self.batch_size):
-            yield self._rows(begin, min(begin + self.batch_size, self.length))
+            yield self._parts(begin, min(begin + self.batch_size, self.length))
 
-    def _rows(self, begin, end):
-        found = []
+    def _parts(self, begin, end):
+        found, size = [], self.block * WINDOW
         while begin < end:
             epoch, first = divmod(begin, self.length)
-            if not self.shuffle:
-                count = min(end - begin, self.length - first)
-                found.append(np.arange(first, first + count))
-            else:
-                number, inside = divmod(first, BLOCK * WINDOW)
-                rows = self._rows_of_window(epoch, number)[inside : inside + end - begin]
-                found.append(rows)
-                count = len(rows)
+            number, inside = divmod(first, size)
+            count = min(end - begin, size - inside, self.length - first)
+            found.append(((epoch if self.shuffle else 0, number), slice(inside, inside + count)))
             begin += count
-        return found[0] if len(found) == 1 else np.concatenate(found)
+        return found
+
+    def window(self, epoch, number):
+        """Row numbers of a window, in the order in which they come."""
+        kept = self._window  # threads may share an order
+        if kept[0] != (epoch, number):
+            kept = self._window = (epoch, number), self._rows_of_window(epoch, number)
+        return kept[1]
 
     def _rows_of_window(self, epoch, number):
-        if self._window[0] != (epoch, number):
-            blocks = self._block_order(epoch)[number * WINDOW : (number + 1) * WINDOW]
-            rows = [np.arange(b * BLOCK, min((b + 1) * BLOCK, self.length)) for b in blocks]
-            self._window = (epoch, number), self._generator(epoch, 1 + number).permutation(np.concatenate(rows))
-        return self._window[1]
+        blocks = range(number * WINDOW, (number + 1) * WINDOW)
+        if self.shuffle:
+            blocks = self._block_order(epoch)[blocks.start : blocks.stop]
+        rows = [np.arange(b * self.block, min((b + 1) * self.block, self.length)) for b in blocks]
+        rows = np.concatenate(rows)
+        return self._generator(epoch, 1 + number).permutation(rows) if self.shuffle else rows
 
     def _block_order(self, epoch):
-        if self._blocks[0] != epoch:
-            full = self._generator(epoch, 0).permutation(self.length // BLOCK)
+        kept = self._blocks
+        if kept[0] != epoch:
+            full = self._generator(epoch, 0).permutation(self.length // self.block)
             # A shorter last block comes last, so that all windows before it have the same number of rows.
-            rest = [self.length // BLOCK] if self.length % BLOCK else []
-            self._blocks = epoch, np.append(full, rest).astype("int64")
-        return self._blocks[1]
+            rest = [self.length // self.block] if self.length % self.block else []
+            kept = self._blocks = epoch, np.append(full, rest).astype("int64")
+        return kept[1]
 
     def _generator(self, *purpose):
         return np.random.Generator(np.random.SFC64([self.seed, *purpose]))

@@ -5,11 +5,12 @@ import numpy as np
 from ..errors import DataError
 from ._ahead import read_ahead
 from ._columns import ArrayColumn
+from ._order import WINDOW
 
 __all__ = ["Table", "spread_rows"]
 
-#: Bytes of a block of rows that are not in memory.
-BLOCK_BYTES = 2**23
+#: Bytes of a block of rows that are not in memory, and of those that stochastic batches come from.
+BLOCK_BYTES, WINDOW_BYTES = 2**23, 2**25
 
 
 def spread_rows(count, length, seed):
@@ -35,6 +36,10 @@ class Table:
 
     def __init__(self, columns, batch_size):
         self.columns, self.batch_size = list(columns), int(batch_size)
+        self._window = (None, None, None)
+
+    def __getstate__(self):
+        return dict(vars(self), _window=(None, None, None))
 
     def __len__(self):
         return len(self.columns[0])
@@ -54,8 +59,17 @@ class Table:
         """Rows of a block."""
         if self.in_memory:
             return max(len(self), 1)
-        row = sum(int(np.prod(c.shape[1:])) * c.dtype.itemsize for c in self.columns)
-        return max(BLOCK_BYTES // max(row, 1), 1)
+        return max(BLOCK_BYTES // self._row_bytes(), 1)
+
+    def _row_bytes(self):
+        return max(sum(int(np.prod(c.shape[1:])) * c.dtype.itemsize for c in self.columns), 1)
+
+    def rows_together(self):
+        """Neighbouring rows that batches of a :class:`BatchOrder` are mixed from: as many as its windows have room for.
+
+        Files give many rows at once, and single ones no faster.
+        """
+        return int(np.clip(WINDOW_BYTES // (self._row_bytes() * WINDOW), 1, -(-len(self) // WINDOW)))
 
     def blocks(self, begin=0):
         """Iterator of (first row, arrays), from the block with row `begin` on; what is in memory is one block.
@@ -80,6 +94,24 @@ class Table:
     def take(self, index):
         """Arrays with the rows of these numbers."""
         return self.columns[0].take_with(self.columns[1:], index)
+
+    def part(self, window, rows, inside):
+        """Arrays with the rows of the numbers ``rows[inside]``; what is not in memory is read for a whole `window`.
+
+        A batch has rows from all over the data.  Read for it alone they would take as long as all of the window's, in
+        some files as all that there are.
+        """
+        if self.in_memory:
+            return self.take(rows[inside])
+        kept = self._window  # threads may share a loader
+        if kept[0] != window:
+            kept = self._window = (None, None, None)  # not two at a time
+            order = np.argsort(rows)
+            place = np.empty_like(order)
+            place[order] = np.arange(len(order))
+            kept = self._window = window, place, self.take(rows[order])
+        _, place, arrays = kept
+        return [array[place[inside]] for array in arrays]
 
     def subset(self, count, seed):
         """:class:`Table` in memory of `count` rows from all over the data."""

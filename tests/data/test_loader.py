@@ -3,8 +3,8 @@
 import pymc3_vi
 from pymc3_vi.data import Table, _columns
 from pymc3_vi.data._columns import MappedColumn, SlicedColumn
-from pymc3_vi.data._order import BLOCK, WINDOW, BatchOrder
-from pymc3_vi.data._table import spread_rows
+from pymc3_vi.data._order import WINDOW, BatchOrder
+from pymc3_vi.data._table import WINDOW_BYTES, spread_rows
 from pymc3_vi.errors import DataError, UnknownNameError
 
 import numpy as np
@@ -12,17 +12,17 @@ import pytest
 import theano
 
 
-@pytest.mark.parametrize("length", [7, 1000, BLOCK * WINDOW + 3 * BLOCK + 11])
+@pytest.mark.parametrize("length", [7, 1000, 35 * 2048 + 11])
 @pytest.mark.parametrize("shuffle", [True, False])
 def test_every_row_comes_once_an_epoch(length, shuffle):
-    order = BatchOrder(length, min(length, 600), shuffle, 3)
+    order = BatchOrder(length, min(length, 600), shuffle, 3, 2048)
     size = order.batch_size
     rows = np.concatenate([order.rows(i) for i in range(-(-2 * length // size))])[: 2 * length]
     for epoch in rows.reshape(2, length):
         np.testing.assert_array_equal(np.sort(epoch), np.arange(length))
     if shuffle and length > 7:
         assert not np.array_equal(rows[:length], rows[length:]) and np.abs(np.diff(rows)).mean() > length / 10
-    np.testing.assert_array_equal(order.rows(1), BatchOrder(length, size, shuffle, 3).rows(1))
+    np.testing.assert_array_equal(order.rows(1), BatchOrder(length, size, shuffle, 3, 2048).rows(1))
 
 
 def test_columns_stay_aligned_and_the_remainder_comes():
@@ -71,7 +71,55 @@ def test_blocks_begin_where_they_always_do():
     assert [b for b, _ in table.blocks(65)] == [60, 90]
     index = spread_rows(10, 100, 1)
     assert np.array_equal(index // 10, np.arange(10))
-    np.testing.assert_array_equal(column.take(index, block=7), np.arange(100.0)[index])
+    np.testing.assert_array_equal(column.take(index), np.arange(100.0)[index])
+
+
+class _Counted:
+    """An array that gives rows by slices and counts them."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype, self.read, self.calls = array, array.shape, array.dtype, 0, 0
+
+    def __getitem__(self, index):
+        found = self.array[index]
+        self.read, self.calls = self.read + len(found), self.calls + 1
+        return found
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_batches_read_every_row_once_an_epoch(shuffle):
+    """A batch has rows from all over the data: read for it alone, those were the whole data for every batch."""
+    n = 12_345
+    x = _Counted(np.arange(1000.0 * n).reshape(n, 1000))
+    data = pymc3_vi.DataLoader({"x": x}, 100, shuffle=shuffle, seed=1)
+    assert n > 2 * WINDOW * data.order.block
+    kept = pymc3_vi.DataLoader({"x": x.array}, 100, shuffle=shuffle, seed=1)
+    x.read = x.calls = 0
+    for i in range(n // 100):
+        np.testing.assert_array_equal(data.batch(i)[0], kept.batch(i)[0])
+    assert x.read < 1.05 * n and x.calls < 1.2 * n / data.order.block
+    x.read = 0
+    assert sum(len(batch["x"]) for batch in data) == n and x.read < 1.05 * n
+
+
+@pytest.mark.parametrize("width", [1, 50, 5000])
+def test_windows_fit_into_memory(width):
+    """Of wide rows fewer neighbours, but from as many places."""
+    n = 20_000
+    data = pymc3_vi.DataLoader(np.lib.stride_tricks.as_strided(np.zeros(1), (n, width), (0, 0)), 100, seed=1)
+    rows = data.order.window(0, 0)
+    assert rows.size * width * 8 <= WINDOW_BYTES and len(np.unique(rows // data.order.block)) == WINDOW
+    assert len(rows) == n or rows.size * width * 8 > WINDOW_BYTES / 2
+    found = np.concatenate([data.order.rows(i) for i in range(n // 100)])
+    np.testing.assert_array_equal(np.sort(found), np.arange(n))
+
+
+def test_rows_far_apart_are_read_alone():
+    x = _Counted(np.arange(1_000_000.0))
+    column = SlicedColumn(x)
+    index = np.r_[np.arange(500, 700), 400_000, 999_999]
+    np.testing.assert_array_equal(column.take(index), x.array[index])
+    assert x.read == 202 and x.calls == 3
 
 
 def test_rows_of_a_mapped_file_are_taken_piece_by_piece(tmp_path, monkeypatch):
