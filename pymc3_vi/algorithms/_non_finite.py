@@ -7,6 +7,7 @@ import theano.tensor as tt
 from ..compiler import UNDEFINED, compile_function, without_test_values
 from ..errors import NonFiniteError
 from ..graph import substitute
+from ..model import data_size, reads_rows
 
 __all__ = ["TermsAtDraws", "culprits", "draws_of_rows", "non_finite_error", "undefined"]
 
@@ -14,6 +15,8 @@ _ADVICE = (
     "The parameters are those before that step, and the history is kept. Things that help: a smaller learning rate, "
     "total_grad_norm_constraint=..., another start=..., or a weaker transformation in the model term named above."
 )
+#: Values of the data from which on compiled code looks: Python takes seconds for some sixty draws.
+COMPILED = 200_000
 #: Where other draws had been left out before.
 _EDGE = (
     " If the density ends there (a bound that depends on other variables, a clipped probability), the ELBO of q is not "
@@ -25,7 +28,7 @@ _EDGE = (
 class TermsAtDraws:
     """Summands of the log density, one by one, and its slopes, at single draws of q.
 
-    Python evaluates them: to look once must not wait for a C compiler.
+    Python evaluates them, where the data are not many: to look once must not wait for a C compiler.
 
     Parameters
     ----------
@@ -52,10 +55,10 @@ class TermsAtDraws:
         z = [g.transform(e) for g, e in zip(approx.groups, eps)]
         nodes = substitute(nodes, {**approx.view.replaced, **(replacements or {})})
         nodes = approx.evaluate(nodes + self.free, z, batched=False)
+        is_short = reads_rows(nodes) or data_size(approx.view) < COMPILED
+        mode = theano.Mode(linker="py", optimizer="fast_compile") if is_short else None
         # Data that a random stream picks stay as they are.
-        self._function = compile_function(
-            eps, nodes, mode=theano.Mode(linker="py", optimizer="fast_compile"), no_default_updates=True
-        )
+        self._function = compile_function(eps, nodes, mode=mode, no_default_updates=True)
 
     def __call__(self, draw):
         """Values of the terms, slopes, and values of the free variables at base noise `draw`, one array per group."""

@@ -1,5 +1,7 @@
 """Aligned columns that are read by rows."""
 
+from typing import Any, Tuple
+
 import numpy as np
 
 from ..errors import DataError
@@ -36,7 +38,7 @@ class Table:
 
     def __init__(self, columns, batch_size):
         self.columns, self.batch_size = list(columns), int(batch_size)
-        self._window = (None, None, None)
+        self._window: Tuple[Any, Any, Any] = (None, None, None)
 
     def __getstate__(self):
         return dict(vars(self), _window=(None, None, None))

@@ -75,7 +75,7 @@ def test_blocks_begin_where_they_always_do():
 
 
 class _Counted:
-    """An array that gives rows by slices and counts them."""
+    """An array that gives rows by slices and counts those that were read."""
 
     def __init__(self, array):
         self.array, self.shape, self.dtype, self.read, self.calls = array, array.shape, array.dtype, 0, 0

@@ -2,5 +2,6 @@
 
 from ._before import gaussian_before
 from ._passes import Passes
+from ._subsets import climb, pilot_rows
 
-__all__ = ["Passes", "gaussian_before"]
+__all__ = ["Passes", "climb", "gaussian_before", "pilot_rows"]

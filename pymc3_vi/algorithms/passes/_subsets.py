@@ -52,7 +52,7 @@ class _PartDensity:
         return self.density.slopes(z, self.tables)
 
 
-def climb(density, blocks, seed, budget, draws, jitter, keep):
+def climb(density, blocks, seed, budget, draws, jitter, keep, largest=LARGEST_PART):
     """Find q on growing parts of the rows, each as data of its own, and tell q for all rows from the last one.
 
     Parameters
@@ -69,6 +69,8 @@ def climb(density, blocks, seed, budget, draws, jitter, keep):
         Whether other starts may be tried.
     keep : callable
         Called with (mu, scale) when something better is known, for whoever interrupts.
+    largest : float
+        Fraction of all rows that a part may have.
 
     Returns
     -------
@@ -79,7 +81,7 @@ def climb(density, blocks, seed, budget, draws, jitter, keep):
     NoFiniteStart
     """
     total = density.model.rows
-    sizes = _sizes(total, blocks, _row_bytes(density.model), budget)
+    sizes = _sizes(total, blocks, _row_bytes(density.model), budget, largest)
     part = part_of(density, sizes[0], seed)
     warm = WarmStart(DrawTarget(part, blocks), seed, draws[0], jitter, draws[1])
     try:
@@ -122,10 +124,10 @@ def _row_bytes(model):
     return max(sum(a.size * a.dtype.itemsize for a in arrays), 1)
 
 
-def _sizes(total, blocks, row_bytes, budget):
+def _sizes(total, blocks, row_bytes, budget, largest):
     """Rows of the pilot and of each part after it."""
     first = min(pilot_rows(blocks.d), total)
-    last = min(LARGEST_PART * total, _affordable(row_bytes, blocks), SHARE * budget / EVALUATIONS)
+    last = min(largest * total, _affordable(row_bytes, blocks), SHARE * budget / EVALUATIONS)
     if last < 2 * first:
         return [first]
     count = int(np.ceil(np.log(last / first) / np.log(GROWTH)))

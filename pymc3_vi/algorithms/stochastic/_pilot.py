@@ -8,12 +8,13 @@ import numpy as np
 from ...approximations import MeanField
 from ...approximations.gaussian import GaussianBlocks
 from ...compiler import compile_function
-from ...diagnostics import IN_PYTHON, PointDensity
+from ...diagnostics import IN_PYTHON, PointDensity, RowDensity
 from ...errors import ScalingWarning, VariationalInferenceError
 from ...graph import substitute
-from ...model import batch_data
+from ...model import NotASum, batch_data, data_size, row_model
 from ...validation import warn_user
 from ..newton import DrawTarget, NoFiniteStart, WarmStart, settling_draws
+from ..passes import climb, pilot_rows
 
 __all__ = ["begin_at_pilot", "pilot", "pilot_budget"]
 
@@ -36,6 +37,12 @@ ANOTHER_UNIT = 1e3
 #: Draws that a pilot beside an encoder may cost where it has more values than so many: it frees the amortised values
 #: of all rows, which are not kept, and the whole budget would take longer than the fit.
 BESIDE_ENCODER, MANY = 500, 300
+
+#: Values of the data times draws from which on they are evaluated by compiled code: Python takes a second for so many.
+COMPILED = 2e7
+
+#: Passes over all rows that growing parts of them may cost; they take a fraction of one.
+PASSES = 8
 
 
 class _PriorDensity(PointDensity):
@@ -69,17 +76,21 @@ def pilot(approx, n, of_prior=False):
         point.update(group.start_point)
     try:
         q = MeanField(model=approx.model, start=point, random_seed=0)
-        data = batch_data(approx.view) if approx.has_local else None
-        density = (_PriorDensity if of_prior else PointDensity)(q, IN_PYTHON, data=data)
         seed = int(approx.groups[0].seeds.generator("pilot").integers(2**31))
         blocks = GaussianBlocks(q.groups)
         budget = BESIDE_ENCODER if approx.has_local and q.ddim > MANY else pilot_budget(q.ddim, n)
-        target = DrawTarget(density, blocks)
-        warm = WarmStart(target, seed, budget, jitter=False, tolerance=TOLERANCE)
-        arrived = warm.run().decrement < NEAR
-        mean, std = warm.best
-        if of_prior:
-            arrived = arrived and _is_held(target, mean, std, settling_draws(target, seed))
+        rows = None if of_prior or approx.has_local else _many_rows(q)
+        if rows is not None:
+            density, draws = RowDensity(q, rows), (budget, budget)
+            ascent = climb(density, blocks, seed, PASSES * rows.rows, draws, False, lambda *place: None, largest=1.0)
+            mean, std, arrived = ascent.mu, ascent.scale, ascent.settled
+        else:
+            target = DrawTarget(_density(approx, q, of_prior, budget), blocks)
+            warm = WarmStart(target, seed, budget, jitter=False, tolerance=TOLERANCE)
+            arrived = warm.run().decrement < NEAR
+            mean, std = warm.best
+            if of_prior:
+                arrived = arrived and _is_held(target, mean, std, settling_draws(target, seed))
     except (VariationalInferenceError, NoFiniteStart, ValueError) as error:  # ValueError: shapes fixed to one batch
         logger.debug("No pilot: %s", error)
         return None
@@ -88,6 +99,24 @@ def pilot(approx, n, of_prior=False):
         return None
     means, stds = layout.unflatten(mean), layout.unflatten(std)
     return _Pilot({name: (means[name], stds[name]) for name in means}, arrived)
+
+
+def _many_rows(q):
+    """The log density as a sum over rows where it is one, and more of them than a pilot takes, else None."""
+    try:
+        model = row_model(q.view)
+    except NotASum:
+        return None
+    return model if model is not None and model.rows > pilot_rows(q.ddim) else None
+
+
+def _density(approx, q, of_prior, budget):
+    """log p of the values of `q`."""
+    if of_prior:
+        return _PriorDensity(q, IN_PYTHON)
+    if approx.has_local:
+        return PointDensity(q, IN_PYTHON, data=batch_data(approx.view))
+    return PointDensity(q, IN_PYTHON if budget * data_size(q.view) < COMPILED else None)
 
 
 def _is_held(target, mean, std, eps):
