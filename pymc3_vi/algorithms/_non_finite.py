@@ -5,9 +5,10 @@ import theano
 import theano.tensor as tt
 
 from ..compiler import UNDEFINED, compile_function, without_test_values
+from ..diagnostics import look_mode
 from ..errors import NonFiniteError
 from ..graph import substitute
-from ..model import data_size, reads_rows
+from ..model import reads_rows
 
 __all__ = ["TermsAtDraws", "culprits", "draws_of_rows", "non_finite_error", "undefined"]
 
@@ -15,8 +16,8 @@ _ADVICE = (
     "The parameters are those before that step, and the history is kept. Things that help: a smaller learning rate, "
     "total_grad_norm_constraint=..., another start=..., or a weaker transformation in the model term named above."
 )
-#: Values of the data from which on compiled code looks: Python takes seconds for some sixty draws.
-COMPILED = 200_000
+#: Draws that a fit looks at before its first step and after its last.
+LOOKS = 60
 #: Where other draws had been left out before.
 _EDGE = (
     " If the density ends there (a bound that depends on other variables, a clipped probability), the ELBO of q is not "
@@ -55,7 +56,7 @@ class TermsAtDraws:
         z = [g.transform(e) for g, e in zip(approx.groups, eps)]
         nodes = substitute(nodes, {**approx.view.replaced, **(replacements or {})})
         nodes = approx.evaluate(nodes + self.free, z, batched=False)
-        is_short = reads_rows(nodes) or data_size(approx.view) < COMPILED
+        is_short = reads_rows(nodes) or look_mode(approx.view, LOOKS) is not None
         mode = theano.Mode(linker="py", optimizer="fast_compile") if is_short else None
         # Data that a random stream picks stay as they are.
         self._function = compile_function(eps, nodes, mode=mode, no_default_updates=True)

@@ -8,7 +8,7 @@ from ._cost import chains_take_seconds
 from ._data import changed_data, check_data
 from ._density import PointDensity, point_density
 from ._diagnose import Diagnosis, diagnose
-from ._draws import IN_PYTHON, DensityDraws, draws_in_memory, noise_of
+from ._draws import IN_PYTHON, DensityDraws, draws_in_memory, look_mode, noise_of
 from ._expectation import Expectation, expectation
 from ._fixed_draws import KINDS, REPLICATES, FixedDrawELBO, FixedDraws
 from ._gradients import check_gradients, gradients_explained, warn_of_steps
@@ -68,6 +68,7 @@ __all__ = [
     "stein_discrepancy",
     "variance_ratios",
     "psis_resample",
+    "look_mode",
     "noise_of",
     "draws_in_memory",
     "warn_if_unreliable",

@@ -7,13 +7,13 @@ from ..compiler import building, compile_function, with_linear_algebra_in_c, wit
 from ..core import draws_at_once
 from ..errors import ExplicitInferenceError
 from ..graph import floatx, made_once, substitute
-from ..model import full_data, is_streamed
+from ..model import data_size, full_data, is_streamed
 from ._cost import chains_take_seconds
 from ._data import check_data
 from ._density import point_density
 from ._row_values import RowValues, row_density
 
-__all__ = ["IN_PYTHON", "DensityDraws", "draws_in_memory", "noise_of"]
+__all__ = ["IN_PYTHON", "DensityDraws", "draws_in_memory", "look_mode", "noise_of"]
 
 #: Bytes up to which the draws themselves are kept instead of made again when they are needed a second time.
 KEEP_BUDGET = 512 * 1024 * 1024
@@ -21,6 +21,13 @@ KEEP_BUDGET = 512 * 1024 * 1024
 CALL_VALUES = 2**22
 #: Evaluated by Python: a few thousand draws must not wait for a C compiler.
 IN_PYTHON = theano.Mode("py", "fast_run").excluding("fusion", "inplace")
+#: Values of the data times points from which on they must: Python takes two seconds for so many.
+FOR_THE_COMPILER = 2e7
+
+
+def look_mode(view, points):
+    """Mode in which log p is evaluated at some points, once: Python's where that takes less time than a compiler."""
+    return IN_PYTHON if points * data_size(view) < FOR_THE_COMPILER else None
 
 
 def noise_of(approx, size, generator, replacements):

@@ -7,7 +7,7 @@ from ..algorithms.newton import minimise
 from ..approximations import MeanField
 from ..approximations.gaussian import Curvature
 from ..core import STARTS, Start
-from ..diagnostics import IN_PYTHON, PointDensity
+from ..diagnostics import PointDensity, look_mode
 from ..errors import StartError
 from ..graph import SeedStream
 from ..model import full_data, is_streamed, next_items, prior_points
@@ -153,6 +153,6 @@ def working_start(view, random_seed):
     except StartError:  # a prior that cannot be drawn from
         pass
     points = [p for p in points if np.isfinite(p).all()]
-    logp = _at(density_of(view, IN_PYTHON), points)[0] if points else np.full(1, -np.inf)
+    logp = _at(density_of(view, look_mode(view, len(points))), points)[0] if points else np.full(1, -np.inf)
     best = int(np.argmax(logp))
     return layout.unflatten(points[best]) if np.isfinite(logp[best]) else None

@@ -1,8 +1,9 @@
 """Where default fits begin: near the optimum, in a second however many rows there are."""
 
 import pymc3_vi
-from pymc3_vi.algorithms import TermsAtDraws, _non_finite
+from pymc3_vi.algorithms import TermsAtDraws
 from pymc3_vi.algorithms.stochastic import _pilot
+from pymc3_vi.diagnostics import _draws
 
 import numpy as np
 import pymc3 as pm
@@ -59,7 +60,7 @@ def test_a_pilot_is_the_same_where_it_is_compiled(rows, monkeypatch):
     x, y = (v[:50] for v in rows)
     found = []
     for limit in (0, np.inf):
-        monkeypatch.setattr(_pilot, "COMPILED", limit)
+        monkeypatch.setattr(_draws, "FOR_THE_COMPILER", limit)
         found.append(_pilot.pilot(pymc3_vi.MeanField(model=_model(x, y), random_seed=3), 500).moments["b"])
     np.testing.assert_allclose(*found, rtol=1e-6)
 
@@ -69,8 +70,8 @@ def test_terms_are_the_same_where_they_are_compiled(rows, monkeypatch):
     approx = pymc3_vi.MeanField(model=_model(x, y), random_seed=3)
     draw = [g.noise_array(1, np.random.default_rng(1))[0] for g in approx.groups]
     found = []
-    for limit in (0, 10**9):
-        monkeypatch.setattr(_non_finite, "COMPILED", limit)
+    for limit in (0, np.inf):
+        monkeypatch.setattr(_draws, "FOR_THE_COMPILER", limit)
         found.append([np.ravel(v) for part in TermsAtDraws(approx)(draw) for v in part])
     for first, second in zip(*found):
         np.testing.assert_allclose(first, second, rtol=1e-9)

@@ -8,10 +8,10 @@ import numpy as np
 from ...approximations import MeanField
 from ...approximations.gaussian import GaussianBlocks
 from ...compiler import compile_function
-from ...diagnostics import IN_PYTHON, PointDensity, RowDensity
+from ...diagnostics import IN_PYTHON, PointDensity, RowDensity, look_mode
 from ...errors import ScalingWarning, VariationalInferenceError
 from ...graph import substitute
-from ...model import NotASum, batch_data, data_size, row_model
+from ...model import NotASum, batch_data, row_model
 from ...validation import warn_user
 from ..newton import DrawTarget, NoFiniteStart, WarmStart, settling_draws
 from ..passes import climb, pilot_rows
@@ -37,9 +37,6 @@ ANOTHER_UNIT = 1e3
 #: Draws that a pilot beside an encoder may cost where it has more values than so many: it frees the amortised values
 #: of all rows, which are not kept, and the whole budget would take longer than the fit.
 BESIDE_ENCODER, MANY = 500, 300
-
-#: Values of the data times draws from which on they are evaluated by compiled code: Python takes a second for so many.
-COMPILED = 2e7
 
 #: Passes over all rows that growing parts of them may cost; they take a fraction of one.
 PASSES = 8
@@ -116,7 +113,7 @@ def _density(approx, q, of_prior, budget):
         return _PriorDensity(q, IN_PYTHON)
     if approx.has_local:
         return PointDensity(q, IN_PYTHON, data=batch_data(approx.view))
-    return PointDensity(q, IN_PYTHON if budget * data_size(q.view) < COMPILED else None)
+    return PointDensity(q, look_mode(q.view, budget))
 
 
 def _is_held(target, mean, std, eps):

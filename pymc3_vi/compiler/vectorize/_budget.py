@@ -7,7 +7,9 @@ import theano
 import theano.tensor as tt
 from theano.compile.mode import Mode
 from theano.graph.basic import Constant, graph_inputs, io_toposort
+from theano.graph.fg import FunctionGraph
 from theano.tensor.elemwise import Elemwise
+from theano.tensor.opt import ShapeFeature
 
 from ...validation import check_positive_int, require
 from .._building import building, without_test_values
@@ -78,7 +80,7 @@ def bytes_per_row(outputs, point):
 
     Notes
     -----
-    The graph is evaluated once, without a compiler, to see the sizes of what lies between `point` and `outputs`.
+    Ops tell the sizes of what lies between `point` and `outputs`; those that do not are evaluated once, by Python.
     """
     outputs = list(outputs)
     variables = list(point)
@@ -97,7 +99,7 @@ def bytes_per_row(outputs, point):
     with building(cxx=""):
         shapes = theano.function(
             list(known),
-            [variable.shape for variable in kept],
+            _shapes(kept, known),
             mode=Mode("py", optimizer=None),
             on_unused_input="ignore",
             no_default_updates=True,
@@ -105,6 +107,21 @@ def bytes_per_row(outputs, point):
         )
         sizes = [np.prod(shape) * np.dtype(v.dtype).itemsize for v, shape in zip(kept, shapes(*known.values()))]
         return _WITH_GRADIENT * int(own + np.sum(sizes))
+
+
+def _shapes(variables, known):
+    """Graphs of the shapes of `variables`, which read values of the data only where an Op does not tell its shape."""
+    feature = ShapeFeature()
+    feature.on_attach(FunctionGraph([], []))
+    for variable, value in known.items():
+        if isinstance(variable, tt.TensorVariable):
+            feature.set_shape(variable, np.shape(value))
+    for node in io_toposort(list(known), variables):
+        for variable in node.inputs:
+            if variable not in feature.shape_of:
+                feature.init_r(variable)
+        feature.on_import(None, node, "sizes of temporaries")
+    return [tt.as_tensor_variable(list(feature.shape_of[v]) or 1) for v in variables]
 
 
 def rows_per_slice(n_rows, row_bytes, budget_bytes=None):
