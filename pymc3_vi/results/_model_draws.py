@@ -43,6 +43,8 @@ class ModelDraws:
         Ascending numbers of the rows of minibatches whose log-likelihood is wanted.
     to_predict : bool
         Whether the draws are for predictions, and nothing is missed where data are not those of the fit.
+    densities : bool
+        Whether log p and log q of draws of q are wanted: they read all data for each.
 
     Attributes
     ----------
@@ -51,7 +53,7 @@ class ModelDraws:
     log_likelihood : dict
         Name of an observed variable -> log-likelihood of its values, (s, ...), not scaled by ``total_size``.
     logp, logq : ndarray (s,)
-        `logq` is None where the approximation does not define it, and for draws of chains.
+        None where they are not wanted; `logq` also where the approximation does not define it, and for draws of chains.
     weights : ImportanceWeights or None
         Of the draws from q; with ``correct='psis'`` those of the draws that these were picked from.
     z : ndarray (s, d)
@@ -79,6 +81,7 @@ class ModelDraws:
         rows=None,
         progressbar=None,
         to_predict=False,
+        densities=True,
     ):
         self.draws = check_positive_int(draws, "draws", caller)
         correction = find_correction(correct, caller, approx)
@@ -87,6 +90,7 @@ class ModelDraws:
         self.title = approx.title
         self.generator = approx.generator(random_seed)
         self.other_data = other_data = _other_data(approx, self.corrected, to_predict)
+        with_densities = densities and not other_data
         with_data = log_likelihood is not False and not other_data and not _unavailable(approx)
         names = [v.name for v in approx.view.unobserved(include_transformed=False)]
         observed = [v.name for v in approx.view.observed] if with_data else []
@@ -104,20 +108,20 @@ class ModelDraws:
         if wanted is not None and wanted.likelihood is not None:
             density, with_data = wanted.density, False
         in_rows = density is not None
-        function = _result_function(approx, tuple(names), with_data, not other_data, self.points is None, in_rows)
+        function = _result_function(approx, tuple(names), with_data, with_densities, self.points is None, in_rows)
         size = approx.draws_per_call(draws, [approx.view.model.named_vars[name] for name in names])
-        if not other_data:
+        if with_densities:
             size = self.draws if in_rows and not with_data else draws_in_memory(approx, draws)
         self._function, self._size, self._names = function, size, names
         parts = [function(*eps) for eps in _chunks(approx, self.draws, size, self.generator, picked)]
         arrays = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
         self.logp = self.logq = self.z = None
-        if not other_data:
+        if with_densities:
             self.logp = np.asarray(arrays.pop(0), dtype="float64")
             if in_rows:  # in place of log p there are the draws
                 self.z = self.logp
                 self.logp = RowValues(density, approx, self.draws)(self.z)
-        if not other_data and approx.has_logq and self.points is None:
+        if with_densities and approx.has_logq and self.points is None:
             self.logq = np.asarray(arrays.pop(0), dtype="float64")
         self.values = OrderedDict(zip(names, arrays))
         if wanted is not None and wanted.likelihood is not None:

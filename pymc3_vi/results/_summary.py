@@ -98,7 +98,14 @@ def summary(approx, draws=4000, var_names=None, hdi_prob=0.94, correct=None, rou
     if correction is not None:
         check_data(approx)
     by_weights = correction is CORRECTIONS.get("psis")
-    found = ModelDraws(approx, draws, "summary", correct=False if by_weights else correct, random_seed=random_seed)
+    found = ModelDraws(
+        approx,
+        draws,
+        "summary",
+        correct=False if by_weights else correct,
+        random_seed=random_seed,
+        densities=by_weights,
+    )
     by_q = not by_weights and found.points is None
     names = _names(found, var_names)
     diagnosis, note = _verdict(approx, correction, found, random_seed)

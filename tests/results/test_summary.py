@@ -4,6 +4,7 @@ import pickle
 
 import pymc3_vi
 from pymc3_vi.errors import ExplicitInferenceError, UnknownNameError, UnreliableWeightsWarning
+from pymc3_vi.results import _model_draws
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,22 @@ def test_moments_and_interval_of_the_approximation(conjugate, biased):
     np.testing.assert_allclose(table["mcse_sd"], sd / np.sqrt(40000), rtol=0.05)
     half = stats.norm.ppf(0.97) * sd
     np.testing.assert_allclose(table["hdi_97%"] - table["hdi_3%"], 2 * half, rtol=0.04)
+
+
+def test_a_plain_table_reads_no_data(conjugate, monkeypatch):
+    """log p of its draws, which only importance weights need, took half of the time at 1,000,000 rows."""
+    approx, seen = conjugate.gaussian([0.0, 0.0, 0.0], [1.0, 1.0, 1.0]), []
+    result_function = _model_draws._result_function
+
+    def spy(approx, names, with_data, with_densities, *others):
+        seen.append(with_densities)
+        return result_function(approx, names, with_data, with_densities, *others)
+
+    monkeypatch.setattr(_model_draws, "_result_function", spy)
+    plain, weighted = (approx.summary(4000, correct=correct, random_seed=1) for correct in (None, "psis"))
+    assert seen == [False, True]
+    # q is the posterior: the draws and their moments are the same.
+    np.testing.assert_allclose(plain["mean"], weighted["mean"], atol=1e-3)
 
 
 def test_corrected_table_is_that_of_the_posterior(conjugate, biased):
