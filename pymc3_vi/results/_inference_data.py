@@ -37,7 +37,7 @@ def to_inference_data(
     log_likelihood : {None, True, False, 'subsample'}
         Whether to hold the log-likelihood of every observation, :math:`\log p(y_i \mid z_s)`, for ``az.loo``,
         ``az.waic`` and ``az.compare``.  With 'subsample', that of 4,000 rows of minibatches from all over the data.
-        None is True, and where the result would take more than 256 MB, 'subsample' with a warning.
+        None is True, and for minibatches, where the result would take more than 256 MB, 'subsample' with a warning.
     coords, dims : dict, optional
         Labels of dimensions and names of the variables' dimensions, in addition to those of the model
         (``pm.Model(coords=...)`` and ``dims=``), over which they win.

@@ -21,6 +21,9 @@ __all__ = ["loo"]
 #: Factor of the log score on each of ArviZ's scales.
 SCALES = {"log": 1, "negative_log": -1, "deviance": -2}
 
+#: Bytes of the log-likelihoods that are looked at together.
+BLOCK_BYTES = 2**26
+
 #: Error of a score, in nats, up to which nearly equal weights are taken as they are.
 CLOSE_SCORE = 0.1
 
@@ -88,14 +91,28 @@ def loo(data, draws=4000, var_name=None, scale=None, random_seed=None, subsample
         if density is not None and data.has_logq:
             return _of_rows(data, density.model, draws, var_name, scale, random_seed, subsample, progressbar)
         data = to_inference_data(data, draws, random_seed=random_seed)
-    likelihood = _log_likelihood(data, var_name).stack(__sample__=("chain", "draw"))
-    likelihood = likelihood.transpose(..., "__sample__")
-    log_weights = _log_weights(data)
-    scores, khat, smoothed = scores_of(log_weights, likelihood.values)
-    unreliable = _unreliable(khat, smoothed, likelihood.values)
+    likelihood, log_weights = _log_likelihood(data, var_name), _log_weights(data)
+    found = zip(*_block_by_block(log_weights, likelihood.values.reshape(len(log_weights), -1)))
+    scores, in_sample, khat, unreliable = (np.concatenate(parts) for parts in found)
+    p_loo, bad = float(in_sample.sum() - scores.sum()), int(unreliable.sum())
+    _warn(bad, khat.size, len(log_weights))
+    result = _filled(likelihood.name, len(log_weights), scale, scores, p_loo, bool(bad))
+    form = likelihood.isel(chain=0, draw=0, drop=True)
+    result["loo_i"], result["pareto_k"] = (
+        form.copy(data=values.reshape(form.shape)).rename(result[key].name)
+        for key, values in (("loo_i", SCALES[scale] * scores), ("pareto_k", khat))
+    )
+    return result
+
+
+def _block_by_block(log_weights, likelihood):
+    """Scores, those of the whole data, k-hats and whether they are too large, of some observations (s, n) at a time."""
     whole = np.log(ImportanceWeights(log_weights).weights)
-    in_sample = logsumexp(whole + likelihood.values, axis=-1)
-    return _as_elpd(data, likelihood.name, scale, scores, in_sample, khat, int(np.sum(unreliable)))
+    size = max(BLOCK_BYTES // (8 * len(log_weights)), 1)
+    for begin in range(0, likelihood.shape[1], size):
+        block = np.ascontiguousarray(likelihood[:, begin : begin + size].T, dtype="float64")
+        scores, khat, smoothed = scores_of(log_weights, block)
+        yield scores, logsumexp(whole + block, axis=-1), khat, _unreliable(khat, smoothed, block)
 
 
 def _of_rows(approx, model, draws, var_name, scale, random_seed, subsample, progressbar):
@@ -105,11 +122,8 @@ def _of_rows(approx, model, draws, var_name, scale, random_seed, subsample, prog
     count = model.rows if subsample is False else None if subsample is True else subsample
     rows = RowScores(approx, model, var_name, found.z, log_weights, count, _unreliable, progressbar)
     _warn(rows.unreliable, len(rows.rows), draws)
-    # ArviZ's result for two rows of as many draws, as a form to fill in.
-    form = az.from_dict(posterior={"x": np.zeros((1, draws))}, log_likelihood={rows.name: np.zeros((1, draws, 2))})
-    result = _filled(form, rows.name, scale, rows.scores, rows.p_loo, bool(rows.unreliable))
+    result = _filled(rows.name, draws, scale, rows.scores, rows.p_loo, bool(rows.unreliable))
     dims = [f"{rows.name}_dim_0"]
-    result["n_data_points"] = rows.length
     result["loo_i"] = xr.DataArray(SCALES[scale] * rows.scores, dims=dims, name=result["loo_i"].name)
     result["pareto_k"] = xr.DataArray(rows.khat, dims=dims, name=result["pareto_k"].name)
     result["subsampling_se"], result["subsample"] = abs(SCALES[scale]) * rows.error, len(rows.rows)
@@ -176,15 +190,6 @@ def _log_weights(data):
     return np.where(np.isnan(log_weights), -np.inf, log_weights)
 
 
-def _as_elpd(data, name, scale, scores, in_sample, khat, bad):
-    """ArviZ's own result for these data with our numbers in it, so that it prints and compares as ever."""
-    result = _filled(data, name, scale, scores, float(in_sample.sum() - scores.sum()), bool(bad))
-    _warn(bad, khat.size, int(result["n_samples"]))
-    result["loo_i"] = result["loo_i"].copy(data=SCALES[scale] * scores)
-    result["pareto_k"] = result["pareto_k"].copy(data=khat)
-    return result
-
-
 def _warn(bad, rows, draws):
     if bad:
         warn_user(
@@ -194,12 +199,17 @@ def _warn(bad, rows, draws):
         )
 
 
-def _filled(data, name, scale, scores, p_loo, bad):
+def _filled(name, draws, scale, scores, p_loo, bad):
+    """ArviZ's own result for two rows of as many draws with our numbers in it, so that it prints and compares as ever.
+
+    What it has for every row is still to be put in.
+    """
+    form = az.from_dict(posterior={"x": np.zeros((1, draws))}, log_likelihood={name: np.zeros((1, draws, 2))})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        result = az.loo(data, pointwise=True, var_name=name, scale=scale)
+        result = az.loo(form, pointwise=True, var_name=name, scale=scale)
     scores = SCALES[scale] * scores
     result.iloc[0] = float(scores.sum())
     result.iloc[1] = float(np.sqrt(scores.size * scores.var()))
-    result["p_loo"], result["warning"] = p_loo, bad
+    result["p_loo"], result["warning"], result["n_data_points"] = p_loo, bad, scores.size
     return result

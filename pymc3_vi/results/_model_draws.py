@@ -7,6 +7,7 @@ import theano.tensor as tt
 
 from ..compiler import compile_function, without_test_values
 from ..core import CORRECTIONS, find_correction
+from ..data import RowsArray
 from ..diagnostics import (
     ImportanceWeights,
     RowValues,
@@ -113,8 +114,8 @@ class ModelDraws:
         if with_densities:
             size = self.draws if in_rows and not with_data else draws_in_memory(approx, draws)
         self._function, self._size, self._names = function, size, names
-        parts = [function(*eps) for eps in _chunks(approx, self.draws, size, self.generator, picked)]
-        arrays = parts[0] if len(parts) == 1 else [np.concatenate(p) for p in zip(*parts)]
+        parts = (function(*eps) for eps in _chunks(approx, self.draws, size, self.generator, picked))
+        arrays = _joined(parts, self.draws, len(observed) if with_data else 0)
         self.logp = self.logq = self.z = None
         if with_densities:
             self.logp = np.asarray(arrays.pop(0), dtype="float64")
@@ -204,6 +205,21 @@ def _chunks(approx, draws, size, generator, picked):
             yield noise_of(approx, min(size, draws - begin), generator, replacements)
         else:
             yield [array[begin : begin + size] for array in picked]
+
+
+def _joined(parts, draws, stored):
+    """Arrays of all parts, one after the other, the last `stored` of them in a file where they are large."""
+    kept, files, begin = [], [], 0
+    for part in parts:
+        small, large = part[: len(part) - stored], part[len(part) - stored :]
+        files = files or [RowsArray(1, draws, array.shape[1:], array.dtype) for array in large]
+        for file, array in zip(files, large):
+            file.put(begin, array[None])
+        begin += len(part[0])
+        kept.append(small)
+    return [arrays[0] if len(arrays) == 1 else np.concatenate(arrays) for arrays in zip(*kept)] + [
+        file.array[0] for file in files
+    ]
 
 
 def _result_function(approx, names, with_data, with_densities, of_noise, in_rows):

@@ -1,7 +1,9 @@
 """Leave-one-out scores against their closed form in a conjugate model."""
 
 import pymc3_vi
+from pymc3_vi.data import _stored
 from pymc3_vi.errors import UnknownNameError, UnreliableWeightsWarning, VariationalInferenceError
+from pymc3_vi.results import _loo, _model_draws
 
 import arviz as az
 import numpy as np
@@ -33,6 +35,23 @@ def test_scores_are_those_of_the_posterior(shifted, exact):
     # the same draws taken for draws from the posterior
     plain = az.loo(shifted.to_inference_data(40000, random_seed=1))
     assert abs(plain.iloc[0] - exact.sum()) > 0.5
+
+
+def test_many_observations_are_looked_at_block_by_block(biased, monkeypatch):
+    """100,000 at 4,000 draws took 19 GB at once; their log-likelihoods lie in a file."""
+    whole = pymc3_vi.loo(biased, draws=500, random_seed=1)
+    monkeypatch.setattr(_loo, "BLOCK_BYTES", 8 * 500 * 7)  # of 30 observations
+    monkeypatch.setattr(_stored, "LARGEST_IN_MEMORY", 0)
+    monkeypatch.setattr(_model_draws, "draws_in_memory", lambda approx, draws: 70)
+    blocks = pymc3_vi.loo(biased, draws=500, random_seed=1)
+    for key in whole.index:
+        if key != "loo_scale":
+            np.testing.assert_allclose(whole[key], blocks[key], rtol=1e-9)
+    idata = biased.to_inference_data(500, random_seed=1)
+    base = idata.log_likelihood["y"].values
+    while not isinstance(base, np.memmap):
+        base = base.base
+    np.testing.assert_allclose(pymc3_vi.loo(idata)["loo_i"], whole["loo_i"], rtol=1e-9)
 
 
 def test_effective_number_of_parameters(conjugate, shifted, exact):
