@@ -1,6 +1,6 @@
 """Steady-state time of steps with many draws or particles against `pymc3.variational`.
 
-PyMC3 evaluates the draws of a step one after another in `theano.scan`; here they are one batched graph.  Six models,
+PyMC3 evaluates the draws of a step one after another in `theano.scan`; here they are one batched graph.  Ten models,
 each fitted by SVGD with 100 particles and by ADVI with ``obj_n_mc=100``, with the same optimizer on both sides.
 
 Both fits are compiled and run in first.  Then they take turns, so that a change of the machine's speed meets both, and
@@ -8,6 +8,7 @@ the ratio is taken within each turn.  No callbacks, no progress bar.
 """
 
 import argparse
+import functools
 import json
 import logging
 import time
@@ -19,12 +20,21 @@ from pymc3_vi.errors import VarianceCollapseWarning
 
 import numpy as np
 import pymc3 as pm
+import theano.tensor as tt
 from scipy.stats import gmean
 
+from benchmarks.data import data_of
+from benchmarks.models_pymc import build
 from examples import radon
 from tests.zoo import ZOO
 
 __all__ = ["METHODS", "MODELS", "compare", "main", "run_in", "time_per_step"]
+
+
+def _benchmark(name):
+    """A model of the other benchmarks."""
+    return build(name, pm, tt, data_of(name))
+
 
 #: name -> function that builds the model
 MODELS = {
@@ -34,6 +44,7 @@ MODELS = {
     "bnn": lambda: ZOO["bnn"](n=1000, d=10, hidden=20, batch=100),
     "walk": lambda: ZOO["random_walk"](n=200),
     "lkj": lambda: ZOO["lkj"](n=100, d=5),
+    **{name: functools.partial(_benchmark, name) for name in ("normal-1e3", "normal-1e5", "gp", "mixture")},
 }
 
 #: name -> keywords of the inference class and of its fit
