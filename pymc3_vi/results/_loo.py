@@ -91,7 +91,7 @@ def loo(data, draws=4000, var_name=None, scale=None, random_seed=None, subsample
         if density is not None and data.has_logq:
             return _of_rows(data, density.model, draws, var_name, scale, random_seed, subsample, progressbar)
         data = to_inference_data(data, draws, random_seed=random_seed)
-    likelihood, log_weights = _log_likelihood(data, var_name), _log_weights(data)
+    likelihood, log_weights = _log_likelihood(data, var_name).transpose("chain", "draw", ...), _log_weights(data)
     found = zip(*_block_by_block(log_weights, likelihood.values.reshape(len(log_weights), -1)))
     scores, in_sample, khat, unreliable = (np.concatenate(parts) for parts in found)
     p_loo, bad = float(in_sample.sum() - scores.sum()), int(unreliable.sum())

@@ -52,6 +52,8 @@ def test_many_observations_are_looked_at_block_by_block(biased, monkeypatch):
     while not isinstance(base, np.memmap):
         base = base.base
     np.testing.assert_allclose(pymc3_vi.loo(idata)["loo_i"], whole["loo_i"], rtol=1e-9)
+    idata.log_likelihood = idata.log_likelihood.transpose(..., "draw", "chain")
+    np.testing.assert_allclose(pymc3_vi.loo(idata)["loo_i"], whole["loo_i"], rtol=1e-9)
 
 
 def test_effective_number_of_parameters(conjugate, shifted, exact):
