@@ -7,7 +7,7 @@ import theano.tensor as tt
 from ..compiler import UNDEFINED, compile_function, without_test_values
 from ..diagnostics import look_mode
 from ..errors import NonFiniteError
-from ..graph import substitute
+from ..graph import made_once, substitute
 from ..model import reads_rows
 
 __all__ = ["TermsAtDraws", "culprits", "draws_of_rows", "non_finite_error", "undefined"]
@@ -60,6 +60,13 @@ class TermsAtDraws:
         mode = theano.Mode(linker="py", optimizer="fast_compile") if is_short else None
         # Data that a random stream picks stay as they are.
         self._function = compile_function(eps, nodes, mode=mode, no_default_updates=True)
+
+    @classmethod
+    def of(cls, approx, replacements=None, slopes=True):
+        """The same, made once where nothing is replaced: it takes as long as many steps."""
+        if replacements or approx.view.replaced:
+            return cls(approx, replacements, slopes)
+        return made_once(approx, "terms at draws", lambda: cls(approx, slopes=slopes), slopes)
 
     def __call__(self, draw):
         """Values of the terms, slopes, and values of the free variables at base noise `draw`, one array per group."""

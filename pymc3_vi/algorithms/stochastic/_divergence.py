@@ -141,7 +141,7 @@ class DivergenceWatch:
             noise = step.graph.noise.sample(DRAWS, seeds.generator("divergence"))
             return lambda: np.nan_to_num(step.trial(noise, streams=True), nan=np.inf, posinf=np.inf)
         try:
-            look = TermsAtDraws(approx, self.task.options.get("more_replacements"), slopes=False)
+            look = TermsAtDraws.of(approx, self.task.options.get("more_replacements"), slopes=False)
         except Exception:  # looking must never be what ends a fit
             return None
 

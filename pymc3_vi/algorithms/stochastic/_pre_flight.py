@@ -55,7 +55,7 @@ def check_draws(approx, step, n, replacements=None):
     if not draws:
         return
     try:
-        found = _Findings(TermsAtDraws(approx, replacements, slopes=step.has_loss), draws)
+        found = _Findings(TermsAtDraws.of(approx, replacements, slopes=step.has_loss), draws)
     except Exception:  # looking must never be what ends a fit
         return
     if found.bad == len(draws):
