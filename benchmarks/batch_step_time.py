@@ -74,7 +74,7 @@ def time_per_step(inference, steps):
 def _steps_of(inference, seconds):
     """How many steps take about `seconds`; what a refinement takes beside its steps is not counted."""
     few, many = (n * time_per_step(inference, n)[0] for n in (10, 60))
-    return max(50, int(seconds * 50e6 / max(many - few, 1.0)))
+    return max(50, int(seconds * 50e6 / max(many - few, 0.1 * many)))
 
 
 def compare(name, method, turns, seconds):
