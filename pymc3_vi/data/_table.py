@@ -71,7 +71,8 @@ class Table:
 
         Files give many rows at once, and single ones no faster.
         """
-        return int(np.clip(WINDOW_BYTES // (self._row_bytes() * WINDOW), 1, -(-len(self) // WINDOW)))
+        each = self._row_bytes() + 16  # with its number, and its place in the window
+        return int(np.clip(WINDOW_BYTES // (each * WINDOW), 1, -(-len(self) // WINDOW)))
 
     def blocks(self, begin=0):
         """Iterator of (first row, arrays), from the block with row `begin` on; what is in memory is one block.
