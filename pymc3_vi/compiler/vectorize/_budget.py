@@ -97,19 +97,26 @@ def bytes_per_row(outputs, point):
     if not kept:
         return _WITH_GRADIENT * own
     with building(cxx=""):
-        shapes = theano.function(
-            list(known),
-            _shapes(kept, known),
-            mode=Mode("py", optimizer=None),
-            on_unused_input="ignore",
-            no_default_updates=True,
-            allow_input_downcast=True,
-        )
-        sizes = [np.prod(shape) * np.dtype(v.dtype).itemsize for v, shape in zip(kept, shapes(*known.values()))]
-        return _WITH_GRADIENT * int(own + np.sum(sizes))
+        try:
+            shapes = _evaluated(_told_shapes(kept, known), known)
+        except Exception:  # an Op's own infer_shape may be wrong, and raise anything
+            shapes = _evaluated([variable.shape for variable in kept], known)
+    return _WITH_GRADIENT * int(own + sum(np.prod(n) * np.dtype(v.dtype).itemsize for v, n in zip(kept, shapes)))
 
 
-def _shapes(variables, known):
+def _evaluated(nodes, known):
+    function = theano.function(
+        list(known),
+        nodes,
+        mode=Mode("py", optimizer=None),
+        on_unused_input="ignore",
+        no_default_updates=True,
+        allow_input_downcast=True,
+    )
+    return function(*known.values())
+
+
+def _told_shapes(variables, known):
     """Graphs of the shapes of `variables`, which read values of the data only where an Op does not tell its shape."""
     feature = ShapeFeature()
     feature.on_attach(FunctionGraph([], []))

@@ -95,6 +95,16 @@ def test_the_estimate_evaluates_nothing_whose_shape_is_told(tells):
     assert bytes_per_row([output], {w: np.ones(1)}) == 3 * 8 * (1 + 50 + 50 + 1)
 
 
+@pytest.mark.parametrize("error", [NotImplementedError, RuntimeError, AssertionError])
+def test_the_estimate_asks_for_values_where_a_shape_is_told_wrongly(error):
+    def infer_shape(fgraph, node, shapes):
+        raise error("what an Op of a user's own may raise")
+
+    op, w = _Doubled(False), tt.dvector()
+    op.infer_shape = infer_shape
+    assert bytes_per_row([tt.sum(op(tt.exp(w)))], {w: np.ones(5)}) == 3 * 8 * (5 + 5 + 5 + 1)
+
+
 @pytest.mark.parametrize("name", sorted(ZOO))
 def test_the_estimate_is_that_of_the_values(name):
     model = ZOO[name]()
