@@ -135,7 +135,7 @@ class MappedColumn(_Column):
         if self._map is None or not len(index) or np.any(np.diff(index) < 0):
             return np.array(self.array[index])
         found = np.empty((len(index),) + self.shape[1:], dtype=self.dtype)
-        rows = max(MAPPED_BYTES // max(self.array.strides[0], 1), 1)
+        rows = max(MAPPED_BYTES // max(self.array.nbytes // len(self), 1), 1)
         for first in range(int(index[0]) // rows * rows, int(index[-1]) + 1, rows):
             begin, end = np.searchsorted(index, (first, first + rows))
             if begin < end:
@@ -152,7 +152,7 @@ class MappedColumn(_Column):
     def _advise(self, advice, begin, end):
         if self._map is None or not hasattr(mmap, advice) or begin >= end:
             return
-        row = self.array.strides[0]
+        row = self.array.nbytes // len(self)  # the stride of a single row may be anything
         first = (self._offset + begin * row) // mmap.PAGESIZE * mmap.PAGESIZE
         self._map.madvise(getattr(mmap, advice), first, min(self._offset + end * row, len(self._map)) - first)
 

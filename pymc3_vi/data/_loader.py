@@ -103,7 +103,9 @@ class DataLoader:
     ...     approx = pymc3_vi.fit()
     """
 
-    def __new__(cls, source, *args, **kwargs):
+    def __new__(cls, source=None, *args, **kwargs):
+        if source is None:  # a copy
+            return object.__new__(cls)
         names = ("columns", "column_names", "get_fragments", "num_row_groups", "__call__")
         is_table = isinstance(source, (dict, tuple, list)) or any(hasattr(source, name) for name in names)
         return object.__new__(cls if is_table or cls is not DataLoader else _TensorLoader)

@@ -1,5 +1,8 @@
 """Rows in batches: every row once an epoch, columns aligned, bad columns refused by name."""
 
+import copy
+import pickle
+
 import pymc3_vi
 from pymc3_vi.data import Table, _columns
 from pymc3_vi.data._columns import MappedColumn, SlicedColumn
@@ -112,6 +115,25 @@ def test_windows_fit_into_memory(width):
     assert len(rows) == n or rows.size * width * 8 > WINDOW_BYTES / 2
     found = np.concatenate([data.order.rows(i) for i in range(n // 100)])
     np.testing.assert_array_equal(np.sort(found), np.arange(n))
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda loader: pickle.loads(pickle.dumps(loader))])
+def test_copies_give_the_same_batches(copied):
+    """Copying or pickling a loader, and so a model with one, was a TypeError."""
+    x = np.arange(60.0).reshape(20, 3)
+    for source in ({"x": x}, x):
+        data = pymc3_vi.DataLoader(source, 7, seed=1)
+        other = copied(data)
+        assert type(other) is type(data)
+        for i in range(5):
+            np.testing.assert_array_equal(other.batch(i)[0], data.batch(i)[0])
+
+
+def test_one_mapped_row_may_lie_backwards(tmp_path):
+    """The stride of a single row, which is any number, was taken for its bytes."""
+    np.save(tmp_path / "x.npy", np.arange(3.0).reshape(1, 3))
+    data = pymc3_vi.DataLoader(np.load(tmp_path / "x.npy", mmap_mode="r")[::-1], 10, seed=1)
+    np.testing.assert_array_equal(data.batch(0)[0], [[0.0, 1.0, 2.0]])
 
 
 def test_rows_far_apart_are_read_alone():
