@@ -118,7 +118,7 @@ class DataLoader:
         self._check_rows()
         seed = int(np.random.randint(0, 2**31 - 1)) if seed is None else seed
         seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) if isinstance(seed, list) else seed
-        self.order = BatchOrder(len(self), min(batch_size, len(self)), shuffle, seed, self.table.rows_together())
+        self.order = BatchOrder(len(self), min(batch_size, len(self)), shuffle, seed, *self.table.window())
         self.types = [_type_of(column) for column in self.table.columns]
         self.counter = theano.shared(np.int64(0), "batch_number")
         self.counter.default_update = self.counter + np.int64(1)

@@ -4,7 +4,7 @@ import numpy as np
 
 __all__ = ["BatchOrder"]
 
-#: Blocks of neighbouring rows whose rows are mixed.
+#: Blocks of neighbouring rows whose rows are mixed, unless rows are so wide that fewer fit into memory.
 WINDOW = 32
 
 
@@ -21,13 +21,14 @@ class BatchOrder:
     shuffle : bool
     seed : int
         The same seed gives the same order; batch i can be asked for at any time.
-    block : int
-        Rows of a block.
+    block, blocks : int
+        Rows of a block, and blocks of a window.
     """
 
-    def __init__(self, length, batch_size, shuffle, seed, block):
+    def __init__(self, length, batch_size, shuffle, seed, block, blocks=WINDOW):
         self.length, self.batch_size = int(length), int(batch_size)
-        self.shuffle, self.seed, self.block = bool(shuffle), int(seed), int(block)
+        self.shuffle, self.seed = bool(shuffle), int(seed)
+        self.block, self.blocks = int(block), int(blocks)
         self._blocks = self._window = (None, None)
 
     def rows(self, i):
@@ -44,7 +45,7 @@ class BatchOrder:
             yield self._parts(begin, min(begin + self.batch_size, self.length))
 
     def _parts(self, begin, end):
-        found, size = [], self.block * WINDOW
+        found, size = [], self.block * self.blocks
         while begin < end:
             epoch, first = divmod(begin, self.length)
             number, inside = divmod(first, size)
@@ -61,7 +62,7 @@ class BatchOrder:
         return kept[1]
 
     def _rows_of_window(self, epoch, number):
-        blocks = range(number * WINDOW, (number + 1) * WINDOW)
+        blocks = range(number * self.blocks, (number + 1) * self.blocks)
         if self.shuffle:
             blocks = self._block_order(epoch)[blocks.start : blocks.stop]
         rows = [np.arange(b * self.block, min((b + 1) * self.block, self.length)) for b in blocks]

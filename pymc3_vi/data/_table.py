@@ -66,13 +66,14 @@ class Table:
     def _row_bytes(self):
         return max(sum(int(np.prod(c.shape[1:])) * c.dtype.itemsize for c in self.columns), 1)
 
-    def rows_together(self):
-        """Neighbouring rows that batches of a :class:`BatchOrder` are mixed from: as many as its windows have room for.
+    def window(self):
+        """Rows of a block, and blocks, of the windows that batches of a :class:`BatchOrder` come from.
 
-        Files give many rows at once, and single ones no faster.
+        As many rows as there is room for: files give many at once, and single ones no faster.
         """
         each = self._row_bytes() + 16  # with its number, and its place in the window
-        return int(np.clip(WINDOW_BYTES // (each * WINDOW), 1, -(-len(self) // WINDOW)))
+        room = max(WINDOW_BYTES // each, 1)
+        return min(max(room // WINDOW, 1), -(-len(self) // WINDOW)), min(room, WINDOW)
 
     def blocks(self, begin=0):
         """Iterator of (first row, arrays), from the block with row `begin` on; what is in memory is one block.

@@ -48,6 +48,15 @@ def test_parts_of_many_rows_are_read(rows, kind, monkeypatch):
     np.testing.assert_allclose(found.moments["b"][1], sd, rtol=0.02)
 
 
+def test_parts_that_all_rows_forbid_are_left():
+    """The bound of a uniform is that of the largest row, which parts need not hold: fits were refused."""
+    y = np.random.default_rng(1).uniform(0, 10, N)
+    with pymc3_vi.fast_build(), pm.Model() as model:
+        pm.Uniform("y", 0.0, 5 + 10 * pm.HalfNormal("a", 1.0), observed=pm.Minibatch(y, 100), total_size=N)
+    mean, sd = _pilot.pilot(pymc3_vi.MeanField(model=model, random_seed=3), 50).moments["a_log__"]
+    assert 5 + 10 * np.exp(mean) > y.max() and sd < 0.1
+
+
 def test_many_values_are_evaluated_by_compiled_code(rows):
     x, y = rows
     few, many = (_model(x[:n], y[:n]) for n in (50, N))

@@ -2,6 +2,6 @@
 
 from ._before import gaussian_before
 from ._passes import Passes
-from ._subsets import climb, pilot_rows
+from ._subsets import climb, part_of, part_rows, pilot_rows
 
-__all__ = ["Passes", "climb", "gaussian_before", "pilot_rows"]
+__all__ = ["Passes", "climb", "gaussian_before", "part_of", "part_rows", "pilot_rows"]

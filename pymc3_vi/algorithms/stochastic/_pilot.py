@@ -14,7 +14,7 @@ from ...graph import substitute
 from ...model import NotASum, batch_data, row_model
 from ...validation import warn_user
 from ..newton import DrawTarget, NoFiniteStart, WarmStart, settling_draws
-from ..passes import climb, pilot_rows
+from ..passes import climb, part_of, part_rows, pilot_rows
 
 __all__ = ["begin_at_pilot", "pilot", "pilot_budget"]
 
@@ -37,6 +37,9 @@ ANOTHER_UNIT = 1e3
 #: Draws that a pilot beside an encoder may cost where it has more values than so many: it frees the amortised values
 #: of all rows, which are not kept, and the whole budget would take longer than the fit.
 BESIDE_ENCODER, MANY = 500, 300
+
+#: Draws at which the density must be finite, mostly, where parts of the rows have led.
+LOOKS = 20
 
 #: Passes over all rows that growing parts of them may cost; they take a fraction of one.
 PASSES = 8
@@ -77,9 +80,8 @@ def pilot(approx, n, of_prior=False):
         blocks = GaussianBlocks(q.groups)
         budget = BESIDE_ENCODER if approx.has_local and q.ddim > MANY else pilot_budget(q.ddim, n)
         rows = None if of_prior or approx.has_local else _many_rows(q)
-        if rows is not None:
-            density, draws = RowDensity(q, rows), (budget, budget)
-            ascent = climb(density, blocks, seed, PASSES * rows.rows, draws, False, lambda *place: None, largest=1.0)
+        ascent = None if rows is None else _of_parts(RowDensity(q, rows), blocks, seed, budget)
+        if ascent is not None:
             mean, std, arrived = ascent.mu, ascent.scale, ascent.settled
         else:
             target = DrawTarget(_density(approx, q, of_prior, budget), blocks)
@@ -105,6 +107,22 @@ def _many_rows(q):
     except NotASum:
         return None
     return model if model is not None and model.rows > pilot_rows(q.ddim) else None
+
+
+def _of_parts(density, blocks, seed, budget):
+    """Where growing parts of the rows lead; None where all rows, as far as they are affordable, forbid that.
+
+    Bounds that depend on the most extreme row are those of a part only by chance.
+    """
+    budgets, keep = (PASSES * density.model.rows, (budget, budget)), lambda *place: None
+    try:
+        ascent = climb(density, blocks, seed, *budgets, jitter=False, keep=keep, largest=1.0)
+    except NoFiniteStart:
+        return None
+    eps = np.random.Generator(np.random.SFC64(seed)).standard_normal((LOOKS, blocks.d))
+    part = part_of(density, part_rows(density.model, blocks), seed)
+    logp = part.slopes(ascent.mu + blocks.stretch(eps, ascent.scale))[0]
+    return ascent if np.mean(np.isfinite(logp)) > 0.5 else None
 
 
 def _density(approx, q, of_prior, budget):
